@@ -1,4 +1,3 @@
 //! leg
 
-mod handle;
-pub use handle::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
+pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
