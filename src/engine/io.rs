@@ -7,11 +7,7 @@
 use bytes::Bytes;
 
 use crate::transport::Flow;
-use crate::vocabulary::{Command, Event, Refusal, Reply};
-
-/// Names one [`Command`] until its [`Output::Reply`]; chosen by the driver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CommandId(pub u64);
+use crate::vocabulary::{Command, CommandId, Event, Refusal, Reply};
 
 /// What the outside tells the engine.
 #[derive(Debug)]

@@ -3,5 +3,5 @@
 mod io;
 mod settings;
 pub use crate::vocabulary::*;
-pub use io::{CommandId, Input, Output};
+pub use io::{Input, Output};
 pub use settings::*;

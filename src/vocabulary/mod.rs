@@ -10,7 +10,7 @@ mod slots;
 mod transfer;
 mod view;
 
-pub use command::{Command, Refusal, Reply};
+pub use command::{Command, CommandId, Refusal, Reply};
 pub use event::{Cause, Event};
 pub use handle::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use slots::{Handle, Slots};
