@@ -1,1 +1,4 @@
 //! sip
+
+mod capabilities;
+pub use capabilities::{ACCEPT, ALLOW, SUPPORTED, is_allowed, unsupported, unsupported_by_proxy};
