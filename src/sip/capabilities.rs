@@ -63,7 +63,7 @@ pub fn unsupported_by_proxy(request: &Message) -> Vec<String> {
     missing(request, HeaderName::ProxyRequire, PROXY_SUPPORTED)
 }
 
-fn missing(request: &Message, name: HeaderName, supported: &str) -> Vec<String> {
+fn missing(request: &Message, name: HeaderName, supported: &'static str) -> Vec<String> {
     // RFC 3261 §7.3.1: tokens are compared without regard to case.
     request
         .values(name)
