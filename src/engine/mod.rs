@@ -1,1 +1,6 @@
 //! engine
+
+mod io;
+mod settings;
+pub use io::*;
+pub use settings::*;

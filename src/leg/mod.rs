@@ -1,1 +1,4 @@
 //! leg
+
+mod handle;
+pub use handle::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
