@@ -4,6 +4,7 @@ mod chars;
 mod draft;
 mod error;
 mod escape;
+mod forward;
 mod header_name;
 mod index;
 mod limits;
@@ -23,6 +24,7 @@ mod validate;
 mod via;
 
 pub use draft::Draft;
+pub use forward::Forward;
 pub use error::{ParseError, ParseErrorKind};
 pub use header_name::HeaderName;
 pub use limits::Limits;
