@@ -1,6 +1,7 @@
 //! sip
 
 mod chars;
+pub mod digest;
 mod draft;
 mod error;
 mod escape;
@@ -19,10 +20,14 @@ mod scan;
 mod sipfrag;
 mod status;
 mod subscription_state;
+#[cfg(test)]
+mod tests;
 mod uri;
 mod validate;
 mod via;
+mod vocabulary;
 
+pub use digest::{Algorithm, Challenge, Credentials, NonceKey, NonceState, Secret, answer};
 pub use draft::Draft;
 pub use forward::Forward;
 pub use error::{ParseError, ParseErrorKind};
