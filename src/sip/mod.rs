@@ -18,6 +18,7 @@ mod respond;
 mod scan;
 mod sipfrag;
 mod status;
+mod stateless_tag;
 mod subscription_state;
 mod uri;
 mod validate;
