@@ -5,6 +5,7 @@ mod chars;
 mod draft;
 mod error;
 mod escape;
+mod forward;
 mod header_name;
 mod index;
 mod limits;
@@ -26,6 +27,7 @@ mod via;
 
 pub use capabilities::{ACCEPT, ALLOW, SUPPORTED, is_allowed, unsupported, unsupported_by_proxy};
 pub use draft::Draft;
+pub use forward::Forward;
 pub use error::{ParseError, ParseErrorKind};
 pub use header_name::HeaderName;
 pub use limits::Limits;
