@@ -20,6 +20,7 @@ mod respond;
 mod scan;
 mod sipfrag;
 mod status;
+mod stateless_tag;
 mod subscription_state;
 #[cfg(test)]
 mod tests;
