@@ -85,7 +85,7 @@ impl Engine {
             | Method::Info
             | Method::Message
             | Method::Publish
-            | Method::Extension(_) => self.other_request(now, server, request),
+            | Method::Extension(_) => self.other_request(now, flow, server, request),
         }
     }
 

