@@ -47,6 +47,8 @@ mod session;
 mod state;
 mod summary;
 mod transfer;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::time::Instant;
