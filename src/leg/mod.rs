@@ -49,9 +49,9 @@ pub use identity::{Identity, LocalAddress};
 pub use refer::ReferProgress;
 pub use setup_client::Invitation;
 
-use crate::dialog::{Dialog, Table};
+use crate::dialog::{Dialog, Match, Query, Table};
 use crate::sdp::{Description, Direction};
-use crate::sip::{Message, NameAddr};
+use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
 use crate::transport::Flow;
 use crate::vocabulary::{Cause, Event, LegView};
@@ -345,6 +345,21 @@ impl Legs {
 
     pub(crate) fn get_mut(&mut self, handle: LegHandle) -> Option<&mut Leg> {
         self.table.get_mut(handle.into())
+    }
+
+    /// The leg that a message belongs to.
+    pub fn find(&self, message: &Message) -> Match {
+        Query::of(message).map_or(Match::NotOurs, |query| self.table.find(query.local_tag, query.call_id, query.remote_tag))
+    }
+
+    /// The leg whose dialog a Replaces names, with us at the end that it is meant for.
+    pub fn find_replaced(&self, replaces: &Replaces) -> Match {
+        self.table.find_replaced(replaces)
+    }
+
+    /// The leg whose dialog a Replaces names as its far end knows it: the tag of ours is the from-tag.
+    pub fn find_beyond(&self, replaces: &Replaces) -> Option<LegHandle> {
+        self.table.find(&replaces.from_tag, &replaces.call_id, &replaces.to_tag).handle().map(LegHandle::from)
     }
 
     /// How many legs live.

@@ -172,6 +172,14 @@ impl Legs {
 }
 
 impl Legs {
+    /// What the party still has to say of a REFER of ours is of no interest any more.
+    pub fn end_subscription(&mut self, handle: LegHandle) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.subscriber = None;
+        }
+        self.finish_if_settled(handle);
+    }
+
     /// How long an outcome may take after a REFER of ours was accepted: ringing included.
     pub fn outcome_timeout(&self) -> Duration {
         self.identity.ring_timeout + self.identity.guard

@@ -136,7 +136,7 @@ impl Legs {
             State::Releasing(Release::Cancelling { .. } | Release::Settling { .. }) => false,
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Ended => false,
         };
-        if party_gone && leg.owed == 0 && leg.notifier.is_none() {
+        if party_gone && leg.owed == 0 && leg.notifier.is_none() && leg.subscriber.is_none() {
             leg.state = State::Ended;
             self.ended.push(handle);
         }
