@@ -164,6 +164,7 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
 /// Headers that are the parties' own business go over as they came; those that the edge owns in every dialog do not.
 /// Credentials go to the PBX and to nobody else (LESSONS 37).
 fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactString)> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what the edge does not own passes, whatever it is")]
     let passes = |name: HeaderName| match name {
         HeaderName::Authorization | HeaderName::ProxyAuthorization => to_pbx,
         HeaderName::Via
