@@ -381,4 +381,6 @@ impl<U> fmt::Debug for Transactions<U> {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
