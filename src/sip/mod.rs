@@ -1,9 +1,11 @@
 //! sip
 
 mod chars;
+pub mod digest;
 mod draft;
 mod error;
 mod escape;
+mod forward;
 mod header_name;
 mod index;
 mod limits;
@@ -18,11 +20,16 @@ mod scan;
 mod sipfrag;
 mod status;
 mod subscription_state;
+#[cfg(test)]
+mod tests;
 mod uri;
 mod validate;
 mod via;
+mod vocabulary;
 
+pub use digest::{Algorithm, Challenge, Credentials, NonceKey, NonceState, Secret, answer};
 pub use draft::Draft;
+pub use forward::Forward;
 pub use error::{ParseError, ParseErrorKind};
 pub use header_name::HeaderName;
 pub use limits::Limits;
