@@ -136,23 +136,34 @@ pub enum Change {
     },
 }
 
+/// A password, which stays out of logs.
+struct Password(CompactString);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
 /// All bindings and all users of one domain.
 #[derive(Debug)]
 pub struct Registrar {
     config: RegistrarConfig,
-    passwords: BTreeMap<CompactString, CompactString>,
+    passwords: BTreeMap<CompactString, Password>,
     /// Where the time in nonces starts.
     epoch: Instant,
     /// Unix time at `epoch`, in seconds.
     unix_epoch: Option<u64>,
     bindings: Bindings,
     nonces: NonceCounts,
+    /// The time in the last nonce that was given out.
+    last_nonce: u64,
 }
 
 impl Registrar {
     /// A registrar without bindings. `epoch` is any moment not after the first message; nonces count from it.
     pub fn new(config: RegistrarConfig, epoch: Instant) -> Registrar {
-        let passwords = config.users.iter().map(|(name, password)| (name.into(), password.into())).collect();
+        let passwords = config.users.iter().map(|(name, password)| (name.into(), Password(password.into()))).collect();
         Registrar {
             config,
             passwords,
@@ -160,6 +171,7 @@ impl Registrar {
             unix_epoch: None,
             bindings: Bindings::default(),
             nonces: NonceCounts::default(),
+            last_nonce: 0,
         }
     }
 
