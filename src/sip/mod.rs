@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod chars;
+pub mod digest;
 mod draft;
 mod error;
 mod escape;
@@ -21,11 +22,15 @@ mod sipfrag;
 mod status;
 mod stateless_tag;
 mod subscription_state;
+#[cfg(test)]
+mod tests;
 mod uri;
 mod validate;
 mod via;
+mod vocabulary;
 
 pub use capabilities::{ACCEPT, ALLOW, SUPPORTED, is_allowed, unsupported, unsupported_by_proxy};
+pub use digest::{Algorithm, Challenge, Credentials, NonceKey, NonceState, Secret, answer};
 pub use draft::Draft;
 pub use forward::Forward;
 pub use error::{ParseError, ParseErrorKind};
