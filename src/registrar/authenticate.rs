@@ -59,7 +59,7 @@ impl Registrar {
     fn judge(&mut self, now: Instant, flow: Flow, credentials: &Credentials, method: &Method) -> Verdict {
         let password = self.passwords.get(&credentials.username);
         let known = password.is_some();
-        let secret = Secret::Password(password.map_or("no password is this one", CompactString::as_str));
+        let secret = Secret::Password(password.map_or("no password is this one", |password| &password.0));
         let right = credentials.verify(secret, method) && known;
         let time = self.nonce_time(now);
         let lives = u64::try_from(NONCE_LIVES.as_nanos()).unwrap_or(u64::MAX);

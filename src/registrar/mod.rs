@@ -137,11 +137,20 @@ pub enum Change {
     },
 }
 
+/// A password, which stays out of logs.
+struct Password(CompactString);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
 /// All bindings and all users of one domain.
 #[derive(Debug)]
 pub struct Registrar {
     config: RegistrarConfig,
-    passwords: BTreeMap<CompactString, CompactString>,
+    passwords: BTreeMap<CompactString, Password>,
     /// Where the time in nonces starts.
     epoch: Instant,
     /// Unix time at `epoch`, in seconds.
@@ -155,7 +164,7 @@ pub struct Registrar {
 impl Registrar {
     /// A registrar without bindings. `epoch` is any moment not after the first message; nonces count from it.
     pub fn new(config: RegistrarConfig, epoch: Instant) -> Registrar {
-        let passwords = config.users.iter().map(|(name, password)| (name.into(), password.into())).collect();
+        let passwords = config.users.iter().map(|(name, password)| (name.into(), Password(password.into()))).collect();
         Registrar {
             config,
             passwords,
