@@ -16,7 +16,7 @@ import wave
 from rig.net import wait_until
 
 MODULE_PLACES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/local/lib/baresip/modules")
-AUDIO = ("g711.so", "aufile.so")
+AUDIO = ("g711.so", "aufile.so", "sndfile.so")
 APPLICATIONS = ("menu.so", "ctrl_tcp.so")
 TEMPORARY = ("account.so", "uuid.so")
 
@@ -28,7 +28,8 @@ class Baresip:
         self.user, self.address, self.registrar, self.transport = user, address, registrar, transport
         home = pathlib.Path(folder) / f"baresip-{user}"
         home.mkdir(parents=True, exist_ok=True)
-        tone(home / "tone.wav", 300 + int(user) % 100 * 40)
+        self.tone, self._home = frequency(user), home
+        tone(home / "tone.wav", self.tone)
         (home / "config").write_text(self._config(home), encoding="utf-8")
         (home / "accounts").write_text(
             f'"{user}" <sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass=pw{user}'
@@ -52,8 +53,7 @@ class Baresip:
         lines = [
             "poll_method epoll", f"sip_listen {self.address}:5060", f"net_interface {self.address}",
             f"ctrl_tcp_listen {self.address}:4444", "call_local_timeout 120", "call_max_calls 4",
-            f"audio_source aufile,{home}/tone.wav", f"audio_player aufile,{home}/heard.wav",
-            f"audio_alert aufile,{home}/alert.wav", "audio_buffer 20-160", "rtp_ports 30000-30200", "rtp_stats yes",
+            f"audio_source aufile,{home}/tone.wav", f"snd_path {home}", "audio_buffer 20-160", "rtp_ports 30000-30200", "rtp_stats yes",
             f"module_path {modules}",
         ]
         for kind, names in (("module", AUDIO), ("module_tmp", TEMPORARY), ("module_app", APPLICATIONS)):
@@ -136,6 +136,13 @@ class Baresip:
         lines = self.command("listcalls").splitlines()
         return [line.strip() for line in lines if re.search(r"sips?:", line)]
 
+    def hears(self, other):
+        """Whether what this phone decodes right now is the other phone's tone."""
+        # The sndfile module starts a file whenever a stream starts; one that has stopped growing is the past.
+        files = [path for path in self._home.glob("dump-*-dec.wav") if time.time() - path.stat().st_mtime < 0.5]
+        tones = [frequency(str(user)) for user in range(1001, 1007)]
+        return any(heard(path, tones) == other.tone for path in files)
+
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
@@ -147,10 +154,38 @@ class Baresip:
         self._log.close()
 
 
-def tone(path, frequency, seconds=30, rate=8000):
-    samples = (int(9000 * math.sin(2 * math.pi * frequency * index / rate)) for index in range(seconds * rate))
+def frequency(user):
+    """The tone that this user's phone plays instead of a voice."""
+    return 300 + int(user) % 100 * 150
+
+
+def tone(path, hertz, seconds=30, rate=8000):
+    samples = (int(9000 * math.sin(2 * math.pi * hertz * index / rate)) for index in range(seconds * rate))
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
+
+
+def heard(path, frequencies, seconds=0.5):
+    """Which of the tones the phone's recording ends with, or None when its last `seconds` are silent."""
+    data = path.read_bytes()
+    if len(data) < 44:
+        return None
+    rate, channels = struct.unpack_from("<I", data, 24)[0], struct.unpack_from("<H", data, 22)[0]
+    count = int(rate * seconds)
+    raw = data[44:]
+    raw = raw[: len(raw) // (2 * channels) * 2 * channels][-count * 2 * channels:]
+    samples = struct.unpack(f"<{len(raw) // 2}h", raw)[::channels]
+    if len(samples) < count or max(map(abs, samples)) < 500:
+        return None
+
+    def power(hertz):  # Goertzel: the share of one frequency
+        factor = 2 * math.cos(2 * math.pi * hertz / rate)
+        before = last = 0.0
+        for sample in samples:
+            before, last = last, sample + factor * last - before
+        return before * before + last * last - factor * before * last
+
+    return max(frequencies, key=power)
