@@ -45,15 +45,27 @@ impl Phone {
         self.invite(now, uri, Vec::new())
     }
 
+    /// Calls `uri` without a description: the other side offers in its 200, and we answer in the ACK (RFC 3261 §13.2.1).
+    pub fn call_without_offer(&mut self, now: Instant, uri: &str) -> PhoneCall {
+        self.send_invite(now, uri, Vec::new(), false)
+    }
+
     pub(super) fn invite(&mut self, now: Instant, uri: &str, headers: Vec<(HeaderName, String)>) -> PhoneCall {
+        self.send_invite(now, uri, headers, true)
+    }
+
+    fn send_invite(&mut self, now: Instant, uri: &str, headers: Vec<(HeaderName, String)>, described: bool) -> PhoneCall {
         let (call_id, tag) = (format!("{}@{}", self.token(), self.config.address.ip()), self.token());
         let mut call = Call::outgoing(call_id, tag, self.config.aor(), uri, self.session());
-        let offer = call.session.offer(&self.config, false);
+        let offer = described.then(|| call.session.offer(&self.config, false));
         let mut request = call.request(Method::Invite).header(HeaderName::Contact, format!("<{}>", self.config.contact()));
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let request = self.advertised(request).body("application/sdp", offer);
+        let mut request = self.advertised(request);
+        if let Some(offer) = offer {
+            request = request.body("application/sdp", offer);
+        }
         let handle = PhoneCall(self.calls.len());
         self.calls.push(call);
         self.send(now, request, Purpose::Invite(handle));
