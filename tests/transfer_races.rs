@@ -300,7 +300,8 @@ fn the_bye_waits_for_the_answer_to_the_last_notify() {
         false => Fate::Deliver,
     });
     world.alice().refer_attended(warm.customer, warm.consult);
-    world.advance(millis(100));
+    // The first NOTIFY's answer comes after 402 ms, and only then goes the last one.
+    world.advance(millis(600));
     assert!(world.line(ALICE, "< NOTIFY alice says 200").is_some());
     assert_eq!(world.line(ALICE, "< BYE"), None, "the answer to the NOTIFY is still on its way");
     world.run();
