@@ -92,6 +92,12 @@ impl Calls {
         let Some(call) = self.table.get_mut(handle) else { return };
         let CallState::Connected { callee } = call.state else { return };
         let caller = call.caller;
+        // What a broken join has offered is not taken back by its end: nobody knows yet what that side has accepted.
+        let under_way = [caller, callee].into_iter().find(|leg| self.legs.get(*leg).is_some_and(Leg::is_offered));
+        if let Some(offered) = under_way {
+            call.bridge = Bridge::Matching { offered, offers, command };
+            return;
+        }
         if offers < MOST_OFFERS
             && let Some(offered) = offer_next(&mut self.legs, now, caller, callee)
         {
