@@ -135,7 +135,17 @@ enum End {
     Nobody,
 }
 
+/// Goes on until the phase is reached. The answers to the join's offers take their time, so that it lasts.
 fn advance_to(world: &mut World, phase: Phase, invites: (usize, usize)) {
+    world.network(move |packet| {
+        let to_offer = |who| packet.is_answer_from(who, Method::Invite, 200);
+        let offered = match phase {
+            Phase::CustomerOffered => to_offer(BOB),
+            Phase::ConsultOffered => to_offer(CAROL),
+            Phase::Referring | Phase::Ringing | Phase::Reported | Phase::Joined => false,
+        };
+        if offered { Fate::Delay(millis(50)) } else { Fate::Deliver }
+    });
     let reached = |world: &World| match phase {
         Phase::Referring => true,
         Phase::Ringing => world.line(CAROL, "> 180").is_some(),
