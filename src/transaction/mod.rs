@@ -268,7 +268,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// A flow has failed: a send did, or its connection is closed. Users of that flow that still wait for something are
     /// told by event, in no other order than that of their handles.
-    pub fn flow_failed(&mut self, now: Instant, flow: &Flow) {
+    pub fn flow_failed(&mut self, _now: Instant, flow: &Flow) {
         let failed: Vec<Whose> = if flow.transport.is_reliable() {
             let first = Whose::Client(ClientHandle { slot: 0, generation: 0 });
             self.connected
@@ -287,8 +287,8 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         };
         for whose in failed {
             match whose {
-                Whose::Client(client) => self.client_flow_failed(now, client, flow),
-                Whose::Server(server) => self.server_flow_failed(now, server, flow),
+                Whose::Client(client) => self.client_flow_failed(client, flow),
+                Whose::Server(server) => self.server_flow_failed(server, flow),
             }
         }
     }
@@ -380,5 +380,7 @@ impl<U> fmt::Debug for Transactions<U> {
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
