@@ -13,7 +13,7 @@
 //! Time jumps to the earliest of: a delivery, a phone's timer, the engine's wake-up. Nothing sleeps. A test that fails
 //! prints the whole message ladder, the engine's events among the messages.
 
-#![allow(dead_code, reason = "every test file uses its own part of the harness")]
+#![allow(dead_code, unused_imports, reason = "every test file uses its own part of the harness")]
 
 mod network;
 mod seat;
@@ -31,7 +31,7 @@ use warmline::transport::{Flow, Transport};
 
 pub(crate) use network::{Fate, Packet};
 pub(crate) use seat::Seat;
-pub(crate) use setup::Warm;
+pub(crate) use setup::{Warm, users};
 
 use network::Delivery;
 
