@@ -8,14 +8,23 @@ use world::{ALICE, BOB, World};
 /// RFC 3891 §6.2 makes it a MUST; REFER is what an operator's phone looks for.
 fn assert_advertises(message: &Message) {
     let what = format!("{} {:?}", message.method(), message.status());
-    assert!(message.has_token(HeaderName::Supported, "replaces"), "{what} says Supported: replaces");
+    assert!(
+        message.has_token(HeaderName::Supported, "replaces"),
+        "{what} says Supported: replaces"
+    );
     for method in ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REFER", "NOTIFY"] {
-        assert!(message.has_token(HeaderName::Allow, method), "{what} says Allow: {method}");
+        assert!(
+            message.has_token(HeaderName::Allow, method),
+            "{what} says Allow: {method}"
+        );
     }
 }
 
 fn success(responses: Vec<Message>) -> Message {
-    responses.into_iter().find(|answer| answer.status() == Some(200)).expect("a 200")
+    responses
+        .into_iter()
+        .find(|answer| answer.status() == Some(200))
+        .expect("a 200")
 }
 
 #[test]
@@ -57,11 +66,20 @@ fn options_within_a_dialog_are_answered_with_it() {
 #[test]
 fn what_is_required_and_not_supported_is_420_and_named() {
     let mut world = World::new();
-    let call = world.alice().invite_with(&BOB.uri(), &[(HeaderName::Require, "timetravel")]);
+    let call = world
+        .alice()
+        .invite_with(&BOB.uri(), &[(HeaderName::Require, "timetravel")]);
     world.run();
-    assert!(world.phone(ALICE).live().is_empty(), "{:?}", world.phone(ALICE).state(call));
+    assert!(
+        world.phone(ALICE).live().is_empty(),
+        "{:?}",
+        world.phone(ALICE).state(call)
+    );
     let answer = world.phone(ALICE).responses(&Method::Invite).pop().expect("an answer");
-    assert_eq!((answer.status(), answer.text(HeaderName::Unsupported)), (Some(420), Some("timetravel")));
+    assert_eq!(
+        (answer.status(), answer.text(HeaderName::Unsupported)),
+        (Some(420), Some("timetravel"))
+    );
     assert_eq!(world.line(BOB, "< INVITE"), None);
     world.assert_nothing_left();
 }

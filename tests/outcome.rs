@@ -16,9 +16,11 @@ fn view(world: &mut World, transfer: TransferHandle) -> TransferView {
 }
 
 fn the_transfer(world: &World) -> TransferHandle {
-    let requested = |event: &Event| match event {
-        Event::TransferRequested { transfer, .. } => Some(*transfer),
-        _ => None,
+    let requested = |event: &Event| {
+        let Event::TransferRequested { transfer, .. } = event else {
+            return None;
+        };
+        Some(*transfer)
     };
     world.events().find_map(requested).expect("a transfer")
 }
@@ -34,7 +36,10 @@ fn accepted_is_not_completed() {
     let transfer = the_transfer(&world);
     assert_eq!(view(&mut world, transfer).state, "trying");
     assert_eq!((world.completed(), world.failures().len()), (0, 0));
-    assert!(world.reported(ALICE).iter().all(|status| *status < 200), "carol has not answered");
+    assert!(
+        world.reported(ALICE).iter().all(|status| *status < 200),
+        "carol has not answered"
+    );
     world.carol().pick_up();
     world.run();
     assert_eq!(view(&mut world, transfer).state, "completed");
@@ -73,7 +78,10 @@ fn a_failed_transfer_keeps_its_reason_and_evidence() {
     world.run();
     let transfer = the_transfer(&world);
     let view = view(&mut world, transfer);
-    assert_eq!((view.state, view.reason, view.status), ("failed", Some(TransferFailure::TargetBusy), Some(486)));
+    assert_eq!(
+        (view.state, view.reason, view.status),
+        ("failed", Some(TransferFailure::TargetBusy), Some(486))
+    );
 }
 
 #[test]
@@ -198,12 +206,20 @@ fn a_replaces_that_names_a_dead_dialog_dials_nobody() {
     world.carol().bye(warm.at_carol);
     world.run();
     let call_id = replaces.call_id.replace('@', "%40");
-    let refer_to =
-        format!("<{}?Replaces={call_id}%3Bto-tag%3D{}%3Bfrom-tag%3D{}>", CAROL.uri(), replaces.to_tag, replaces.from_tag);
+    let refer_to = format!(
+        "<{}?Replaces={call_id}%3Bto-tag%3D{}%3Bfrom-tag%3D{}>",
+        CAROL.uri(),
+        replaces.to_tag,
+        replaces.from_tag
+    );
     let invites = world.count(CAROL, "< INVITE");
     world.alice().refer_to(warm.customer, &refer_to);
     world.run();
-    assert_eq!(world.count(CAROL, "< INVITE"), invites, "carol's phone does not ring again (LESSONS 2)");
+    assert_eq!(
+        world.count(CAROL, "< INVITE"),
+        invites,
+        "carol's phone does not ring again (LESSONS 2)"
+    );
     assert_eq!(world.completed(), 0);
     assert_eq!(world.phone(ALICE).state(warm.customer), Some(CallState::Connected));
     world.alice().resume(warm.customer);
@@ -218,12 +234,21 @@ fn a_replaces_that_names_a_dead_dialog_dials_nobody() {
 fn refer_sub_false_silences_notify_and_not_the_events() {
     let mut world = World::new();
     let (_, customer) = world.call(BOB, ALICE);
-    let headers = [("Refer-To", "<sip:carol@example.org>"), ("Refer-Sub", "false"), ("Require", "norefersub")];
+    let headers = [
+        ("Refer-To", "<sip:carol@example.org>"),
+        ("Refer-Sub", "false"),
+        ("Require", "norefersub"),
+    ];
     world.alice().request(customer, Method::Refer, &headers, None);
     world.advance(millis(300));
     let accepted = world.phone(ALICE).responses(&Method::Refer).pop().expect("an answer");
     assert_eq!(accepted.status(), Some(202));
-    assert!(accepted.text(HeaderName::ReferSub).is_some_and(|value| value.starts_with("false")), "RFC 4488 §4");
+    assert!(
+        accepted
+            .text(HeaderName::ReferSub)
+            .is_some_and(|value| value.starts_with("false")),
+        "RFC 4488 §4"
+    );
     world.carol().pick_up();
     world.run();
     assert_eq!(world.count(ALICE, "< NOTIFY"), 0);
@@ -260,9 +285,17 @@ fn the_second_refer_of_a_dialog_is_told_apart_by_its_id() {
     world.run();
     world.alice().refer(customer, CAROL);
     world.run();
-    let ids: Vec<_> = world.phone(ALICE).notified(customer).iter().map(|notified| notified.id.clone()).collect();
+    let ids: Vec<_> = world
+        .phone(ALICE)
+        .notified(customer)
+        .iter()
+        .map(|notified| notified.id.clone())
+        .collect();
     let (first, second) = ids.split_at(ids.len() / 2);
-    assert!(first.iter().all(Option::is_none), "RFC 3515 §2.4.6: not for the first: {ids:?}");
+    assert!(
+        first.iter().all(Option::is_none),
+        "RFC 3515 §2.4.6: not for the first: {ids:?}"
+    );
     assert!(second.iter().all(Option::is_some), "{ids:?}");
     assert_eq!(world.failures().len(), 2);
 }
@@ -274,7 +307,11 @@ fn a_refer_outside_of_any_dialog_is_refused_and_not_passed_along() {
     let headers = [("Refer-To", "<sip:carol@example.org>")];
     world.dave().request_outside(Method::Refer, &BOB.uri(), &headers);
     world.run();
-    let answer = world.phone(DAVE).responses(&Method::Refer).pop().and_then(|answer| answer.status());
+    let answer = world
+        .phone(DAVE)
+        .responses(&Method::Refer)
+        .pop()
+        .and_then(|answer| answer.status());
     assert!(answer.is_some_and(|status| (400..700).contains(&status)), "{answer:?}");
     assert_eq!(world.line(BOB, "< REFER"), None);
     assert_eq!(world.line(CAROL, "< INVITE"), None);
@@ -286,10 +323,20 @@ fn the_api_is_told_what_stands_against_a_transfer() {
     let mut world = World::new();
     let (_, customer) = world.call(BOB, ALICE);
     let (mine, his) = (world.leg_of(ALICE).id, world.leg_of(BOB).id);
-    let start = |target| Command::StartTransfer { transferor: mine, target, mode: None, ring_timeout: None };
+    let start = |target| Command::StartTransfer {
+        transferor: mine,
+        target,
+        mode: None,
+        ring_timeout: None,
+    };
     let id = world.command(start(TransferTarget::Leg(his)));
-    assert!(matches!(world.reply(id), Some(Err(_))), "one cannot be joined with the party that one talks with");
-    let id = world.command(start(TransferTarget::Uri(Uri::parse("http://example.org").expect("a URI"))));
+    assert!(
+        matches!(world.reply(id), Some(Err(_))),
+        "one cannot be joined with the party that one talks with"
+    );
+    let id = world.command(start(TransferTarget::Uri(
+        Uri::parse("http://example.org").expect("a URI"),
+    )));
     assert!(matches!(world.reply(id), Some(Err(_))));
     world.alice().bye(customer);
     world.run();

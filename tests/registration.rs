@@ -28,11 +28,20 @@ fn a_phone_registers_with_its_password() {
     let mut world = World::with(closed);
     let challenges = world.phone(ALICE).responses(&Method::Register);
     assert_eq!(challenges.first().and_then(|answer| answer.status()), Some(401));
-    let offered: Vec<_> = challenges[0].headers(HeaderName::WwwAuthenticate).map(String::from_utf8_lossy).collect();
-    assert!(offered.first().is_some_and(|first| first.contains("SHA-256")), "the strongest first: {offered:?}");
+    let offered: Vec<_> = challenges[0]
+        .headers(HeaderName::WwwAuthenticate)
+        .map(String::from_utf8_lossy)
+        .collect();
+    assert!(
+        offered.first().is_some_and(|first| first.contains("SHA-256")),
+        "the strongest first: {offered:?}"
+    );
     let views = registrations(&mut world);
     assert_eq!(views.len(), EVERYBODY.len());
-    let alice = views.iter().find(|view| view.aor == ALICE.uri()).expect("alice's binding");
+    let alice = views
+        .iter()
+        .find(|view| view.aor == ALICE.uri())
+        .expect("alice's binding");
     assert_eq!((alice.address, alice.kept), (ALICE.address(), "local"));
     assert!(alice.expires_s <= 3_600);
     let added = |event: &&Event| matches!(event, Event::RegistrationAdded { .. });
@@ -45,7 +54,10 @@ fn a_wrong_password_registers_nobody() {
         |settings| {
             closed(settings);
             settings.users.retain(|user| user.name != "alice");
-            settings.users.push(warmline::engine::User { name: "alice".into(), password: "another".into() });
+            settings.users.push(warmline::engine::User {
+                name: "alice".into(),
+                password: "another".into(),
+            });
         },
         |_| PhoneTransport::Udp,
     );
@@ -61,7 +73,14 @@ fn a_wrong_password_registers_nobody() {
 fn calls_of_a_closed_edge_are_challenged_too() {
     let mut world = World::with(closed);
     world.call(ALICE, BOB);
-    assert_eq!(world.phone(ALICE).responses(&Method::Invite).first().and_then(|answer| answer.status()), Some(407));
+    assert_eq!(
+        world
+            .phone(ALICE)
+            .responses(&Method::Invite)
+            .first()
+            .and_then(|answer| answer.status()),
+        Some(407)
+    );
     assert!(world.connected(ALICE, BOB));
     world.hang_up(BOB);
     world.assert_nothing_left();
@@ -102,7 +121,10 @@ fn a_phone_that_takes_its_contact_back_is_called_no_more() {
     assert_eq!(world.events().filter(removed).count(), 1);
     let call = world.alice().call(BOB);
     world.run();
-    assert!(matches!(world.phone(ALICE).state(call), Some(CallState::Ended(EndReason::Refused(404 | 480)))));
+    assert!(matches!(
+        world.phone(ALICE).state(call),
+        Some(CallState::Ended(EndReason::Refused(404 | 480)))
+    ));
     assert_eq!(world.line(BOB, "< INVITE"), None);
     world.assert_nothing_left();
 }
@@ -135,7 +157,9 @@ fn a_refreshed_registration_is_one_binding() {
 #[test]
 fn a_lost_register_is_repeated_and_answered_once() {
     let mut world = World::unregistered(|_| {}, |_| PhoneTransport::Udp);
-    world.once(world::Fate::Lose, |packet| packet.is_answer_to(ALICE, Method::Register, 200));
+    world.once(world::Fate::Lose, |packet| {
+        packet.is_answer_to(ALICE, Method::Register, 200)
+    });
     world.alice().register();
     world.run();
     assert!(world.phone(ALICE).is_registered());
@@ -148,13 +172,21 @@ fn a_lost_register_is_repeated_and_answered_once() {
 const PBX: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 9, 1)), 5060);
 
 fn through(settings: &mut Settings) {
-    settings.pbx = Some(Pbx { host: DOMAIN.to_owned(), address: PBX, transport: Transport::Udp, register: Register::Through });
+    settings.pbx = Some(Pbx {
+        host: DOMAIN.to_owned(),
+        address: PBX,
+        transport: Transport::Udp,
+        register: Register::Through,
+    });
 }
 
 /// The PBX's answer to a request that it has got.
 fn answer(request: &Message, status: u16, headers: &[(HeaderName, &str)]) -> bytes::Bytes {
     let draft = request.respond(status).to_tag("pbx");
-    headers.iter().fold(draft, |draft, (name, value)| draft.header(*name, value)).print()
+    headers
+        .iter()
+        .fold(draft, |draft, (name, value)| draft.header(*name, value))
+        .print()
 }
 
 #[test]
@@ -164,12 +196,25 @@ fn the_pbx_keeps_the_binding_and_comes_back_along_our_path() {
     world.advance(millis(5));
     let (to, register) = world.take_strays().pop().expect("the PBX gets the REGISTER");
     assert_eq!((to, register.method()), (PBX, &Method::Register));
-    let path = register.text(HeaderName::Path).expect("RFC 3327 §5.2: our Path").to_owned();
-    let contact = register.text(HeaderName::Contact).expect("the phone's own contact").to_owned();
+    let path = register
+        .text(HeaderName::Path)
+        .expect("RFC 3327 §5.2: our Path")
+        .to_owned();
+    let contact = register
+        .text(HeaderName::Contact)
+        .expect("the phone's own contact")
+        .to_owned();
     assert!(contact.contains("alice@10.0.0.11"), "{contact}");
     assert_eq!(register.values(HeaderName::Via).count(), 2);
     let listed = format!("{contact};expires=3600");
-    world.inject(PBX, answer(&register, 200, &[(HeaderName::Contact, &listed), (HeaderName::Path, &path)]));
+    world.inject(
+        PBX,
+        answer(
+            &register,
+            200,
+            &[(HeaderName::Contact, &listed), (HeaderName::Path, &path)],
+        ),
+    );
     world.run();
     assert!(world.phone(ALICE).is_registered());
     let kept: Vec<_> = registrations(&mut world).into_iter().map(|view| view.kept).collect();
@@ -181,13 +226,19 @@ fn the_pbx_keeps_the_binding_and_comes_back_along_our_path() {
          Contact: <sip:pbx@10.0.9.1:5060>\r\nContent-Type: application/sdp\r\nContent-Length: 116\r\n\r\n\
          v=0\r\no=- 1 1 IN IP4 10.0.9.1\r\ns=-\r\nc=IN IP4 10.0.9.1\r\nt=0 0\r\nm=audio 7000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv"
     );
-    let invite = invite.replace("Content-Length: 116", &format!("Content-Length: {}", invite.len() - invite.find("v=0").unwrap_or(0) + 2)) + "\r\n";
+    let invite = invite.replace(
+        "Content-Length: 116",
+        &format!("Content-Length: {}", invite.len() - invite.find("v=0").unwrap_or(0) + 2),
+    ) + "\r\n";
     world.inject(PBX, invite);
     world.advance(millis(20));
     assert!(world.line(ALICE, "< INVITE alice").is_some(), "alice's phone rings");
     let call = world.alice().pick_up();
     world.advance(millis(20));
-    let answered = world.take_strays().into_iter().any(|(to, message)| to == PBX && message.status() == Some(200));
+    let answered = world
+        .take_strays()
+        .into_iter()
+        .any(|(to, message)| to == PBX && message.status() == Some(200));
     assert!(answered, "the PBX hears the answer");
     assert_eq!(world.phone(ALICE).remote_media(call), Some("10.0.9.1:7000".to_owned()));
 }
@@ -214,6 +265,8 @@ fn the_pbx_challenges_the_phone_and_the_phone_answers_through_us() {
     world.inject(PBX, answer(&register, 401, &[(HeaderName::WwwAuthenticate, challenge)]));
     world.advance(millis(5));
     let (_, again) = world.take_strays().pop().expect("the second REGISTER");
-    let credentials = again.text(HeaderName::Authorization).expect("the phone's own credentials");
+    let credentials = again
+        .text(HeaderName::Authorization)
+        .expect("the phone's own credentials");
     assert!(credentials.contains("username=\"alice\"") && credentials.contains("realm=\"pbx\""));
 }

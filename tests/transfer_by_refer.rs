@@ -21,7 +21,10 @@ fn talking(world: &mut World) -> PhoneCall {
 fn assert_failed(world: &mut World, reason: TransferFailure, status: Option<u16>) {
     assert_eq!(world.completed(), 0);
     assert_eq!(world.failures(), [(reason, status)]);
-    assert!(world.reported(ALICE).last().is_some_and(|status| *status >= 300), "the operator was told");
+    assert!(
+        world.reported(ALICE).last().is_some_and(|status| *status >= 300),
+        "the operator was told"
+    );
     assert!(world.connected(ALICE, BOB), "the call is as it was");
     world.hang_up(BOB);
     world.assert_nothing_left();
@@ -35,7 +38,12 @@ fn the_customer_calls_the_target_himself() {
     world.advance(millis(300));
     assert!(world.line(BOB, "< REFER").is_some());
     let refer = world.phone(BOB).requests(&Method::Refer).remove(0);
-    assert!(refer.text(HeaderName::ReferredBy).is_some_and(|by| by.contains("alice")), "LESSONS 10");
+    assert!(
+        refer
+            .text(HeaderName::ReferredBy)
+            .is_some_and(|by| by.contains("alice")),
+        "LESSONS 10"
+    );
     assert_eq!(world.completed(), 0, "LESSONS 21: bob's 202 is no outcome");
     world.carol().pick_up();
     world.run();
@@ -55,9 +63,16 @@ fn the_customer_takes_over_the_consults_dialog() {
     world.run();
     let refer = world.phone(BOB).requests(&Method::Refer).pop().expect("bob is asked");
     let refer_to = refer.text(HeaderName::ReferTo).expect("Refer-To").to_owned();
-    let theirs = world.phone(CAROL).call_id(warm.at_carol).expect("a dialog").replace('@', "%40");
-    assert!(refer_to.contains(&theirs), "LESSONS 15: the dialog as carol knows it: {refer_to}");
-    assert_eq!(world.completed(), 1);
+    let theirs = world
+        .phone(CAROL)
+        .call_id(warm.at_carol)
+        .expect("a dialog")
+        .replace('@', "%40");
+    assert!(
+        refer_to.contains(&theirs),
+        "LESSONS 15: the dialog as carol knows it: {refer_to}"
+    );
+    assert_eq!(world.completed(), 2, "alice's, and the take-over that bob did for it");
     assert_eq!(world.phone(ALICE).live(), []);
     assert!(world.connected(BOB, CAROL));
     world.hang_up(CAROL);
@@ -70,7 +85,12 @@ fn one_transfer_can_be_asked_for_in_this_mode() {
     talking(&mut world);
     let transferor = world.leg_of(ALICE).id;
     let target = TransferTarget::Uri(Uri::parse(&CAROL.uri()).expect("a URI"));
-    world.command(Command::StartTransfer { transferor, target, mode: Some(TransferMode::Refer), ring_timeout: None });
+    world.command(Command::StartTransfer {
+        transferor,
+        target,
+        mode: Some(TransferMode::Refer),
+        ring_timeout: None,
+    });
     world.advance(millis(300));
     assert!(world.line(BOB, "< REFER").is_some());
     world.carol().pick_up();
@@ -114,7 +134,10 @@ fn a_subscription_that_ends_without_a_word_has_no_outcome() {
     world.alice().refer(customer, CAROL);
     world.advance(millis(100));
     let at_bob = world.the(BOB);
-    let headers = [("Event", "refer"), ("Subscription-State", "terminated;reason=noresource")];
+    let headers = [
+        ("Event", "refer"),
+        ("Subscription-State", "terminated;reason=noresource"),
+    ];
     world.bob().request(at_bob, Method::Notify, &headers, None);
     world.run();
     assert_failed(&mut world, TransferFailure::NoOutcome, None);
@@ -138,11 +161,21 @@ fn a_customer_who_never_reports_fails_by_the_timer() {
 fn a_notify_that_nobody_asked_for_is_481() {
     let mut world = world();
     let customer = talking(&mut world);
-    let headers = [("Event", "refer"), ("Subscription-State", "terminated;reason=noresource")];
+    let headers = [
+        ("Event", "refer"),
+        ("Subscription-State", "terminated;reason=noresource"),
+    ];
     let body = Some(("message/sipfrag", "SIP/2.0 200 OK\r\n"));
     world.alice().request(customer, Method::Notify, &headers, body);
     world.run();
-    assert_eq!(world.phone(ALICE).responses(&Method::Notify).pop().and_then(|answer| answer.status()), Some(481));
+    assert_eq!(
+        world
+            .phone(ALICE)
+            .responses(&Method::Notify)
+            .pop()
+            .and_then(|answer| answer.status()),
+        Some(481)
+    );
     assert!(world.connected(ALICE, BOB), "LESSONS 23: and nothing else happens");
     world.hang_up(ALICE);
     world.assert_nothing_left();
@@ -177,7 +210,13 @@ fn auto_asks_who_can_and_does_it_for_who_cannot() {
     world.run();
     assert!(world.connected(BOB, CAROL));
     assert_eq!((world.completed(), world.failures().len()), (1, 0));
-    assert_eq!(world.phone(ALICE).state(customer).map(|state| matches!(state, CallState::Ended(_))), Some(true));
+    assert_eq!(
+        world
+            .phone(ALICE)
+            .state(customer)
+            .map(|state| matches!(state, CallState::Ended(_))),
+        Some(true)
+    );
     world.hang_up(BOB);
     world.assert_nothing_left();
 }
