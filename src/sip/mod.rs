@@ -1,1 +1,38 @@
 //! sip
+
+mod chars;
+mod draft;
+mod error;
+mod escape;
+mod header_name;
+mod index;
+mod limits;
+mod message;
+mod method;
+mod name_addr;
+mod params;
+mod refer_to;
+mod replaces;
+mod respond;
+mod scan;
+mod sipfrag;
+mod status;
+mod subscription_state;
+mod uri;
+mod validate;
+mod via;
+
+pub use draft::Draft;
+pub use error::{ParseError, ParseErrorKind};
+pub use header_name::HeaderName;
+pub use limits::Limits;
+pub use message::Message;
+pub use method::Method;
+pub use name_addr::NameAddr;
+pub use refer_to::ReferTo;
+pub use replaces::Replaces;
+pub use sipfrag::Sipfrag;
+pub use status::reason_phrase;
+pub use subscription_state::{SubscriptionState, Substate};
+pub use uri::{Scheme, Uri};
+pub use via::Via;

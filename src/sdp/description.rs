@@ -1,0 +1,266 @@
+//! A session description, kept as the octets that came.
+
+use super::direction::Direction;
+use super::lines::{Line, lines};
+use crate::sip::Limits;
+use bytes::Bytes;
+use compact_str::CompactString;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Why a body is no session description that this edge takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum SdpError {
+    /// More octets than [`Limits::sdp`].
+    #[error("session description too large")]
+    TooLarge,
+    /// It does not start with `v=0`.
+    #[error("session description without v=0")]
+    Version,
+    /// A line is no `x=value`.
+    #[error("bad line in session description")]
+    Line,
+    /// An m-line is no `media port proto fmt`.
+    #[error("bad m-line")]
+    Media,
+    /// More m-lines than [`Limits::media_lines`].
+    #[error("too many m-lines")]
+    TooManyMedia,
+}
+
+/// One m-line and what belongs to it.
+#[derive(Clone, Debug)]
+struct Section {
+    /// From the m-line to the next one or the end.
+    range: Range<usize>,
+    audio: bool,
+    port: u16,
+    /// `a=bundle-only` makes port 0 a live line (RFC 9143 §6).
+    bundle_only: bool,
+    direction: Option<Direction>,
+    connection: Option<Range<usize>>,
+}
+
+impl Section {
+    fn is_live(&self) -> bool {
+        self.port != 0 || self.bundle_only
+    }
+}
+
+#[derive(Debug)]
+struct Parts {
+    /// End of the session level.
+    session_end: usize,
+    direction: Option<Direction>,
+    /// The address of the session-level c-line.
+    connection: Option<Range<usize>>,
+    sections: Vec<Section>,
+}
+
+/// A session description. Cloning shares everything.
+#[derive(Clone, Debug)]
+pub struct Description {
+    bytes: Bytes,
+    parts: Arc<Parts>,
+}
+
+impl Description {
+    /// Reads a body of `application/sdp` (RFC 8866). Line ends may be CRLF or LF; unknown lines pass through.
+    pub fn parse(bytes: Bytes) -> Result<Description, SdpError> {
+        Description::parse_with(bytes, &Limits::DEFAULT)
+    }
+
+    /// As [`Description::parse`], with other limits.
+    pub fn parse_with(bytes: Bytes, limits: &Limits) -> Result<Description, SdpError> {
+        if bytes.len() > limits.sdp {
+            return Err(SdpError::TooLarge);
+        }
+        let parts = read(&bytes, limits)?;
+        Ok(Description { bytes, parts: Arc::new(parts) })
+    }
+
+    /// The octets.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The direction of the first live audio line; of the first live line of any kind when there is no audio;
+    /// inactive when nothing is live. The session's direction is the default (RFC 8866 §6.7), and `c=0.0.0.0` is the
+    /// hold of RFC 2543 (RFC 3264 §8.4).
+    pub fn direction(&self) -> Direction {
+        let Some(section) = self.main_section() else { return Direction::Inactive };
+        let null = |range: &Range<usize>| self.slice(range) == b"0.0.0.0";
+        if section.connection.as_ref().or(self.parts.connection.as_ref()).is_some_and(null) {
+            return Direction::Inactive;
+        }
+        section.direction.or(self.parts.direction).unwrap_or_default()
+    }
+
+    fn main_section(&self) -> Option<&Section> {
+        let mut live = self.parts.sections.iter().filter(|section| section.is_live());
+        live.clone().find(|section| section.audio).or_else(|| live.next())
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
+
+    /// Host and port of the first audio line, live or not; `None` when there is none or it has no address.
+    pub fn media_address(&self) -> Option<(CompactString, u16)> {
+        let section = self.parts.sections.iter().find(|section| section.audio)?;
+        let range = section.connection.as_ref().or(self.parts.connection.as_ref())?;
+        let host = std::str::from_utf8(self.slice(range)).ok()?;
+        Some((host.into(), section.port))
+    }
+
+    /// Number of m-lines.
+    pub fn media_count(&self) -> usize {
+        self.parts.sections.len()
+    }
+
+    /// The same description with this direction on every live m-line; the session-level attribute goes, everything
+    /// else stays byte for byte.
+    pub fn with_direction(&self, direction: Direction) -> Description {
+        let mut out = Vec::with_capacity(self.bytes.len() + 16 * self.parts.sections.len());
+        copy_without_direction(&mut out, self.slice(&(0..self.parts.session_end)), None);
+        for section in &self.parts.sections {
+            let wanted = if section.is_live() {
+                Some(direction)
+            } else {
+                // A refused line keeps what it said, also when only the session said it.
+                section.direction
+            };
+            copy_without_direction(&mut out, self.slice(&section.range), wanted);
+        }
+        self.rebuilt(out)
+    }
+
+    /// The same description with our own origin: `o=- id version IN IP4 127.0.0.1` (RFC 8866 §5.2; the address of the
+    /// edge is nobody's business, and the line is never used to reach anybody).
+    pub fn with_origin(&self, id: u64, version: u64) -> Description {
+        let origin = format!("o=- {id} {version} IN IP4 127.0.0.1");
+        let mut out = Vec::with_capacity(self.bytes.len() + origin.len());
+        let mut written = false;
+        let has_origin = self.session_lines().any(|line| line.kind == b'o');
+        for line in lines(&self.bytes) {
+            let in_session = line.start < self.parts.session_end;
+            if in_session && line.kind == b'o' {
+                if !written {
+                    out.extend_from_slice(origin.as_bytes());
+                    out.extend_from_slice(line.end_of_line);
+                }
+                written = true;
+                continue;
+            }
+            out.extend_from_slice(line.whole);
+            if !has_origin && !written && line.kind == b'v' {
+                out.extend_from_slice(origin.as_bytes());
+                out.extend_from_slice(b"\r\n");
+                written = true;
+            }
+        }
+        self.rebuilt(out)
+    }
+
+    fn session_lines(&self) -> impl Iterator<Item = Line<'_>> {
+        lines(&self.bytes).take_while(|line| line.start < self.parts.session_end)
+    }
+
+    /// Our own edits keep a description readable; should one not be, the edit is dropped rather than the call.
+    fn rebuilt(&self, octets: Vec<u8>) -> Description {
+        let limits = Limits { sdp: usize::MAX, ..Limits::DEFAULT };
+        Description::parse_with(Bytes::from(octets), &limits).unwrap_or_else(|_| self.clone())
+    }
+
+    /// Whether two descriptions are the same but for the origin and the directions: "each other's description".
+    pub fn same_media(&self, other: &Description) -> bool {
+        let kept = |line: &Line<'_>| line.kind != b'o' && line.direction().is_none();
+        lines(&self.bytes).filter(kept).map(|l| l.content).eq(lines(&other.bytes).filter(kept).map(|l| l.content))
+    }
+}
+
+impl PartialEq for Description {
+    fn eq(&self, other: &Description) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Description {}
+
+/// Copies lines; the first direction attribute becomes `wanted` in its place, further ones go. Where there was none
+/// `wanted` is added at the end.
+fn copy_without_direction(out: &mut Vec<u8>, block: &[u8], wanted: Option<Direction>) {
+    let mut wanted = wanted;
+    for line in lines(block) {
+        if line.direction().is_none() {
+            out.extend_from_slice(line.whole);
+        } else if let Some(direction) = wanted.take() {
+            push_direction(out, direction, line.end_of_line);
+        }
+    }
+    if let Some(direction) = wanted {
+        if !out.ends_with(b"\n") {
+            out.extend_from_slice(b"\r\n");
+        }
+        push_direction(out, direction, b"\r\n");
+    }
+}
+
+fn push_direction(out: &mut Vec<u8>, direction: Direction, end_of_line: &[u8]) {
+    out.extend_from_slice(b"a=");
+    out.extend_from_slice(direction.as_str().as_bytes());
+    out.extend_from_slice(if end_of_line.is_empty() { b"\r\n" } else { end_of_line });
+}
+
+fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
+    let mut parts = Parts { session_end: bytes.len(), direction: None, connection: None, sections: Vec::new() };
+    let mut first = true;
+    for line in lines(bytes) {
+        if line.content.is_empty() && !first {
+            // Blank lines at the end: the field has them.
+            continue;
+        }
+        if line.kind == 0 {
+            return Err(if first { SdpError::Version } else { SdpError::Line });
+        }
+        if first && line.content != b"v=0" {
+            return Err(SdpError::Version);
+        }
+        first = false;
+        if line.kind == b'm' {
+            if parts.sections.len() >= limits.media_lines {
+                return Err(SdpError::TooManyMedia);
+            }
+            match parts.sections.last_mut() {
+                Some(before) => before.range.end = line.start,
+                None => parts.session_end = line.start,
+            }
+            parts.sections.push(media(&line, bytes.len())?);
+            continue;
+        }
+        let (direction, connection) = match parts.sections.last_mut() {
+            Some(section) => {
+                section.bundle_only |= line.content == b"a=bundle-only";
+                (&mut section.direction, &mut section.connection)
+            }
+            None => (&mut parts.direction, &mut parts.connection),
+        };
+        if line.kind == b'c' && connection.is_none() {
+            *connection = line.address();
+        } else if let Some(found) = line.direction() {
+            *direction = Some(found);
+        }
+    }
+    if first { Err(SdpError::Version) } else { Ok(parts) }
+}
+
+/// `m=<media> <port>[/<count>] <proto> <fmt> …` (RFC 8866 §5.14).
+fn media(line: &Line<'_>, end: usize) -> Result<Section, SdpError> {
+    let mut words = line.value().split(|octet| *octet == b' ').filter(|word| !word.is_empty());
+    let kind = words.next().ok_or(SdpError::Media)?;
+    let port = words.next().and_then(|word| word.split(|octet| *octet == b'/').next());
+    let port = port.and_then(|p| std::str::from_utf8(p).ok()).and_then(|p| p.parse().ok()).ok_or(SdpError::Media)?;
+    words.next().ok_or(SdpError::Media)?;
+    let range = line.start..end;
+    Ok(Section { range, audio: kind == b"audio", port, bundle_only: false, direction: None, connection: None })
+}

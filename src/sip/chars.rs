@@ -1,0 +1,107 @@
+//! Octet classes of RFC 3261 §25.1, and cuts that cannot panic.
+
+const TOKEN: u8 = 1;
+const DIGIT: u8 = 2;
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0u8; 256];
+    let mut octet = 0usize;
+    while octet < 256 {
+        let c = octet as u8;
+        if c.is_ascii_alphanumeric() {
+            table[octet] |= TOKEN;
+        }
+        if c.is_ascii_digit() {
+            table[octet] |= DIGIT;
+        }
+        octet += 1;
+    }
+    let marks = b"-.!%*_+`'~";
+    let mut i = 0;
+    while i < marks.len() {
+        table[marks[i] as usize] |= TOKEN;
+        i += 1;
+    }
+    table
+}
+
+static CLASS: [u8; 256] = classes();
+
+/// `token` of RFC 3261 §25.1.
+#[inline]
+pub(crate) fn is_token_octet(octet: u8) -> bool {
+    CLASS[octet as usize] & TOKEN != 0
+}
+
+/// A non-empty `token`.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|octet| is_token_octet(*octet))
+}
+
+/// White space as it stands inside a folded header value: SP, HT, CR, LF.
+#[inline]
+pub(crate) fn is_lws(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// A sub-slice; empty where the bounds are outside.
+#[inline]
+pub(crate) fn cut(data: &[u8], start: usize, end: usize) -> &[u8] {
+    data.get(start..end).unwrap_or_default()
+}
+
+/// Without surrounding white space, folding included.
+#[inline]
+pub(crate) fn trim(mut data: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = data {
+        if !is_lws(*first) {
+            break;
+        }
+        data = rest;
+    }
+    while let [rest @ .., last] = data {
+        if !is_lws(*last) {
+            break;
+        }
+        data = rest;
+    }
+    data
+}
+
+/// As [`trim`], for text.
+pub(crate) fn trim_text(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// One unsigned decimal, nothing else; `None` also when it does not fit (RFC 4475 §3.1.2.4: never wrap).
+pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    let mut value = 0u64;
+    for octet in text {
+        if !octet.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(octet - b'0'))?;
+    }
+    Some(value)
+}
+
+/// As [`decimal`], at most 2³²−1.
+pub(crate) fn decimal_u32(text: &[u8]) -> Option<u32> {
+    decimal(text).and_then(|value| u32::try_from(value).ok())
+}
+
+/// The length of the quoted string at the start of `data`, both quotes counted; `None` when it does not end.
+pub(crate) fn quoted_len(data: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    while let Some(octet) = data.get(at) {
+        match octet {
+            b'\\' => at += 2,
+            b'"' => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+    None
+}

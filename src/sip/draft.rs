@@ -1,0 +1,254 @@
+//! Messages that this edge originates, printed once.
+
+use super::chars::{is_token, trim};
+use super::header_name::HeaderName;
+use super::message::Message;
+use super::method::Method;
+use super::status;
+use bytes::Bytes;
+use compact_str::{CompactString, ToCompactString};
+use std::fmt::{self, Display, Write};
+
+#[derive(Clone, Debug)]
+enum Start {
+    Request { method: Method, uri: CompactString },
+    Response { status: u16, reason: CompactString },
+}
+
+/// A message in the making: start line, header lines already printed in one buffer, and a body. The Via of a request
+/// comes when it is printed, so that it is printed once.
+#[derive(Clone)]
+pub struct Draft {
+    start: Start,
+    head: String,
+    /// Copied lines may hold octets that are not UTF-8: `head` is text, these are the exceptions, by offset.
+    raw: Vec<(usize, Vec<u8>)>,
+    /// Where a tag can be added to To, while it has none.
+    to_end: Option<usize>,
+    body: Bytes,
+}
+
+impl Draft {
+    /// A request. White space and controls in `uri` are dropped: a start line has no other way to be read.
+    pub fn request(method: &Method, uri: &str) -> Draft {
+        let uri = uri.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        Draft::new(Start::Request { method: method.clone(), uri })
+    }
+
+    /// A response without headers; see [`Message::respond`] for the one that a request is answered with.
+    pub(super) fn status_line(status: u16) -> Draft {
+        Draft::new(Start::Response { status, reason: CompactString::const_new(status::reason_phrase(status)) })
+    }
+
+    fn new(start: Start) -> Draft {
+        Draft { start, head: String::with_capacity(512), raw: Vec::new(), to_end: None, body: Bytes::new() }
+    }
+
+    /// Adds a header line. CR, LF and NUL inside the value become spaces: a value cannot make a second header.
+    /// Content-Length is written by itself and refused here.
+    pub fn header(self, name: HeaderName, value: impl Display) -> Draft {
+        self.header_named(name.canonical(), value)
+    }
+
+    /// Adds a header line by its name; a name that is no token adds nothing.
+    pub fn header_named(mut self, name: &str, value: impl Display) -> Draft {
+        let id = HeaderName::lookup(name.as_bytes());
+        if !is_token(name.as_bytes()) || id == HeaderName::ContentLength {
+            return self;
+        }
+        self.head.push_str(name);
+        self.head.push_str(": ");
+        let from = self.head.len();
+        write!(OneLine(&mut self.head), "{value}").ok(); // writing to a String cannot fail
+        if id == HeaderName::To {
+            let value = self.head.get(from..).unwrap_or_default();
+            let has_tag = super::params::find(after_bracket(value), "tag").is_some();
+            self.to_end = (!has_tag).then_some(self.head.len());
+        }
+        self.head.push_str("\r\n");
+        self
+    }
+
+    /// Adds every line of this header of `message`, values byte for byte.
+    pub fn copy(mut self, message: &Message, name: HeaderName) -> Draft {
+        for (id, text, value) in message.all_headers() {
+            if id == name && name != HeaderName::Other {
+                self.copy_line(id, text, value);
+                if id == HeaderName::To {
+                    self.to_end = message.to_tag().is_none().then_some(self.head.len() - 2);
+                }
+            }
+        }
+        self
+    }
+
+    pub(super) fn copy_line(&mut self, id: HeaderName, name: &[u8], value: &[u8]) {
+        if id == HeaderName::ContentLength {
+            return;
+        }
+        match id.canonical() {
+            "" => self.push_octets(name),
+            canonical => self.head.push_str(canonical),
+        }
+        self.head.push_str(": ");
+        self.push_octets(trim(value));
+        if id == HeaderName::To {
+            self.to_end = None;
+        }
+        self.head.push_str("\r\n");
+    }
+
+    /// Lets [`Draft::to_tag`] add to the line that was copied last.
+    pub(super) fn last_line_is_untagged_to(&mut self) {
+        self.to_end = Some(self.head.len().saturating_sub(2));
+    }
+
+    fn push_octets(&mut self, octets: &[u8]) {
+        match std::str::from_utf8(octets) {
+            Ok(text) => self.head.push_str(text),
+            Err(_) => self.raw.push((self.head.len(), octets.to_vec())),
+        }
+    }
+
+    /// Adds `;tag=` to To if it has none.
+    pub fn to_tag(mut self, tag: &str) -> Draft {
+        if let Some(at) = self.to_end.take() {
+            let tag: String = tag.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+            let text = format!(";tag={tag}");
+            if self.head.is_char_boundary(at) {
+                self.head.insert_str(at, &text);
+                // Octets that stood at the insertion point belong to the value before it.
+                for (offset, _) in &mut self.raw {
+                    if *offset > at {
+                        *offset += text.len();
+                    }
+                }
+            }
+        }
+        self
+    }
+
+    /// Replaces the reason phrase of a response.
+    pub fn reason_phrase(mut self, text: &str) -> Draft {
+        match &mut self.start {
+            Start::Request { .. } => {}
+            Start::Response { reason, .. } => *reason = text.chars().filter(|c| !c.is_control()).collect(),
+        }
+        self
+    }
+
+    /// Sets the body and adds its Content-Type.
+    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Draft {
+        self.body = body.into();
+        self.header(HeaderName::ContentType, content_type)
+    }
+
+    /// The method of a request.
+    pub fn method(&self) -> Option<&Method> {
+        match &self.start {
+            Start::Request { method, .. } => Some(method),
+            Start::Response { .. } => None,
+        }
+    }
+
+    /// The Request-URI of a request.
+    pub fn request_uri(&self) -> Option<&str> {
+        match &self.start {
+            Start::Request { uri, .. } => Some(uri),
+            Start::Response { .. } => None,
+        }
+    }
+
+    /// The status of a response.
+    pub fn status(&self) -> Option<u16> {
+        match self.start {
+            Start::Request { .. } => None,
+            Start::Response { status, .. } => Some(status),
+        }
+    }
+
+    /// The first value of a header that was added, if it is UTF-8.
+    pub fn get(&self, name: HeaderName) -> Option<&str> {
+        self.head.split("\r\n").find_map(|line| {
+            let (n, value) = line.split_once(':')?;
+            (name != HeaderName::Other && HeaderName::lookup(n.as_bytes()) == name).then(|| value.trim())
+        })
+    }
+
+    /// The whole message with its Content-Length: a response, or a request whose Via was added as a header.
+    pub fn print(&self) -> Bytes {
+        self.print_lines("")
+    }
+
+    /// A request with this Via as its first header line.
+    pub fn print_with_via(&self, via: impl Display) -> Bytes {
+        let mut line = CompactString::const_new("Via: ");
+        write!(OneLine(&mut line), "{via}").ok(); // writing to a string cannot fail
+        line.push_str("\r\n");
+        self.print_lines(&line)
+    }
+
+    fn print_lines(&self, via: &str) -> Bytes {
+        let raw: usize = self.raw.iter().map(|(_, octets)| octets.len()).sum();
+        let mut out: Vec<u8> = Vec::with_capacity(self.head.len() + raw + via.len() + self.body.len() + 128);
+        match &self.start {
+            Start::Request { method, uri } => {
+                out.extend_from_slice(method.as_str().as_bytes());
+                out.push(b' ');
+                out.extend_from_slice(uri.as_bytes());
+                out.extend_from_slice(b" SIP/2.0\r\n");
+            }
+            Start::Response { status, reason } => {
+                out.extend_from_slice(b"SIP/2.0 ");
+                out.extend_from_slice(status.to_compact_string().as_bytes());
+                out.push(b' ');
+                out.extend_from_slice(reason.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        out.extend_from_slice(via.as_bytes());
+        let head = self.head.as_bytes();
+        let mut at = 0;
+        for (offset, octets) in &self.raw {
+            out.extend_from_slice(head.get(at..*offset).unwrap_or_default());
+            out.extend_from_slice(octets);
+            at = *offset;
+        }
+        out.extend_from_slice(head.get(at..).unwrap_or_default());
+        out.extend_from_slice(b"Content-Length: ");
+        out.extend_from_slice(self.body.len().to_compact_string().as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(&self.body);
+        Bytes::from(out)
+    }
+}
+
+/// What follows the address of a From or To value.
+fn after_bracket(value: &str) -> &str {
+    let from = value.rfind('>').map_or_else(|| value.find(';').unwrap_or(value.len()), |at| at + 1);
+    value.get(from..).unwrap_or_default()
+}
+
+/// Writes text that must stay on its line.
+struct OneLine<'a, W>(&'a mut W);
+
+impl<W: Write> Write for OneLine<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut parts = text.split(['\r', '\n', '\0']);
+        if let Some(first) = parts.next() {
+            self.0.write_str(first)?;
+        }
+        for part in parts {
+            self.0.write_char(' ')?;
+            self.0.write_str(part)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Draft {
+    /// The start line only: no header values, no credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("start", &self.start).finish_non_exhaustive()
+    }
+}

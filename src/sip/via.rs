@@ -1,0 +1,88 @@
+//! One Via value (RFC 3261 §20.42, RFC 3581).
+
+use super::chars::{is_token, trim_text};
+use super::error::{ParseError, ParseErrorKind};
+use super::header_name::HeaderName;
+use super::params;
+use super::uri::is_host;
+
+/// One Via value, borrowed from its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Via<'a> {
+    /// The transport as it stands: `UDP`, `TCP`, `TLS`, `WS`, `WSS`, or a token that this edge does not know.
+    pub transport: &'a str,
+    /// The sent-by host, an IPv6 address with its brackets.
+    pub host: &'a str,
+    /// The sent-by port.
+    pub port: Option<u16>,
+    params: &'a str,
+}
+
+const BAD: ParseError = ParseError::at(ParseErrorKind::Value, HeaderName::Via);
+
+impl<'a> Via<'a> {
+    /// Reads one value; white space and folding may stand around every separator (RFC 3261 §25.1, `wsinv`).
+    pub fn parse(text: &'a str) -> Result<Via<'a>, ParseError> {
+        let text = trim_text(text);
+        let (head, params) = text.split_at(text.find(';').unwrap_or(text.len()));
+        let (name, rest) = head.split_once('/').ok_or(BAD)?;
+        let (version, rest) = rest.split_once('/').ok_or(BAD)?;
+        if !trim_text(name).eq_ignore_ascii_case("SIP") || !is_token(trim_text(version).as_bytes()) {
+            return Err(BAD);
+        }
+        let rest = trim_text(rest);
+        let (transport, sent_by) = rest.split_at(rest.find([' ', '\t', '\r', '\n']).ok_or(BAD)?);
+        if !is_token(transport.as_bytes()) {
+            return Err(BAD);
+        }
+        let (host, port) = sent_by_parts(trim_text(sent_by)).ok_or(BAD)?;
+        Ok(Via { transport, host, port, params })
+    }
+
+    /// The `branch` parameter, as it stands.
+    pub fn branch(&self) -> Option<&'a str> {
+        self.param("branch").flatten()
+    }
+
+    /// The `received` parameter.
+    pub fn received(&self) -> Option<&'a str> {
+        self.param("received").flatten()
+    }
+
+    /// The `rport` parameter: `Some(None)` asks for it, `Some(Some(port))` answers (RFC 3581 §4).
+    pub fn rport(&self) -> Option<Option<u16>> {
+        self.param("rport").map(|value| value.and_then(|port| port.parse().ok()))
+    }
+
+    /// Any parameter; `Some(None)` when it has no value.
+    pub fn param(&self, name: &str) -> Option<Option<&'a str>> {
+        params::find(self.params, name)
+    }
+
+    /// All parameters, in order; an empty or broken one is an error (RFC 4475 §3.1.2.1).
+    pub fn params(&self) -> impl Iterator<Item = Result<(&'a str, Option<&'a str>), ParseError>> + use<'a> {
+        params::params(self.params, true).map(|param| param.map_err(|_| BAD))
+    }
+}
+
+/// `host [COLON port]`, with white space around the colon.
+pub(crate) fn sent_by_parts(text: &str) -> Option<(&str, Option<u16>)> {
+    let host_len = if text.starts_with('[') {
+        text.find(']')? + 1
+    } else {
+        text.find([':', ' ', '\t', '\r', '\n']).unwrap_or(text.len())
+    };
+    let (host, rest) = text.split_at(host_len);
+    if !is_host(host) {
+        return None;
+    }
+    let rest = trim_text(rest);
+    if rest.is_empty() {
+        return Some((host, None));
+    }
+    let digits = trim_text(rest.strip_prefix(':')?);
+    if digits.is_empty() || !digits.bytes().all(|o| o.is_ascii_digit()) {
+        return None;
+    }
+    Some((host, Some(digits.parse().ok()?)))
+}
