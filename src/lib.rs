@@ -17,3 +17,4 @@ pub mod sip;
 pub mod transaction;
 pub mod transfer;
 pub mod transport;
+pub mod vocabulary;

@@ -2,5 +2,6 @@
 
 mod io;
 mod settings;
-pub use io::*;
+pub use crate::vocabulary::*;
+pub use io::{Input, Output};
 pub use settings::*;

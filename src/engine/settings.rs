@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::io::{HoldDirection, TransferMode};
 use crate::transaction::Timers;
 use crate::transport::Transport;
+use crate::vocabulary::{HoldDirection, TransferMode};
 
 /// Everything the engine is told.
 #[derive(Clone, Debug)]

@@ -1,1 +1,6 @@
 //! registrar
+mod binding;
+mod bindings;
+mod date;
+mod register;
+mod through;

@@ -1,5 +1,6 @@
 //! sip
 
+mod capabilities;
 mod chars;
 mod draft;
 mod error;
@@ -22,6 +23,7 @@ mod uri;
 mod validate;
 mod via;
 
+pub use capabilities::{ACCEPT, ALLOW, SUPPORTED, is_allowed, unsupported, unsupported_by_proxy};
 pub use draft::Draft;
 pub use error::{ParseError, ParseErrorKind};
 pub use header_name::HeaderName;

@@ -22,6 +22,16 @@ macro_rules! handle {
             }
         }
 
+        impl super::Handle for $name {
+            fn new(slot: u32, generation: u32) -> Self {
+                $name { slot, generation }
+            }
+
+            fn parts(self) -> (u32, u32) {
+                (self.slot, self.generation)
+            }
+        }
+
         impl FromStr for $name {
             type Err = BadHandle;
 

@@ -1,0 +1,345 @@
+//! The sealed local tag: a cookie that names its own slot and proves that we made it.
+//!
+//! **Owns** the layout of the tag, its alphabet and its MAC. **Refuses** to look anything up: opening a tag
+//! reads no table, so a forged one costs its sender a packet and us one short hash.
+//!
+//! **RFC sections**: RFC 3261 §19.3 (tags: globally unique, at least 32 random bits), §12.1.1 (To tag of a UAS),
+//! §8.1.1.3 (From tag of a UAC), §12.2.2 (a UAS may construct its tags so that whoever recovers can tell whose they are).
+//!
+//! | characters | bits | field |
+//! |---|---|---|
+//! | 0–15 | 16 + 32 + 32 | node, slot, generation, big-endian |
+//! | 16–28 | 64 + 1 | SipHash-2-4 of `fields ‖ "dlgtg"` under the cluster's key; the last bit is zero |
+//!
+//! Why so: base32 of RFC 4648 in lower case, because tags are tokens that some peers compare without regard to case
+//! and nothing but letters and digits survives every stack; all 32 bits of slot and generation, because cutting
+//! them to reach 24 characters (one inline `CompactString`) would leave 56 bits for three fields, and a busy slot
+//! would repeat its tag within hours. 80 bits are exactly 16 characters, so fields and MAC never share one.
+//! [`Tag`] is an inline array instead; it needs no heap at any length. The fields are readable: the MAC makes the
+//! tag unguessable, it does not hide how many dialogs there are.
+//!
+//! ```
+//! use warmline::dialog::{Opened, Seal};
+//!
+//! let seal = Seal::new([7; 16], 3);
+//! let tag = seal.tag(41, u32::MAX);
+//! assert_eq!(tag.as_str().len(), 29);
+//! let parts = seal.open(&tag).expect("we made it");
+//! assert_eq!((parts.node, parts.slot, parts.generation), (3, 41, u32::MAX));
+//!
+//! let stranger = Seal::new([8; 16], 3);
+//! assert_eq!(stranger.read(&tag), Opened::Forged);
+//! assert_eq!(stranger.read("1928301774"), Opened::NotOurs);
+//! ```
+
+use compact_str::CompactString;
+use siphasher::sip::SipHasher24;
+use std::fmt;
+use std::ops::Deref;
+use subtle::ConstantTimeEq;
+
+/// Characters of a sealed tag.
+pub const TAG_LEN: usize = 29;
+
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// Separates this MAC from every other use of the cluster's key. Ten field bytes and these five end one byte short
+/// of SipHash's second block, so that the tag costs two blocks and not three.
+const LABEL: &[u8; 5] = b"dlgtg";
+
+/// What a sealed tag says once its MAC has been verified.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TagParts {
+    /// The node that made the tag.
+    pub node: u16,
+    /// The slot in that node's [`Table`](super::Table).
+    pub slot: u32,
+    /// The slot's generation when the tag was made.
+    pub generation: u32,
+}
+
+/// The answer to "is this tag ours?", before any table is touched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opened {
+    /// The MAC holds: this cluster made it.
+    Ours(TagParts),
+    /// Not the shape of our tags: somebody else's.
+    NotOurs,
+    /// The shape of our tags, and the MAC fails.
+    Forged,
+}
+
+/// A local tag that we made: 29 lower-case letters and digits, inline.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tag([u8; TAG_LEN]);
+
+impl Tag {
+    /// The tag as it stands after `;tag=`.
+    pub fn as_str(&self) -> &str {
+        // Every character is of ALPHABET; the default is for the compiler.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Deref for Tag {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Tag {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Tag {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Tag {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl From<Tag> for CompactString {
+    fn from(tag: Tag) -> CompactString {
+        CompactString::new(tag.as_str())
+    }
+}
+
+/// Makes and opens the tags of one cluster, as one node of it.
+///
+/// The key belongs to the cluster and outlives a process; a node of another number opens the tag and learns whose it is.
+#[derive(Clone)]
+pub struct Seal {
+    hasher: SipHasher24,
+    node: u16,
+}
+
+impl Seal {
+    /// A seal under the cluster's `key`, speaking for `node`.
+    pub fn new(key: [u8; 16], node: u16) -> Seal {
+        Seal {
+            hasher: SipHasher24::new_with_key(&key),
+            node,
+        }
+    }
+
+    /// The node whose tags [`Seal::tag`] makes.
+    pub fn node(&self) -> u16 {
+        self.node
+    }
+
+    /// The tag of this node's `slot` in its `generation`.
+    pub fn tag(&self, slot: u32, generation: u32) -> Tag {
+        self.print(TagParts {
+            node: self.node,
+            slot,
+            generation,
+        })
+    }
+
+    /// The tag that says `parts`, whichever node of the cluster they name (adopted dialogs keep their tags).
+    pub fn print(&self, parts: TagParts) -> Tag {
+        let mac = self.mac(parts);
+        let groups = [
+            u64::from(parts.node) << 24 | u64::from(parts.slot) >> 8,
+            u64::from(parts.slot & 0xff) << 32 | u64::from(parts.generation),
+            mac >> 24,
+            mac << 16 & 0xff_ffff_ffff,
+        ];
+        let mut text = [0; TAG_LEN];
+        for (characters, group) in text.chunks_mut(8).zip(groups) {
+            for (at, character) in characters.iter_mut().enumerate() {
+                let value = group >> (35 - 5 * at) & 31;
+                *character = ALPHABET.get(value as usize).copied().unwrap_or(b'a');
+            }
+        }
+        Tag(text)
+    }
+
+    /// Opens a tag: its parts, if this cluster made it. [`Seal::read`] says why not.
+    pub fn open(&self, tag: &str) -> Option<TagParts> {
+        match self.read(tag) {
+            Opened::Ours(parts) => Some(parts),
+            Opened::NotOurs | Opened::Forged => None,
+        }
+    }
+
+    /// Opens a tag and tells a stranger's from a forged one. The MAC is compared in constant time.
+    #[inline]
+    pub fn read(&self, tag: &str) -> Opened {
+        let Some([a, b, c, d]) = groups(tag.as_bytes()) else {
+            return Opened::NotOurs;
+        };
+        // The last four groups carry 5 characters and three that are not there: 25 bits, then 15 of padding.
+        let parts = TagParts {
+            node: (a >> 24) as u16,
+            slot: (a << 8 | b >> 32) as u32,
+            generation: b as u32,
+        };
+        let mac = c << 24 | d >> 16;
+        let spare = d & 0xffff;
+        let same = self.mac(parts).ct_eq(&mac) & spare.ct_eq(&0);
+        if bool::from(same) {
+            Opened::Ours(parts)
+        } else {
+            Opened::Forged
+        }
+    }
+
+    #[inline]
+    fn mac(&self, parts: TagParts) -> u64 {
+        let mut sealed = [0; 15];
+        let fields = u128::from(parts.node) << 64
+            | u128::from(parts.slot) << 32
+            | u128::from(parts.generation);
+        let [_, _, _, _, _, _, fields @ ..] = fields.to_be_bytes();
+        for (to, from) in sealed.iter_mut().zip(fields.iter().chain(LABEL)) {
+            *to = *from;
+        }
+        self.hasher.hash(&sealed)
+    }
+}
+
+impl fmt::Debug for Seal {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seal")
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Four groups of 40 bits from 29 base32 characters; `None` if it is not 29 of our characters.
+#[inline]
+fn groups(tag: &[u8]) -> Option<[u64; 4]> {
+    let tag: &[u8; TAG_LEN] = tag.try_into().ok()?;
+    let mut values = [b'a'; 32];
+    for (to, from) in values.iter_mut().zip(tag) {
+        *to = *from;
+    }
+    let mut stray = 0;
+    for value in &mut values {
+        let letter = value.wrapping_sub(b'a');
+        let digit = value.wrapping_sub(b'2');
+        *value = if letter < 26 {
+            letter
+        } else if digit < 6 {
+            digit + 26
+        } else {
+            0xff
+        };
+        stray |= *value;
+    }
+    if stray > 31 {
+        return None;
+    }
+    let mut groups = [0; 4];
+    for (group, eight) in groups.iter_mut().zip(values.as_chunks::<8>().0) {
+        *group = gather(u64::from_be_bytes(*eight));
+    }
+    Some(groups)
+}
+
+/// Closes the gaps between eight 5-bit values, pairs first: 8 × 5 bits in bytes become 40 bits in a row.
+#[inline]
+fn gather(bytes: u64) -> u64 {
+    let tens = (bytes & 0x1f00_1f00_1f00_1f00) >> 3 | bytes & 0x001f_001f_001f_001f;
+    let twenties = (tens & 0x03ff_0000_03ff_0000) >> 6 | tens & 0x0000_03ff_0000_03ff;
+    (twenties & 0x000f_ffff_0000_0000) >> 12 | twenties & 0xf_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn seal() -> Seal {
+        Seal::new(*b"0123456789abcdef", 0xabcd)
+    }
+
+    #[test]
+    fn a_tag_is_a_lower_case_token_of_29_characters() {
+        let tag = seal().tag(0x0102_0304, 0xffff_fffe);
+        assert!(
+            tag.bytes()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()),
+            "{tag}"
+        );
+        assert_eq!(tag.len(), TAG_LEN);
+        assert_eq!(format!("{tag:?}"), format!("\"{tag}\""));
+    }
+
+    #[test]
+    fn the_padding_bit_has_one_form() {
+        let tag = seal().tag(5, 5);
+        let (head, last) = tag.split_at(28);
+        let value = ALPHABET
+            .iter()
+            .position(|c| [*c] == last.as_bytes())
+            .unwrap();
+        let other = format!("{head}{}", ALPHABET[value ^ 1] as char);
+        assert_eq!(seal().read(&other), Opened::Forged);
+    }
+
+    #[test]
+    fn the_key_is_not_printed() {
+        assert_eq!(format!("{:?}", seal()), "Seal { node: 43981, .. }");
+    }
+
+    proptest! {
+        #[test]
+        fn open_undoes_tag(node: u16, slot: u32, generation: u32, key: [u8; 16]) {
+            let parts = TagParts { node, slot, generation };
+            let seal = Seal::new(key, node);
+            prop_assert_eq!(seal.open(&seal.tag(slot, generation)), Some(parts));
+            // Another node of the cluster reads whose it is.
+            prop_assert_eq!(Seal::new(key, node.wrapping_add(1)).open(&seal.print(parts)), Some(parts));
+        }
+
+        #[test]
+        fn one_changed_character_is_refused(slot: u32, generation: u32, at in 0..TAG_LEN, to in 0..32usize) {
+            let tag = seal().tag(slot, generation);
+            let mut text = tag.as_str().as_bytes().to_vec();
+            text[at] = ALPHABET[to];
+            let text = String::from_utf8(text).unwrap();
+            let expected = if text == tag.as_str() {
+                Opened::Ours(TagParts { node: 0xabcd, slot, generation })
+            } else {
+                Opened::Forged
+            };
+            prop_assert_eq!(seal().read(&text), expected);
+        }
+
+        #[test]
+        fn one_changed_bit_is_refused(slot: u32, generation: u32, bit in 0..TAG_LEN * 7) {
+            let mut text = seal().tag(slot, generation).as_str().as_bytes().to_vec();
+            text[bit / 7] ^= 1 << (bit % 7);
+            let text = String::from_utf8(text).unwrap();
+            prop_assert!(matches!(seal().read(&text), Opened::NotOurs | Opened::Forged));
+        }
+
+        #[test]
+        fn any_text_is_answered(text in "\\PC{0,64}") {
+            prop_assert!(seal().open(&text).is_none());
+        }
+    }
+}

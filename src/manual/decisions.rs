@@ -1,0 +1,70 @@
+//! Decisions: what was chosen where the plan left it open, or where a wall of the plan was moved, and why.
+//!
+//! One heading a decision, the newest last. An entry says what was decided, what it was weighed against, and what would
+//! make us look at it again. Whoever moves a wall adds the entry in the same commit.
+//!
+//! ## No `webrtc` dependency until the media rooms need it
+//!
+//! The project's owner asked for the `webrtc` crate. This version moves no media: descriptions pass from party to party
+//! and the packets go directly between them. A dependency that nothing calls costs every build and every audit, so it
+//! comes in with the first room that uses it (`media/`: ICE and DTLS-SRTP for browsers). What was found about its
+//! sans-IO core when it was tried stays in the project's notes on dependencies.
+//!
+//! ## A room `phone`
+//!
+//! The plan of the house knows no phone. Three places need one: `warmline demo` shows a transfer without any other
+//! program, the tests in virtual time need parties that hold, refer and hang up on command, and an embedding host wants an
+//! example to start from. Three half-phones would drift apart. So `phone` is one scripted softphone, sans-IO like the
+//! engine, and it imports `sip` and `sdp` only: if it shared the dialog or transaction rooms with the edge, a mistake in
+//! one would be made by both sides of the test and cancel out.
+//!
+//! ## `engine::Settings` is the checked form of the configuration, and `config` builds it
+//!
+//! The plan has imports go `engine` ← `api`, and `config` beside it. The engine must be told what it serves, yet must not
+//! know files. So the type of what it is told belongs to the engine ([`crate::engine::Settings`]), `config` reads the
+//! text and builds it, and an embedding host builds it by hand. `config` therefore stands above `engine`; `driver`, `api`
+//! and `cli` may import it. Rooms below the engine take small structs of their own
+//! ([`crate::registrar::RegistrarConfig`], [`crate::proxy::ProxyConfig`]), so that a test of one room states only what
+//! that room reads.
+//!
+//! ## Local tags are sealed
+//!
+//! Firm in the plan, and written down here because it surprises: a To or From tag of this edge is no random text but
+//! node, slot and generation of the leg under a 64-bit keyed MAC. A request inside a dialog is matched by decoding its tag
+//! and comparing Call-ID and remote tag. What is gained: no map to look in, no lock, no growth with the number of
+//! dialogs, and a forged tag dies before any table is touched. What it costs: the key must be kept as long as dialogs
+//! live, and be the same on every node of a cluster. Via branches, flow tokens and digest nonces are made the same way.
+//!
+//! ## The join re-offers each side the other's description, instead of RFC 3725 flow I
+//!
+//! To join customer and consult, each must get the other's session description. RFC 3725 §4.1 does it with one chain: an
+//! INVITE without a body to one side, its offer from the 2xx to the other side, the answer back in the ACK. While the
+//! other side thinks, a 2xx hangs without its ACK and is retransmitted; and if the other side answers 491, the chain has
+//! to be answered with something invented and begun again.
+//!
+//! Both parties of a transfer have a description already. So the edge sends each side a re-INVITE that carries the
+//! description which the other last gave. Each re-INVITE is a complete transaction: it is acknowledged the moment it is
+//! answered, a 491 is retried alone after the times of RFC 3261 §14.1 (LESSONS 24), and a refusal leaves the session as
+//! it was (RFC 6141 §3). If an answer says something else than the offer was made from (another port, a codec less), the
+//! side that was offered the old text is offered the new one. What it costs: one re-INVITE more in that case. To look at again: parties that
+//! refuse any offer which is not a subset of what they had.
+//!
+//! ## Benches are plain loops
+//!
+//! `benches/` holds programs without a harness. A loop of their own takes the median of many rounds, and the same
+//! program under `callgrind` counts instructions: that number is the same on a busy machine with two shared cores, where
+//! a statistical harness sees mostly its neighbours. No dependency is needed for either.
+//!
+//! ## Digest: the nonce is sealed, and only its count is remembered
+//!
+//! A nonce carries its time and source under the key, so a challenge costs no memory and a flood of unauthenticated
+//! requests leaves nothing behind. What cannot be done without memory is to refuse the same credentials a second time:
+//! that needs the nonce-count (RFC 7616 §5.12). It is kept per nonce, only after credentials were found to be right, for
+//! the minute that the nonce lives, and bounded. A client that always says `nc=00000001` is not locked out: it is
+//! challenged with `stale=true` and comes back with the new nonce.
+//!
+//! ## Outbound is kept over streams, not over UDP
+//!
+//! RFC 5626 asks of a registrar that says `outbound` to answer the keepalive: CRLF over streams, STUN over UDP. This
+//! version answers CRLF. So a `reg-id` names a binding over TCP, TLS and WebSocket, and is ignored over UDP, as §6 has it
+//! for a registrar without outbound: the phone sees that `Require: outbound` is missing and goes on as an ordinary one.
