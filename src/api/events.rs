@@ -55,14 +55,24 @@ impl Default for EventLog {
 impl EventLog {
     /// An empty log.
     pub fn new() -> EventLog {
-        let ring = Ring { events: VecDeque::with_capacity(KEPT.min(256)), next: 1 };
-        EventLog { ring: Mutex::new(ring), newest: watch::Sender::new(0) }
+        let ring = Ring {
+            events: VecDeque::with_capacity(KEPT.min(256)),
+            next: 1,
+        };
+        EventLog {
+            ring: Mutex::new(ring),
+            newest: watch::Sender::new(0),
+        }
     }
 
     /// Numbers an event and shows it to every reader.
     pub fn push(&self, at: SystemTime, event: Event) -> Arc<Stamped> {
         let mut ring = self.lock();
-        let stamped = Arc::new(Stamped { sequence: ring.next, at, event });
+        let stamped = Arc::new(Stamped {
+            sequence: ring.next,
+            at,
+            event,
+        });
         ring.next += 1;
         if ring.events.len() == KEPT {
             ring.events.pop_front();
@@ -79,7 +89,11 @@ impl EventLog {
         let newest = log.lock().next - 1;
         // A number from the future was given by an earlier process: all that we know is new to its reader.
         let seen = after.map_or(newest, |after| if after > newest { 0 } else { after });
-        Subscription { log: Arc::clone(log), seen, changed }
+        Subscription {
+            log: Arc::clone(log),
+            seen,
+            changed,
+        }
     }
 
     // A reader that panicked has changed nothing half-way: every change here is complete before the lock is given back.
@@ -91,10 +105,15 @@ impl EventLog {
         let ring = self.lock();
         let oldest = ring.events.front()?.sequence;
         if seen + 1 < oldest {
-            return Some(Happened::Missed { from: seen + 1, to: oldest - 1 });
+            return Some(Happened::Missed {
+                from: seen + 1,
+                to: oldest - 1,
+            });
         }
         let place = usize::try_from(seen + 1 - oldest).ok()?;
-        ring.events.get(place).map(|stamped| Happened::Event(Arc::clone(stamped)))
+        ring.events
+            .get(place)
+            .map(|stamped| Happened::Event(Arc::clone(stamped)))
     }
 }
 
@@ -149,11 +168,14 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::CallHandle;
     use crate::engine::Cause;
-    use crate::leg::CallHandle;
 
     fn ended(slot: u32) -> Event {
-        Event::CallEnded { call: CallHandle { slot, generation: 0 }, cause: Cause::Party }
+        Event::CallEnded {
+            call: CallHandle { slot, generation: 0 },
+            cause: Cause::Party,
+        }
     }
 
     fn numbers(subscription: &mut Subscription) -> Vec<u64> {

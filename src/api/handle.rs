@@ -47,8 +47,14 @@ impl EngineHandle {
     /// Carries out one command and waits for what came of it. Some wait for a party's answer (hold, resume).
     pub async fn command(&self, command: Command) -> Result<Reply, CommandError> {
         let (answer, reply) = oneshot::channel();
-        self.orders.send(Order { command, answer }).await.map_err(|_| CommandError::Stopped)?;
-        reply.await.map_err(|_| CommandError::Stopped)?.map_err(CommandError::Refused)
+        self.orders
+            .send(Order { command, answer })
+            .await
+            .map_err(|_| CommandError::Stopped)?;
+        reply
+            .await
+            .map_err(|_| CommandError::Stopped)?
+            .map_err(CommandError::Refused)
     }
 
     /// Everything that happens from now on; or, with `after`, everything kept since that sequence number.

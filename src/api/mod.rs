@@ -19,6 +19,7 @@
 
 mod events;
 mod handle;
+pub mod native;
 mod time;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};

@@ -23,7 +23,11 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, Report> {
     let mut file = Fields::of("the file", root.span(), root.get_ref());
     let config = sections(&mut file, text, &mut problems);
     file.finish(&mut problems);
-    if problems.is_empty() { Ok(config) } else { Err(problems.report(name)) }
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(problems.report(name))
+    }
 }
 
 fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Config {
@@ -44,15 +48,39 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
         if let Some(listener) = listeners.iter().find(|listener| !listener.address.ip().is_loopback()) {
             let what = format!("an open registrar cannot listen on {}", listener.address);
-            problems.add(span, what, "list every phone as a [[user]], or listen on 127.0.0.1 only");
+            problems.add(
+                span,
+                what,
+                "list every phone as a [[user]], or listen on 127.0.0.1 only",
+            );
         } else if through {
-            problems.add(span, "`open` has no meaning when the PBX keeps the bindings", "remove it, or set register = \"local\"");
+            problems.add(
+                span,
+                "`open` has no meaning when the PBX keeps the bindings",
+                "remove it, or set register = \"local\"",
+            );
         }
     } else if pbx.is_none() && users.is_empty() && routes.is_empty() && !listeners.is_empty() {
         let hint = "add a [[user]], a [[route]] or a [pbx]; to play on loopback: [registrar] open = true";
-        problems.add(file.span.clone(), "nobody could use this edge: no users, no routes, no PBX", hint);
+        problems.add(
+            file.span.clone(),
+            "nobody could use this edge: no users, no routes, no PBX",
+            hint,
+        );
     }
-    Config { edge, listeners, pbx, peers, users, routes, registrar, timers, guard, api, log }
+    Config {
+        edge,
+        listeners,
+        pbx,
+        peers,
+        users,
+        routes,
+        registrar,
+        timers,
+        guard,
+        api,
+        log,
+    }
 }
 
 /// The words of a transfer mode, here and in a peer's profile.
@@ -71,11 +99,17 @@ fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {
         hold: HoldDirection::SendOnly,
         ring_timeout: Duration::from_secs(60),
     };
-    let Some(mut fields) = file.table("edge", "[edge]", problems) else { return edge };
+    let Some(mut fields) = file.table("edge", "[edge]", problems) else {
+        return edge;
+    };
     if let Some(domain) = fields.text("domain", problems) {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
         if domain.value.is_empty() || !domain.value.chars().all(good) {
-            problems.add(domain.span, "`domain` is no domain name", "write a host name or an IPv4 address: \"example.test\"");
+            problems.add(
+                domain.span,
+                "`domain` is no domain name",
+                "write a host name or an IPv4 address: \"example.test\"",
+            );
         } else {
             edge.domain = Some(domain.value.to_ascii_lowercase());
         }
@@ -86,7 +120,10 @@ fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {
     if let Some(transfer) = fields.choice("transfer", &TRANSFER, problems) {
         edge.transfer = transfer;
     }
-    let holds = [("sendonly", Ok(HoldDirection::SendOnly)), ("inactive", Ok(HoldDirection::Inactive))];
+    let holds = [
+        ("sendonly", Ok(HoldDirection::SendOnly)),
+        ("inactive", Ok(HoldDirection::Inactive)),
+    ];
     if let Some(hold) = fields.choice("hold", &holds, problems) {
         edge.hold = hold;
     }
@@ -99,8 +136,14 @@ fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {
 
 /// Also where `open = true` stands, if it does.
 fn registrar(file: &mut Fields<'_>, problems: &mut Problems) -> (Registrar, Option<std::ops::Range<usize>>) {
-    let mut registrar = Registrar { expires: (60, 3_600), max_contacts: 5, open: false };
-    let Some(mut fields) = file.table("registrar", "[registrar]", problems) else { return (registrar, None) };
+    let mut registrar = Registrar {
+        expires: (60, 3_600),
+        max_contacts: 5,
+        open: false,
+    };
+    let Some(mut fields) = file.table("registrar", "[registrar]", problems) else {
+        return (registrar, None);
+    };
     let seconds = |found: u64| u32::try_from(found).unwrap_or(u32::MAX);
     if let Some(min) = fields.number("min_expires_s", 1..=86_400, problems) {
         registrar.expires.0 = seconds(min);
@@ -125,7 +168,9 @@ fn registrar(file: &mut Fields<'_>, problems: &mut Problems) -> (Registrar, Opti
 fn timers(file: &mut Fields<'_>, problems: &mut Problems) -> (Timers, Duration) {
     let mut timers = Timers::default();
     let mut guard = Duration::from_secs(4);
-    let Some(mut fields) = file.table("timers", "[timers]", problems) else { return (timers, guard) };
+    let Some(mut fields) = file.table("timers", "[timers]", problems) else {
+        return (timers, guard);
+    };
     let places: [(&'static str, u64, &mut Duration); 4] = [
         ("t1_ms", 5_000, &mut timers.t1),
         ("t2_ms", 32_000, &mut timers.t2),
@@ -138,7 +183,11 @@ fn timers(file: &mut Fields<'_>, problems: &mut Problems) -> (Timers, Duration) 
         }
     }
     if timers.t1 > timers.t2 {
-        problems.add(fields.key_span("t1_ms"), "`t1_ms` is above `t2_ms`", "T1 is the first interval, T2 the longest (RFC 3261 §17.1.2.2)");
+        problems.add(
+            fields.key_span("t1_ms"),
+            "`t1_ms` is above `t2_ms`",
+            "T1 is the first interval, T2 the longest (RFC 3261 §17.1.2.2)",
+        );
     }
     fields.finish(problems);
     (timers, guard)
@@ -146,8 +195,13 @@ fn timers(file: &mut Fields<'_>, problems: &mut Problems) -> (Timers, Duration) 
 
 fn log(file: &mut Fields<'_>, problems: &mut Problems) -> Log {
     use tracing::Level;
-    let mut log = Log { level: Level::INFO, json: false };
-    let Some(mut fields) = file.table("log", "[log]", problems) else { return log };
+    let mut log = Log {
+        level: Level::INFO,
+        json: false,
+    };
+    let Some(mut fields) = file.table("log", "[log]", problems) else {
+        return log;
+    };
     let levels = [
         ("error", Ok(Level::ERROR)),
         ("warn", Ok(Level::WARN)),

@@ -16,7 +16,10 @@ pub(super) struct Found<T> {
 
 impl<T> Found<T> {
     pub(super) fn with<U>(&self, value: U) -> Found<U> {
-        Found { value, span: self.span.clone() }
+        Found {
+            value,
+            span: self.span.clone(),
+        }
     }
 }
 
@@ -35,7 +38,12 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn of(title: &'static str, span: Range<usize>, table: &'a DeTable<'a>) -> Self {
-        Fields { title, span, table, asked: Vec::new() }
+        Fields {
+            title,
+            span,
+            table,
+            asked: Vec::new(),
+        }
     }
 
     fn ask(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
@@ -45,14 +53,19 @@ impl<'a> Fields<'a> {
 
     /// Where the key itself stands, for problems that concern the whole entry.
     pub(super) fn key_span(&self, key: &str) -> Range<usize> {
-        self.table.get_key_value(key).map_or(self.span.clone(), |(key, _)| key.span())
+        self.table
+            .get_key_value(key)
+            .map_or(self.span.clone(), |(key, _)| key.span())
     }
 
     /// A text value.
     pub(super) fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<Found<&'a str>> {
         let value = self.ask(key)?;
         match value.get_ref().as_str() {
-            Some(text) => Some(Found { value: text, span: value.span() }),
+            Some(text) => Some(Found {
+                value: text,
+                span: value.span(),
+            }),
             None => {
                 wrong_type(key, value, "a text in quotes", problems);
                 None
@@ -61,17 +74,31 @@ impl<'a> Fields<'a> {
     }
 
     /// A text value that must be there.
-    pub(super) fn required(&mut self, key: &'static str, example: &str, problems: &mut Problems) -> Option<Found<&'a str>> {
+    pub(super) fn required(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> Option<Found<&'a str>> {
         if self.table.get(key).is_none() {
             self.asked.push(key);
-            problems.add(self.span.clone(), format!("{} needs `{key}`", self.title), format!("add `{key} = {example}`"));
+            problems.add(
+                self.span.clone(),
+                format!("{} needs `{key}`", self.title),
+                format!("add `{key} = {example}`"),
+            );
             return None;
         }
         self.text(key, problems)
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u64>, problems: &mut Problems) -> Option<u64> {
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        bounds: std::ops::RangeInclusive<u64>,
+        problems: &mut Problems,
+    ) -> Option<u64> {
         let value = self.ask(key)?;
         let Some(digits) = value.get_ref().as_integer() else {
             wrong_type(key, value, "a whole number", problems);
@@ -81,7 +108,11 @@ impl<'a> Fields<'a> {
             Ok(number) if bounds.contains(&number) => Some(number),
             Ok(_) | Err(_) => {
                 let what = format!("`{key}` is out of bounds");
-                problems.add(value.span(), what, format!("from {} to {}", bounds.start(), bounds.end()));
+                problems.add(
+                    value.span(),
+                    what,
+                    format!("from {} to {}", bounds.start(), bounds.end()),
+                );
                 None
             }
         }
@@ -91,7 +122,10 @@ impl<'a> Fields<'a> {
     pub(super) fn flag(&mut self, key: &'static str, problems: &mut Problems) -> Option<Found<bool>> {
         let value = self.ask(key)?;
         match value.get_ref().as_bool() {
-            Some(flag) => Some(Found { value: flag, span: value.span() }),
+            Some(flag) => Some(Found {
+                value: flag,
+                span: value.span(),
+            }),
             None => {
                 wrong_type(key, value, "true or false", problems);
                 None
@@ -109,7 +143,10 @@ impl<'a> Fields<'a> {
         let mut texts = Vec::new();
         for item in list.iter() {
             match item.get_ref().as_str() {
-                Some(text) => texts.push(Found { value: text, span: item.span() }),
+                Some(text) => texts.push(Found {
+                    value: text,
+                    span: item.span(),
+                }),
                 None => wrong_type(key, item, "a text in quotes", problems),
             }
         }
@@ -117,7 +154,12 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, words: &[Choice<T>], problems: &mut Problems) -> Option<T> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[Choice<T>],
+        problems: &mut Problems,
+    ) -> Option<T> {
         let given = self.text(key, problems)?;
         match words.iter().find(|(word, _)| *word == given.value) {
             Some((_, Ok(meaning))) => Some(*meaning),
@@ -126,19 +168,32 @@ impl<'a> Fields<'a> {
                 None
             }
             None => {
-                let good: Vec<&str> = words.iter().filter(|(_, meaning)| meaning.is_ok()).map(|(word, _)| *word).collect();
+                let good: Vec<&str> = words
+                    .iter()
+                    .filter(|(_, meaning)| meaning.is_ok())
+                    .map(|(word, _)| *word)
+                    .collect();
                 let hint = match nearest(given.value, &good) {
                     Some(word) => format!("did you mean \"{word}\"?"),
                     None => format!("one of: {}", good.join(", ")),
                 };
-                problems.add(given.span, format!("`{key}` cannot be \"{}\"", given.value.escape_debug()), hint);
+                problems.add(
+                    given.span,
+                    format!("`{key}` cannot be \"{}\"", given.value.escape_debug()),
+                    hint,
+                );
                 None
             }
         }
     }
 
     /// Every table under a key written as `[[key]]`.
-    pub(super) fn tables(&mut self, key: &'static str, title: &'static str, problems: &mut Problems) -> Vec<Fields<'a>> {
+    pub(super) fn tables(
+        &mut self,
+        key: &'static str,
+        title: &'static str,
+        problems: &mut Problems,
+    ) -> Vec<Fields<'a>> {
         let Some(value) = self.ask(key) else { return Vec::new() };
         let Some(list) = value.get_ref().as_array() else {
             let hint = format!("write {title} with two brackets: there may be several");
@@ -156,12 +211,21 @@ impl<'a> Fields<'a> {
     }
 
     /// The table under a key written as `[key]`.
-    pub(super) fn table(&mut self, key: &'static str, title: &'static str, problems: &mut Problems) -> Option<Fields<'a>> {
+    pub(super) fn table(
+        &mut self,
+        key: &'static str,
+        title: &'static str,
+        problems: &mut Problems,
+    ) -> Option<Fields<'a>> {
         let value = self.ask(key)?;
         match value.get_ref().as_table() {
             Some(table) => Some(Fields::of(title, value.span(), table)),
             None if value.get_ref().is_array() => {
-                problems.add(value.span(), format!("there is only one {title}"), format!("write {title} with one bracket, once"));
+                problems.add(
+                    value.span(),
+                    format!("there is only one {title}"),
+                    format!("write {title} with one bracket, once"),
+                );
                 None
             }
             None => {
@@ -189,13 +253,21 @@ impl<'a> Fields<'a> {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
-            problems.add(key.span(), format!("unknown key `{}` in {}", name.escape_debug(), self.title), hint);
+            problems.add(
+                key.span(),
+                format!("unknown key `{}` in {}", name.escape_debug(), self.title),
+                hint,
+            );
         }
     }
 }
 
 fn wrong_type(key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, problems: &mut Problems) {
-    problems.add(value.span(), format!("`{key}` is {}", article(value.get_ref().type_str())), format!("it must be {wanted}"));
+    problems.add(
+        value.span(),
+        format!("`{key}` is {}", article(value.get_ref().type_str())),
+        format!("it must be {wanted}"),
+    );
 }
 
 fn article(kind: &str) -> String {

@@ -122,12 +122,19 @@ pub struct Target {
 impl Target {
     /// The address, if the host is one already.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
+        self.host
+            .parse::<IpAddr>()
+            .ok()
+            .map(|ip| SocketAddr::new(ip, self.port))
     }
 
     /// The host as it is written in a URI.
     fn uri_host(&self) -> String {
-        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+        if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        }
     }
 }
 
@@ -158,7 +165,11 @@ pub struct Unresolved {
 
 impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "host name `{}` was not found ({})", self.target.host, self.target.place)
+        write!(
+            f,
+            "host name `{}` was not found ({})",
+            self.target.host, self.target.place
+        )
     }
 }
 
@@ -173,7 +184,11 @@ impl Config {
     /// What runs without a file: UDP and TCP on 127.0.0.1:5060, an open local registrar, the API on 127.0.0.1:8080.
     pub fn embedded() -> Config {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
-        let listener = |transport| Listener { transport, address, advertised: address };
+        let listener = |transport| Listener {
+            transport,
+            address,
+            advertised: address,
+        };
         let defaults = Settings::loopback(address);
         Config {
             edge: Edge {
@@ -188,11 +203,21 @@ impl Config {
             peers: Vec::new(),
             users: Vec::new(),
             routes: Vec::new(),
-            registrar: Registrar { expires: defaults.expires, max_contacts: defaults.max_contacts, open: true },
+            registrar: Registrar {
+                expires: defaults.expires,
+                max_contacts: defaults.max_contacts,
+                open: true,
+            },
             timers: defaults.timers,
             guard: defaults.guard,
-            api: Some(Api { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), token: None }),
-            log: Log { level: tracing::Level::INFO, json: false },
+            api: Some(Api {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+                token: None,
+            }),
+            log: Log {
+                level: tracing::Level::INFO,
+                json: false,
+            },
         }
     }
 
@@ -216,12 +241,22 @@ impl Config {
         let mut pbx = None;
         if let Some((target, register)) = &self.pbx {
             let (host, transport) = (target.uri_host(), target.transport);
-            pbx = Some(Pbx { host, address: address(target)?, transport, register: *register });
+            pbx = Some(Pbx {
+                host,
+                address: address(target)?,
+                transport,
+                register: *register,
+            });
         }
         let mut routes = Vec::new();
         for (pattern, target) in &self.routes {
             let (host, transport) = (target.uri_host(), target.transport);
-            routes.push(Route { pattern: pattern.clone(), address: address(target)?, transport, host });
+            routes.push(Route {
+                pattern: pattern.clone(),
+                address: address(target)?,
+                transport,
+                host,
+            });
         }
         let first = self.listeners.first().map(|listener| listener.advertised.ip());
         let domain = self.edge.domain.clone().or_else(|| first.map(|ip| ip.to_string()));

@@ -45,7 +45,11 @@ pub(super) fn listeners(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<L
                 let what = format!("a second {} listener on {}", transport.as_str(), address.value);
                 problems.add(address.span, what, "remove one of them");
             }
-            listeners.push(Listener { transport, address: address.value, advertised });
+            listeners.push(Listener {
+                transport,
+                address: address.value,
+                advertised,
+            });
         }
         fields.finish(problems);
     }
@@ -58,16 +62,30 @@ fn advertise(address: &Found<SocketAddr>, given: Option<Found<&str>>, problems: 
     let Some(given) = given else {
         if bound.ip().is_unspecified() {
             let hint = "add advertise = \"…\" with the address that phones and the PBX reach this machine by";
-            problems.add(address.span.clone(), format!("nobody can answer to {}", bound.ip()), hint);
+            problems.add(
+                address.span.clone(),
+                format!("nobody can answer to {}", bound.ip()),
+                hint,
+            );
         }
         return bound;
     };
     let parsed = given.value.parse::<SocketAddr>().ok();
-    let parsed = parsed.or_else(|| given.value.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, bound.port())));
+    let parsed = parsed.or_else(|| {
+        given
+            .value
+            .parse::<IpAddr>()
+            .ok()
+            .map(|ip| SocketAddr::new(ip, bound.port()))
+    });
     match parsed {
         Some(advertised) if !advertised.ip().is_unspecified() => advertised,
         Some(_) | None => {
-            problems.add(given.span, "`advertise` is no address", "write an IP, or IP:port, that others reach this machine by");
+            problems.add(
+                given.span,
+                "`advertise` is no address",
+                "write an IP, or IP:port, that others reach this machine by",
+            );
             bound
         }
     }
@@ -98,9 +116,18 @@ pub(super) fn peers(file: &mut Fields<'_>, default: TransferMode, problems: &mut
         let transfer = fields.choice("transfer", &TRANSFER, problems).unwrap_or(default);
         if let Some(name) = name {
             if peers.iter().any(|peer| peer.name == name.value) {
-                problems.add(name.span, format!("a second peer `{}`", name.value), "give each peer its own name");
+                problems.add(
+                    name.span,
+                    format!("a second peer `{}`", name.value),
+                    "give each peer its own name",
+                );
             }
-            peers.push(Peer { name: name.value.to_owned(), networks, auth, transfer });
+            peers.push(Peer {
+                name: name.value.to_owned(),
+                networks,
+                auth,
+                transfer,
+            });
         }
         fields.finish(problems);
     }
@@ -122,7 +149,11 @@ fn network(block: &Found<&str>, problems: &mut Problems) -> Option<Network> {
         (Some(address), Some(prefix), Some(width)) if prefix <= width => Some(Network { address, prefix }),
         (_, _, _) => {
             let what = format!("`{}` is no address block", block.value.escape_debug());
-            problems.add(block.span.clone(), what, "write an IP, or a block as in 192.0.2.0/24 or 2001:db8::/32");
+            problems.add(
+                block.span.clone(),
+                what,
+                "write an IP, or a block as in 192.0.2.0/24 or 2001:db8::/32",
+            );
             None
         }
     }
@@ -136,18 +167,33 @@ pub(super) fn users(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<User>
         if let Some(password) = &password
             && (password.value.is_empty() || password.value.chars().any(char::is_control))
         {
-            problems.add(password.span.clone(), "`password` is empty or has control characters", "give the phone a long random word");
+            problems.add(
+                password.span.clone(),
+                "`password` is empty or has control characters",
+                "give the phone a long random word",
+            );
         }
         if let Some(name) = name {
             // RFC 3261 §25.1: unreserved and user-unreserved; what needs escaping would never match.
             let good = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,?/".contains(c);
             if name.value.is_empty() || !name.value.chars().all(good) {
-                problems.add(name.span, "`name` is no user part of a SIP address", "letters, digits and -_.+ as in \"agent1\"");
+                problems.add(
+                    name.span,
+                    "`name` is no user part of a SIP address",
+                    "letters, digits and -_.+ as in \"agent1\"",
+                );
             } else if users.iter().any(|user| user.name == name.value) {
-                problems.add(name.span, format!("a second user `{}`", name.value), "remove one of them: a name has one password");
+                problems.add(
+                    name.span,
+                    format!("a second user `{}`", name.value),
+                    "remove one of them: a name has one password",
+                );
             } else {
                 let password = password.map_or_else(String::new, |password| password.value.to_owned());
-                users.push(User { name: name.value.to_owned(), password });
+                users.push(User {
+                    name: name.value.to_owned(),
+                    password,
+                });
             }
         }
         fields.finish(problems);
@@ -165,8 +211,15 @@ pub(super) fn routes(file: &mut Fields<'_>, text: &str, problems: &mut Problems)
             Err(error) => {
                 let text = error.to_string();
                 let last = text.lines().last().unwrap_or_default();
-                let what = format!("`match` is no regular expression: {}", last.trim_start_matches("error: "));
-                problems.add(pattern.span, what, "in TOML, 'single quotes' keep backslashes as they are");
+                let what = format!(
+                    "`match` is no regular expression: {}",
+                    last.trim_start_matches("error: ")
+                );
+                problems.add(
+                    pattern.span,
+                    what,
+                    "in TOML, 'single quotes' keep backslashes as they are",
+                );
                 None
             }
         });
@@ -198,23 +251,38 @@ pub(super) fn api(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Api>
             let good = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
             if token.value.is_empty() || !token.value.chars().all(good) {
                 let hint = "letters, digits and -._~+/= (RFC 6750 §2.1), as `openssl rand -hex 16` prints them";
-                problems.add(token.span.clone(), "`token` cannot stand in an Authorization header", hint);
+                problems.add(
+                    token.span.clone(),
+                    "`token` cannot stand in an Authorization header",
+                    hint,
+                );
             } else if outside && token.value.len() < 16 {
                 let hint = "take one from `openssl rand -hex 16`";
-                problems.add(token.span.clone(), "`token` is too short for an API that others can reach", hint);
+                problems.add(
+                    token.span.clone(),
+                    "`token` is too short for an API that others can reach",
+                    hint,
+                );
             }
         }
         (None, _) => {}
     }
     fields.finish(problems);
-    listen.map(|listen| Api { listen, token: token.map(|token| token.value.to_owned()) })
+    listen.map(|listen| Api {
+        listen,
+        token: token.map(|token| token.value.to_owned()),
+    })
 }
 
 fn socket_address(key: &str, given: &Found<&str>, problems: &mut Problems) -> Option<Found<SocketAddr>> {
     match given.value.parse() {
         Ok(address) => Some(given.with(address)),
         Err(_) => {
-            problems.add(given.span.clone(), format!("`{key}` is no address: \"{}\"", given.value.escape_debug()), ADDRESS_HINT);
+            problems.add(
+                given.span.clone(),
+                format!("`{key}` is no address: \"{}\"", given.value.escape_debug()),
+                ADDRESS_HINT,
+            );
             None
         }
     }
@@ -233,7 +301,12 @@ fn target(key: &str, given: &Found<&str>, text: &str, problems: &mut Problems) -
     };
     match uri.scheme() {
         Scheme::Sip => {}
-        Scheme::Sips => return wrong(format!("{key}: sips is not in this version"), "use sip:, over UDP or TCP"),
+        Scheme::Sips => {
+            return wrong(
+                format!("{key}: sips is not in this version"),
+                "use sip:, over UDP or TCP",
+            );
+        }
         Scheme::Tel | Scheme::Other => return wrong(format!("{key} is no SIP URI"), example),
     }
     if uri.user().is_some() {
@@ -251,5 +324,10 @@ fn target(key: &str, given: &Found<&str>, text: &str, problems: &mut Problems) -
     }
     let start = given.span.start.min(text.len());
     let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
-    Some(Target { host, port: uri.port().unwrap_or(5060), transport, place: format!("{key}, line {line}") })
+    Some(Target {
+        host,
+        port: uri.port().unwrap_or(5060),
+        transport,
+        place: format!("{key}, line {line}"),
+    })
 }

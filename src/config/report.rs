@@ -67,7 +67,10 @@ pub(super) struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     pub(super) fn of(text: &'a str) -> Self {
-        Problems { text, found: Vec::new() }
+        Problems {
+            text,
+            found: Vec::new(),
+        }
     }
 
     /// Notes a problem at these bytes of the text.
@@ -85,7 +88,10 @@ impl<'a> Problems<'a> {
     pub(super) fn report(mut self, name: &str) -> Report {
         self.found.sort_by_key(|(start, _)| *start);
         let problems = self.found.into_iter().map(|(_, problem)| problem).collect();
-        Report { name: name.to_owned(), problems }
+        Report {
+            name: name.to_owned(),
+            problems,
+        }
     }
 }
 
@@ -120,7 +126,12 @@ fn floor_boundary(text: &str, mut at: usize) -> usize {
 pub(super) fn nearest<'w>(given: &str, known: &[&'w str]) -> Option<&'w str> {
     let given = given.to_ascii_lowercase();
     let allowed = (given.chars().count() / 3).max(1);
-    known.iter().map(|word| (distance(&given, word), *word)).filter(|(d, _)| *d <= allowed).min().map(|(_, w)| w)
+    known
+        .iter()
+        .map(|word| (distance(&given, word), *word))
+        .filter(|(d, _)| *d <= allowed)
+        .min()
+        .map(|(_, w)| w)
 }
 
 /// How many letters must be changed, added, dropped or swapped with their neighbour.

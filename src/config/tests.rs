@@ -49,32 +49,53 @@ fn every_key_reaches_the_engine() {
     let config = Config::read("x", WHOLE).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(config.names().len(), 1);
     let lost = config.settings([1; 16], |_| None).unwrap_err();
-    assert_eq!(lost.to_string(), "host name `pbx.example.test` was not found ([pbx] uri, line 16)");
+    assert_eq!(
+        lost.to_string(),
+        "host name `pbx.example.test` was not found ([pbx] uri, line 16)"
+    );
     let settings = config.settings([1; 16], |_| "192.0.2.9:5080".parse().ok()).unwrap();
-    assert_eq!((settings.domain.as_str(), settings.node, settings.key), ("example.test", 7, [1; 16]));
+    assert_eq!(
+        (settings.domain.as_str(), settings.node, settings.key),
+        ("example.test", 7, [1; 16])
+    );
     assert_eq!(settings.listeners[0].advertised, "203.0.113.7:5060".parse().unwrap());
     assert_eq!(settings.listeners[1].transport, Transport::Tcp);
     let pbx = settings.pbx.unwrap();
-    assert_eq!((pbx.host.as_str(), pbx.transport, pbx.register), ("pbx.example.test", Transport::Tcp, Register::Local));
+    assert_eq!(
+        (pbx.host.as_str(), pbx.transport, pbx.register),
+        ("pbx.example.test", Transport::Tcp, Register::Local)
+    );
     assert_eq!(pbx.address, "192.0.2.9:5080".parse().unwrap());
     assert_eq!(settings.peers[0].networks[1].prefix, 128);
     assert_eq!(settings.peers[0].transfer, TransferMode::Refer);
     assert!(settings.routes[0].pattern.is_match("+49123"));
     assert_eq!(settings.users[0].password, "secret");
-    assert_eq!((settings.transfer, settings.hold), (TransferMode::Auto, HoldDirection::Inactive));
+    assert_eq!(
+        (settings.transfer, settings.hold),
+        (TransferMode::Auto, HoldDirection::Inactive)
+    );
     assert_eq!((settings.expires, settings.max_contacts), ((30, 300), 2));
     assert_eq!(settings.timers.t1, Duration::from_millis(100));
     assert_eq!(settings.ring_timeout, Duration::from_secs(20));
     assert!(!settings.open);
     assert_eq!(config.api.unwrap().token.as_deref(), Some("abc"));
-    assert_eq!(config.log, Log { level: tracing::Level::DEBUG, json: true });
+    assert_eq!(
+        config.log,
+        Log {
+            level: tracing::Level::DEBUG,
+            json: true
+        }
+    );
 }
 
 #[test]
 fn the_example_of_the_module_doc_is_accepted() {
     let doc = include_str!("mod.rs");
     let lines = doc.lines().skip_while(|line| !line.contains("```toml")).skip(1);
-    let text: String = lines.take_while(|line| !line.contains("```")).map(|line| line.replacen("//! ", "", 1) + "\n").collect();
+    let text: String = lines
+        .take_while(|line| !line.contains("```"))
+        .map(|line| line.replacen("//! ", "", 1) + "\n")
+        .collect();
     Config::read("doc", &text).unwrap_or_else(|report| panic!("{report}"));
 }
 
@@ -82,7 +103,12 @@ fn the_example_of_the_module_doc_is_accepted() {
 fn the_embedded_default_is_open_on_loopback() {
     let settings = Config::embedded().settings([0; 16], |_| None).unwrap();
     assert!(settings.open && settings.listeners.len() == 2);
-    assert!(settings.listeners.iter().all(|listener| listener.address.ip().is_loopback()));
+    assert!(
+        settings
+            .listeners
+            .iter()
+            .all(|listener| listener.address.ip().is_loopback())
+    );
 }
 
 /// Reads a bad file and returns `line: what | hint` for each problem.
@@ -151,9 +177,13 @@ path = "warmline.db"
 
 #[test]
 fn a_missing_key_is_told_at_its_section() {
-    let told = told("[edge]\ndomain = \"x\"\n\n[[listen]]\naddress = \"127.0.0.1:5060\"\n[pbx]\nregister = \"through\"\n");
+    let told =
+        told("[edge]\ndomain = \"x\"\n\n[[listen]]\naddress = \"127.0.0.1:5060\"\n[pbx]\nregister = \"through\"\n");
     assert_eq!(told.len(), 2, "{told:#?}");
-    assert!(told[0].starts_with("4: [[listen]] needs `transport` | add `transport = \"udp\"`"), "{told:#?}");
+    assert!(
+        told[0].starts_with("4: [[listen]] needs `transport` | add `transport = \"udp\"`"),
+        "{told:#?}"
+    );
     assert!(told[1].starts_with("6: [pbx] needs `uri`"), "{told:#?}");
 }
 
@@ -171,12 +201,23 @@ fn an_edge_that_nobody_can_use_is_refused() {
     assert!(told("")[0].starts_with("1: the edge listens nowhere"), "{:?}", told(""));
     Config::read("x", &format!("{listen}[registrar]\nopen = true\n")).unwrap();
     let outside = told("[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:5060\"\n[registrar]\nopen = true\n");
-    assert!(outside[0].starts_with("5: an open registrar cannot listen on 192.0.2.1:5060"), "{outside:#?}");
+    assert!(
+        outside[0].starts_with("5: an open registrar cannot listen on 192.0.2.1:5060"),
+        "{outside:#?}"
+    );
 }
 
 #[test]
 fn any_text_is_refused_without_a_panic() {
-    for text in ["\u{feff}", "listen = 3", "[listen]\n", "[[edge]]\n[[edge]]", "edge = [1]", "[[peer]]\nmatch = \"x\"", "a.b.c = {d = [}"] {
+    for text in [
+        "\u{feff}",
+        "listen = 3",
+        "[listen]\n",
+        "[[edge]]\n[[edge]]",
+        "edge = [1]",
+        "[[peer]]\nmatch = \"x\"",
+        "a.b.c = {d = [}",
+    ] {
         assert!(Config::read("x", text).is_err(), "{text}");
     }
 }

@@ -45,9 +45,15 @@ impl StartError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            StartError::Bind { transport, address, source } => bind_hint(transport.param(), *address, source),
+            StartError::Bind {
+                transport,
+                address,
+                source,
+            } => bind_hint(transport.param(), *address, source),
             StartError::Unsupported(_) => Some("listen with \"udp\" or \"tcp\"".to_owned()),
-            StartError::Unresolved(_) => Some("check the name and this machine's resolver, or write the address".to_owned()),
+            StartError::Unresolved(_) => {
+                Some("check the name and this machine's resolver, or write the address".to_owned())
+            }
             StartError::System { .. } => None,
         }
     }
@@ -59,12 +65,17 @@ pub fn bind_hint(what: &str, address: SocketAddr, error: &io::Error) -> Option<S
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             let switch = if what == "udp" { "-u" } else { "-t" };
-            Some(format!("port in use: `ss -lnp {switch} sport = :{port}` shows by whom; stop it or choose another port"))
+            Some(format!(
+                "port in use: `ss -lnp {switch} sport = :{port}` shows by whom; stop it or choose another port"
+            ))
         }
-        io::ErrorKind::AddrNotAvailable => {
-            Some(format!("this machine has no address {}: `ip address` shows those it has", address.ip()))
+        io::ErrorKind::AddrNotAvailable => Some(format!(
+            "this machine has no address {}: `ip address` shows those it has",
+            address.ip()
+        )),
+        io::ErrorKind::PermissionDenied => {
+            Some("ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one".to_owned())
         }
-        io::ErrorKind::PermissionDenied => Some("ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one".to_owned()),
         _ => None,
     }
 }
@@ -77,13 +88,22 @@ pub(super) struct Bound {
 
 /// Opens every listener. Port 0 becomes the port that the system chose, in `listeners` too.
 pub(super) fn bind(listeners: &mut [Listener]) -> Result<Bound, StartError> {
-    let mut bound = Bound { udp: Vec::new(), tcp: Vec::new() };
+    let mut bound = Bound {
+        udp: Vec::new(),
+        tcp: Vec::new(),
+    };
     // Phones expect one port for UDP and TCP: a listener with port 0 takes the port that its sibling got.
     let mut siblings: Vec<SocketAddr> = Vec::new();
     for listener in listeners {
         let Listener { transport, address, .. } = *listener;
-        let wrong = |source| StartError::Bind { transport, address, source };
-        let sibling = siblings.iter().find(|sibling| address.port() == 0 && sibling.ip() == address.ip());
+        let wrong = |source| StartError::Bind {
+            transport,
+            address,
+            source,
+        };
+        let sibling = siblings
+            .iter()
+            .find(|sibling| address.port() == 0 && sibling.ip() == address.ip());
         let wanted = sibling.copied().unwrap_or(address);
         let actual = match transport {
             Transport::Udp => {
@@ -147,7 +167,11 @@ mod tests {
 
     fn any(transport: Transport) -> Listener {
         let address = "127.0.0.1:0".parse().unwrap();
-        Listener { transport, address, advertised: address }
+        Listener {
+            transport,
+            address,
+            advertised: address,
+        }
     }
 
     #[test]
@@ -165,7 +189,10 @@ mod tests {
         let mut first = [any(Transport::Udp)];
         let _held = bind(&mut first).unwrap();
         let error = bind(&mut first).err().unwrap();
-        assert!(error.to_string().starts_with(&format!("UDP {}: ", first[0].address)), "{error}");
+        assert!(
+            error.to_string().starts_with(&format!("UDP {}: ", first[0].address)),
+            "{error}"
+        );
         assert!(error.hint().unwrap().contains("port in use"), "{error}");
     }
 }

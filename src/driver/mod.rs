@@ -84,14 +84,27 @@ impl Edge {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|source| StartError::System { what: "an event loop", source })?;
+            .map_err(|source| StartError::System {
+                what: "an event loop",
+                source,
+            })?;
         let Bound { udp, tcp } = bound;
         let (udp, tcp) = {
             let _context = runtime.enter();
-            let system = |source| StartError::System { what: "a socket", source };
-            let udp = udp.into_iter().map(|(listener, socket)| Ok((listener, UdpSocket::from_std(socket)?)));
-            let tcp = tcp.into_iter().map(|(listener, socket)| Ok((listener, TcpListener::from_std(socket)?)));
-            (udp.collect::<Result<_, _>>().map_err(system)?, tcp.collect::<Result<_, _>>().map_err(system)?)
+            let system = |source| StartError::System {
+                what: "a socket",
+                source,
+            };
+            let udp = udp
+                .into_iter()
+                .map(|(listener, socket)| Ok((listener, UdpSocket::from_std(socket)?)));
+            let tcp = tcp
+                .into_iter()
+                .map(|(listener, socket)| Ok((listener, TcpListener::from_std(socket)?)));
+            (
+                udp.collect::<Result<_, _>>().map_err(system)?,
+                tcp.collect::<Result<_, _>>().map_err(system)?,
+            )
         };
         let listeners = settings.listeners.clone();
         let events = Arc::new(EventLog::new());
@@ -102,12 +115,33 @@ impl Edge {
         let serve = move || {
             let engine = Engine::new(settings);
             let Options { tap, streams: limits } = options;
-            let parts = Parts { engine, udp, tcp, orders, phase: watched, events, metrics: counted, tap, limits };
+            let parts = Parts {
+                engine,
+                udp,
+                tcp,
+                orders,
+                phase: watched,
+                events,
+                metrics: counted,
+                tap,
+                limits,
+            };
             runtime.block_on(run::run(parts));
         };
-        let thread = std::thread::Builder::new().name("warmline-engine".to_owned()).spawn(serve);
-        let thread = thread.map_err(|source| StartError::System { what: "a thread", source })?;
-        Ok(Edge { handle, listeners, metrics, phase, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("warmline-engine".to_owned())
+            .spawn(serve);
+        let thread = thread.map_err(|source| StartError::System {
+            what: "a thread",
+            source,
+        })?;
+        Ok(Edge {
+            handle,
+            listeners,
+            metrics,
+            phase,
+            thread: Some(thread),
+        })
     }
 
     /// Gives orders to the engine and reads its events.

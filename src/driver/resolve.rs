@@ -22,6 +22,11 @@ pub async fn resolve(config: &Config) -> Result<Settings, StartError> {
             }
         }
     }
-    let key = clock::random().map_err(|source| StartError::System { what: "random numbers", source })?;
-    Ok(config.settings(key, |target| known.get(&target.host).map(|ip| (*ip, target.port).into()))?)
+    let key = clock::random().map_err(|source| StartError::System {
+        what: "random numbers",
+        source,
+    })?;
+    Ok(config.settings(key, |target| {
+        known.get(&target.host).map(|ip| (*ip, target.port).into())
+    })?)
 }

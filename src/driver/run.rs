@@ -64,7 +64,17 @@ struct Shell {
 
 /// Runs until the phase says stop.
 pub(super) async fn run(parts: Parts) {
-    let Parts { engine, udp, tcp, mut orders, mut phase, events, metrics, tap, limits } = parts;
+    let Parts {
+        engine,
+        udp,
+        tcp,
+        mut orders,
+        mut phase,
+        events,
+        metrics,
+        tap,
+        limits,
+    } = parts;
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
     let mut streams = Streams::new(sender, limits);
     for (listener, socket) in tcp {
@@ -148,7 +158,13 @@ impl Shell {
         self.next_command += 1;
         self.waiting.insert(id, order.answer);
         let now = clock::now();
-        self.engine.handle_input(now, Input::Command { id, command: order.command });
+        self.engine.handle_input(
+            now,
+            Input::Command {
+                id,
+                command: order.command,
+            },
+        );
         self.perform(now);
     }
 
@@ -170,7 +186,9 @@ impl Shell {
         for step in 0..self.udp.len() {
             let at = (first + step) % self.udp.len();
             for _ in 0..BATCH {
-                let Some((listener, socket)) = self.udp.get(at) else { return };
+                let Some((listener, socket)) = self.udp.get(at) else {
+                    return;
+                };
                 let local = listener.address;
                 match socket.try_recv_from(&mut self.buffer) {
                     Ok((length, remote)) => {
@@ -181,7 +199,16 @@ impl Shell {
                         }
                         // Copied, so that a dialog that keeps a header does not keep a 64 KiB buffer.
                         let bytes = Bytes::copy_from_slice(octets);
-                        self.received(now, Flow { transport: Transport::Udp, local, remote, connection: 0 }, bytes);
+                        self.received(
+                            now,
+                            Flow {
+                                transport: Transport::Udp,
+                                local,
+                                remote,
+                                connection: 0,
+                            },
+                            bytes,
+                        );
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // An ICMP message about an earlier datagram: it names no flow, and a timer will notice the loss.
@@ -238,9 +265,18 @@ impl Shell {
     }
 
     fn send_datagram(&self, flow: Flow, bytes: &[u8]) -> Result<(), Vec<Flow>> {
-        let exact = self.udp.iter().find(|(listener, _)| listener.address == flow.local || listener.advertised == flow.local);
-        let family = || self.udp.iter().find(|(listener, _)| listener.address.is_ipv4() == flow.remote.is_ipv4());
-        let Some((_, socket)) = exact.or_else(family) else { return Err(vec![flow]) };
+        let exact = self
+            .udp
+            .iter()
+            .find(|(listener, _)| listener.address == flow.local || listener.advertised == flow.local);
+        let family = || {
+            self.udp
+                .iter()
+                .find(|(listener, _)| listener.address.is_ipv4() == flow.remote.is_ipv4())
+        };
+        let Some((_, socket)) = exact.or_else(family) else {
+            return Err(vec![flow]);
+        };
         match socket.try_send_to(bytes, flow.remote) {
             Ok(_) => Ok(()),
             // A full send buffer is a lost datagram; SIP over UDP repeats what is lost (RFC 3261 §17).
@@ -262,7 +298,13 @@ impl Shell {
 
     fn tapped(&self, at: Instant, way: Way, flow: Flow, bytes: &Bytes) {
         if let Some(tap) = &self.tap {
-            tap.send(Tapped { at, way, flow, bytes: bytes.clone() }).ok(); // nobody looks on any more
+            tap.send(Tapped {
+                at,
+                way,
+                flow,
+                bytes: bytes.clone(),
+            })
+            .ok(); // nobody looks on any more
         }
     }
 }

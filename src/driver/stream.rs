@@ -50,7 +50,11 @@ impl Default for StreamLimits {
 #[derive(Debug)]
 pub(super) enum StreamEvent {
     /// Somebody connected to this listener.
-    Accepted { stream: TcpStream, local: SocketAddr, remote: SocketAddr },
+    Accepted {
+        stream: TcpStream,
+        local: SocketAddr,
+        remote: SocketAddr,
+    },
     /// A whole message came.
     Message { flow: Flow, bytes: Bytes },
     /// The connection has ended, or was never made.
@@ -60,7 +64,13 @@ pub(super) enum StreamEvent {
 pub(super) type Events = mpsc::Sender<StreamEvent>;
 
 /// Serves an open connection until it ends; says so once.
-pub(super) async fn serve(stream: TcpStream, flow: Flow, outgoing: mpsc::Receiver<Bytes>, events: Events, limits: StreamLimits) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    flow: Flow,
+    outgoing: mpsc::Receiver<Bytes>,
+    events: Events,
+    limits: StreamLimits,
+) {
     if let Err(error) = exchange(stream, flow, outgoing, &events, limits).await {
         tracing::debug!(remote = %flow.remote, %error, "connection ended");
     }
@@ -78,7 +88,11 @@ pub(super) async fn open(flow: Flow, outgoing: mpsc::Receiver<Bytes>, events: Ev
 }
 
 async fn connect(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if remote.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     if !local.ip().is_unspecified() && local.is_ipv4() == remote.is_ipv4() {
         // The peer matches us by the address that we advertise, not by the one the routing table would pick.
         socket.bind(SocketAddr::new(local.ip(), 0))?;
@@ -94,7 +108,9 @@ async fn exchange(
     limits: StreamLimits,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15));
     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     let mut framer = StreamFramer::new();
     let mut octets = BytesMut::with_capacity(16 * 1024);
@@ -124,7 +140,9 @@ async fn exchange(
 
 fn deadline(framer: &StreamFramer, active: Instant, proved: bool, limits: &StreamLimits) -> Instant {
     let idle = active + if proved { limits.idle } else { limits.silent };
-    framer.incomplete_since().map_or(idle, |since| idle.min(since + limits.incomplete))
+    framer
+        .incomplete_since()
+        .map_or(idle, |since| idle.min(since + limits.incomplete))
 }
 
 /// Passes on every message that is complete; says whether there was one.
@@ -160,5 +178,7 @@ async fn frames(
 }
 
 async fn write(stream: &mut TcpStream, octets: &[u8], limits: &StreamLimits) -> io::Result<()> {
-    timeout(limits.write, stream.write_all(octets)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    timeout(limits.write, stream.write_all(octets))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }

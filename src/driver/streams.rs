@@ -60,7 +60,11 @@ impl Streams {
             loop {
                 match listener.accept().await {
                     Ok((stream, remote)) => {
-                        if events.send(StreamEvent::Accepted { stream, local, remote }).await.is_err() {
+                        if events
+                            .send(StreamEvent::Accepted { stream, local, remote })
+                            .await
+                            .is_err()
+                        {
                             return;
                         }
                     }
@@ -105,7 +109,13 @@ impl Streams {
         let flow = self.flow(local, remote);
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let task = tokio::spawn(stream::serve(stream, flow, queue, self.events.clone(), self.limits));
-        self.insert(Connection { flow, outgoing, accepted: true, used_as: None, task });
+        self.insert(Connection {
+            flow,
+            outgoing,
+            accepted: true,
+            used_as: None,
+            task,
+        });
     }
 
     /// Sends a message by its connection, or by any to its address, opened if there is none. `Err` gives the flows that
@@ -118,7 +128,9 @@ impl Streams {
             },
             id => id,
         };
-        let Some(connection) = self.connections.get_mut(&id) else { return Err(vec![flow]) };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return Err(vec![flow]);
+        };
         if flow.connection == 0 {
             connection.used_as = Some(flow);
         }
@@ -133,7 +145,9 @@ impl Streams {
 
     /// Forgets a connection; gives the flows that the engine knew it by.
     pub(super) fn closed(&mut self, id: u64) -> Vec<Flow> {
-        let Some(connection) = self.connections.remove(&id) else { return Vec::new() };
+        let Some(connection) = self.connections.remove(&id) else {
+            return Vec::new();
+        };
         let remote = connection.flow.remote;
         if self.by_remote.get(&remote) == Some(&id) {
             self.by_remote.remove(&remote);
@@ -141,7 +155,10 @@ impl Streams {
         if connection.accepted {
             self.release(remote.ip());
         }
-        [Some(connection.flow), connection.used_as].into_iter().flatten().collect()
+        [Some(connection.flow), connection.used_as]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn release(&mut self, source: IpAddr) {
@@ -157,13 +174,24 @@ impl Streams {
         let flow = self.flow(wanted.local, wanted.remote);
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let task = tokio::spawn(stream::open(flow, queue, self.events.clone(), self.limits));
-        self.insert(Connection { flow, outgoing, accepted: false, used_as: Some(wanted), task })
+        self.insert(Connection {
+            flow,
+            outgoing,
+            accepted: false,
+            used_as: Some(wanted),
+            task,
+        })
     }
 
     fn flow(&mut self, local: SocketAddr, remote: SocketAddr) -> Flow {
         let connection = self.next;
         self.next += 1;
-        Flow { transport: Transport::Tcp, local, remote, connection }
+        Flow {
+            transport: Transport::Tcp,
+            local,
+            remote,
+            connection,
+        }
     }
 
     fn insert(&mut self, connection: Connection) -> u64 {

@@ -9,8 +9,18 @@ use crate::transport::Transport;
 fn edge(limits: StreamLimits) -> (Edge, SocketAddr) {
     let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
     let udp = settings.listeners[0];
-    settings.listeners.push(Listener { transport: Transport::Tcp, ..udp });
-    let edge = Edge::start(settings, Options { tap: None, streams: limits }).unwrap();
+    settings.listeners.push(Listener {
+        transport: Transport::Tcp,
+        ..udp
+    });
+    let edge = Edge::start(
+        settings,
+        Options {
+            tap: None,
+            streams: limits,
+        },
+    )
+    .unwrap();
     let address = edge.listeners()[1].address;
     (edge, address)
 }
@@ -45,7 +55,10 @@ fn a_ping_is_answered_with_a_pong() {
 
 #[test]
 fn a_message_that_does_not_complete_ends_its_connection() {
-    let (_edge, address) = edge(StreamLimits { incomplete: Duration::from_millis(50), ..StreamLimits::default() });
+    let (_edge, address) = edge(StreamLimits {
+        incomplete: Duration::from_millis(50),
+        ..StreamLimits::default()
+    });
     let mut stream = connect(address);
     stream.write_all(b"OPTIONS sip:x SIP/2.0\r\nVia").unwrap();
     assert!(closed(&mut stream));
@@ -53,7 +66,10 @@ fn a_message_that_does_not_complete_ends_its_connection() {
 
 #[test]
 fn a_silent_connection_ends() {
-    let (_edge, address) = edge(StreamLimits { silent: Duration::from_millis(50), ..StreamLimits::default() });
+    let (_edge, address) = edge(StreamLimits {
+        silent: Duration::from_millis(50),
+        ..StreamLimits::default()
+    });
     assert!(closed(&mut connect(address)));
 }
 
@@ -61,13 +77,18 @@ fn a_silent_connection_ends() {
 fn a_stream_that_cannot_be_cut_ends_at_once() {
     let (_edge, address) = edge(StreamLimits::default());
     let mut stream = connect(address);
-    stream.write_all(b"INVITE sip:x SIP/2.0\r\nContent-Length: minus one\r\n\r\n").unwrap();
+    stream
+        .write_all(b"INVITE sip:x SIP/2.0\r\nContent-Length: minus one\r\n\r\n")
+        .unwrap();
     assert!(closed(&mut stream));
 }
 
 #[test]
 fn one_source_has_so_many_connections_and_no_more() {
-    let (_edge, address) = edge(StreamLimits { per_source: 2, ..StreamLimits::default() });
+    let (_edge, address) = edge(StreamLimits {
+        per_source: 2,
+        ..StreamLimits::default()
+    });
     let mut held: Vec<TcpStream> = (0..2).map(|_| connect(address)).collect();
     for stream in &mut held {
         stream.write_all(b"\r\n\r\n").unwrap();
@@ -87,14 +108,20 @@ fn one_source_has_so_many_connections_and_no_more() {
 #[test]
 fn orders_are_answered_until_the_edge_stops() {
     let (edge, _) = edge(StreamLimits::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let handle = edge.handle().clone();
     let reply = runtime.block_on(handle.command(Command::Calls)).unwrap();
     assert!(matches!(reply, Reply::Calls(calls) if calls.is_empty()));
     let left = runtime.block_on(drain(&edge, Duration::from_secs(1))).unwrap();
     assert_eq!(left, Default::default());
     edge.stop();
-    assert_eq!(runtime.block_on(handle.command(Command::Calls)).unwrap_err(), crate::api::CommandError::Stopped);
+    assert_eq!(
+        runtime.block_on(handle.command(Command::Calls)).unwrap_err(),
+        crate::api::CommandError::Stopped
+    );
 }
 
 #[test]

@@ -3,10 +3,8 @@
 //! Written by hand: some twenty series that are all known beforehand need no registry. Each exists from the start, with
 //! zero, so that the first failure is visible as a change.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{Event, Totals, TransferFailure};
 use crate::transport::Transport;
@@ -25,14 +23,13 @@ pub enum Way {
 pub struct Metrics {
     messages: [[AtomicU64; 2]; 5],
     send_failures: AtomicU64,
-    counts: Mutex<Counts>,
-}
-
-#[derive(Debug)]
-struct Counts {
-    events: BTreeMap<&'static str, u64>,
-    outcomes: BTreeMap<&'static str, u64>,
-    refused: BTreeMap<u16, u64>,
+    /// In the order of [`Event::NAMES`].
+    events: Vec<AtomicU64>,
+    /// In the order of [`TransferFailure::NAMES`].
+    failures: Vec<AtomicU64>,
+    completed: AtomicU64,
+    /// By status; 0: dropped in silence.
+    refused: Vec<AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -41,7 +38,13 @@ impl Default for Metrics {
     }
 }
 
-const TRANSPORTS: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+const TRANSPORTS: [Transport; 5] = [
+    Transport::Udp,
+    Transport::Tcp,
+    Transport::Tls,
+    Transport::Ws,
+    Transport::Wss,
+];
 
 fn place(transport: Transport) -> usize {
     match transport {
@@ -56,11 +59,15 @@ fn place(transport: Transport) -> usize {
 impl Metrics {
     /// All zero.
     pub fn new() -> Metrics {
-        let zero = |names: &[&'static str]| names.iter().map(|name| (*name, 0)).collect();
-        let mut outcomes: BTreeMap<_, _> = zero(&TransferFailure::NAMES);
-        outcomes.insert("completed", 0);
-        let counts = Counts { events: zero(&Event::NAMES), outcomes, refused: BTreeMap::new() };
-        Metrics { messages: Default::default(), send_failures: AtomicU64::new(0), counts: Mutex::new(counts) }
+        let zero = |length: usize| (0..length).map(|_| AtomicU64::new(0)).collect();
+        Metrics {
+            messages: Default::default(),
+            send_failures: AtomicU64::new(0),
+            events: zero(Event::NAMES.len()),
+            failures: zero(TransferFailure::NAMES.len()),
+            completed: AtomicU64::new(0),
+            refused: zero(700),
+        }
     }
 
     /// One message went this way.
@@ -69,22 +76,21 @@ impl Metrics {
             Way::In => 0,
             Way::Out => 1,
         };
-        self.messages[place(transport)][way].fetch_add(1, Ordering::Relaxed);
+        add(self.messages[place(transport)].get(way));
     }
 
     /// One message could not be handed to the network.
     pub fn send_failure(&self) {
-        self.send_failures.fetch_add(1, Ordering::Relaxed);
+        add(Some(&self.send_failures));
     }
 
     /// One event happened.
     pub fn event(&self, event: &Event) {
-        let mut counts = self.lock();
-        *counts.events.entry(event.name()).or_default() += 1;
+        add(named(&Event::NAMES, &self.events, event.name()));
         match event {
-            Event::TransferCompleted { .. } => *counts.outcomes.entry("completed").or_default() += 1,
-            Event::TransferFailed { reason, .. } => *counts.outcomes.entry(reason.name()).or_default() += 1,
-            Event::MessageRefused { status, .. } => *counts.refused.entry(status.unwrap_or(0)).or_default() += 1,
+            Event::TransferCompleted { .. } => add(Some(&self.completed)),
+            Event::TransferFailed { reason, .. } => add(named(&TransferFailure::NAMES, &self.failures, reason.name())),
+            Event::MessageRefused { status, .. } => add(self.refused.get(usize::from(status.unwrap_or(0)))),
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
             | Event::CallStarted { .. }
@@ -108,43 +114,96 @@ impl Metrics {
         page.line("warmline_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         for (name, help, value) in [
             ("warmline_calls", "Calls that have not ended.", totals.calls),
-            ("warmline_dialogs", "Dialogs with parties, early or confirmed.", totals.dialogs),
-            ("warmline_registrations", "Bindings in the registrar.", totals.registrations),
-            ("warmline_transactions", "SIP transactions, client and server.", totals.transactions),
-            ("warmline_transfers", "Transfers without an outcome yet.", totals.transfers),
+            (
+                "warmline_dialogs",
+                "Dialogs with parties, early or confirmed.",
+                totals.dialogs,
+            ),
+            (
+                "warmline_registrations",
+                "Bindings in the registrar.",
+                totals.registrations,
+            ),
+            (
+                "warmline_transactions",
+                "SIP transactions, client and server.",
+                totals.transactions,
+            ),
+            (
+                "warmline_transfers",
+                "Transfers without an outcome yet.",
+                totals.transfers,
+            ),
         ] {
             page.family(name, "gauge", help);
             page.line(name, &[], value as u64);
         }
-        page.family("warmline_messages_total", "counter", "SIP messages, by way and transport.");
+        page.family(
+            "warmline_messages_total",
+            "counter",
+            "SIP messages, by way and transport.",
+        );
         for transport in TRANSPORTS {
-            for (place_of_way, way) in ["in", "out"].into_iter().enumerate() {
-                let count = self.messages[place(transport)][place_of_way].load(Ordering::Relaxed);
-                page.line("warmline_messages_total", &[("direction", way), ("transport", transport.param())], count);
+            for (way, count) in ["in", "out"].into_iter().zip(&self.messages[place(transport)]) {
+                let labels = [("direction", way), ("transport", transport.param())];
+                page.line("warmline_messages_total", &labels, read(count));
             }
         }
-        page.family("warmline_send_failures_total", "counter", "Messages that the network did not take.");
-        page.line("warmline_send_failures_total", &[], self.send_failures.load(Ordering::Relaxed));
-        let counts = self.lock();
+        page.family(
+            "warmline_send_failures_total",
+            "counter",
+            "Messages that the network did not take.",
+        );
+        page.line("warmline_send_failures_total", &[], read(&self.send_failures));
         page.family("warmline_events_total", "counter", "Events, by name.");
-        for (name, count) in &counts.events {
-            page.line("warmline_events_total", &[("event", name)], *count);
+        for (name, count) in Event::NAMES.iter().zip(&self.events) {
+            page.line("warmline_events_total", &[("event", name)], read(count));
         }
-        page.family("warmline_transfers_total", "counter", "Transfers that ended, by outcome.");
-        for (outcome, count) in &counts.outcomes {
-            page.line("warmline_transfers_total", &[("outcome", outcome)], *count);
+        page.family(
+            "warmline_transfers_total",
+            "counter",
+            "Transfers that ended, by outcome.",
+        );
+        page.line(
+            "warmline_transfers_total",
+            &[("outcome", "completed")],
+            read(&self.completed),
+        );
+        for (outcome, count) in TransferFailure::NAMES.iter().zip(&self.failures) {
+            page.line("warmline_transfers_total", &[("outcome", outcome)], read(count));
         }
-        page.family("warmline_messages_refused_total", "counter", "Messages refused, by status; 0: dropped in silence.");
-        for (status, count) in &counts.refused {
-            page.line("warmline_messages_refused_total", &[("status", &status.to_string())], *count);
+        page.family(
+            "warmline_messages_refused_total",
+            "counter",
+            "Messages refused, by status; 0: dropped in silence.",
+        );
+        for (status, count) in self.refused.iter().enumerate() {
+            // Which statuses occur is not known beforehand; those that never did would be 700 lines of noise.
+            if status == 0 || read(count) > 0 {
+                page.line(
+                    "warmline_messages_refused_total",
+                    &[("status", &status.to_string())],
+                    read(count),
+                );
+            }
         }
         page.text
     }
+}
 
-    // A counter is never half-changed, so that a lock which somebody died with still guards good numbers.
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+fn add(counter: Option<&AtomicU64>) {
+    if let Some(counter) = counter {
+        counter.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// The counter beside a name of a sorted list.
+fn named<'c>(names: &[&str], counters: &'c [AtomicU64], name: &str) -> Option<&'c AtomicU64> {
+    names.binary_search(&name).ok().and_then(|at| counters.get(at))
 }
 
 #[derive(Default)]
@@ -158,8 +217,15 @@ impl Page {
     }
 
     fn line(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
-        let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(label, value)| format!("{label}=\"{value}\""))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
         writeln!(self.text, "{name}{labels} {value}").ok(); // a String takes everything
     }
 }
@@ -167,15 +233,22 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::leg::TransferHandle;
+    use crate::engine::TransferHandle;
 
     #[test]
     fn every_outcome_is_there_from_the_start_and_counts() {
         let metrics = Metrics::new();
         let transfer = TransferHandle { slot: 0, generation: 0 };
-        metrics.event(&Event::TransferFailed { transfer, reason: TransferFailure::TargetBusy, status: Some(486) });
+        metrics.event(&Event::TransferFailed {
+            transfer,
+            reason: TransferFailure::TargetBusy,
+            status: Some(486),
+        });
         metrics.message(Way::In, Transport::Tcp);
-        let page = metrics.render(&Totals { dialogs: 2, ..Totals::default() });
+        let page = metrics.render(&Totals {
+            dialogs: 2,
+            ..Totals::default()
+        });
         for line in [
             "warmline_dialogs 2",
             "warmline_transfers_total{outcome=\"target_busy\"} 1",
