@@ -176,7 +176,6 @@ impl Calls {
     /// Lends the legs of a call to a transfer: it alone hears of them until [`Calls::give_back`] or [`Calls::join`].
     pub fn lend(&mut self, handle: CallHandle, to: LegOwner) {
         if let Some(call) = self.table.get_mut(handle) {
-            call.bridge = Bridge::Quiet;
             for leg in call.legs() {
                 self.legs.set_owner(leg, to);
             }
@@ -189,6 +188,12 @@ impl Calls {
         let Some(call) = self.table.get(handle) else { return };
         let legs = call.legs();
         let alerting = matches!(call.state, CallState::Alerting { .. });
+        let owner = |leg: &LegHandle| self.legs.get(*leg).map(|leg| leg.owner);
+        let lent_to: Vec<_> = legs.iter().filter_map(owner).collect();
+        if lent_to.windows(2).any(|pair| pair[0] != pair[1]) {
+            // Another transfer has taken it over in the meantime.
+            return;
+        }
         for leg in &legs {
             self.legs.set_owner(*leg, LegOwner::Call(handle));
         }

@@ -9,7 +9,8 @@ use compact_str::CompactString;
 use super::{Bridge, Call, CallState, Calls};
 use crate::leg::{Invitation, Leg};
 use crate::sdp::Description;
-use crate::sip::{Message, ParseError};
+use crate::dialog::DialogError;
+use crate::sip::Message;
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
 use crate::vocabulary::{CallHandle, Cause, Event, LegHandle, LegOwner};
@@ -27,7 +28,7 @@ impl Calls {
         request: &Message,
         user: Option<CompactString>,
         invitations: Vec<Invitation>,
-    ) -> Result<CallHandle, ParseError> {
+    ) -> Result<CallHandle, DialogError> {
         let nobody = LegHandle { slot: u32::MAX, generation: 0 };
         let handle = self.table.insert_with(|handle| Call {
             handle,

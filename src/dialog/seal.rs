@@ -208,9 +208,7 @@ impl Seal {
     #[inline]
     fn mac(&self, parts: TagParts) -> u64 {
         let mut sealed = [0; 15];
-        let fields = u128::from(parts.node) << 64
-            | u128::from(parts.slot) << 32
-            | u128::from(parts.generation);
+        let fields = u128::from(parts.node) << 64 | u128::from(parts.slot) << 32 | u128::from(parts.generation);
         let [_, _, _, _, _, _, fields @ ..] = fields.to_be_bytes();
         for (to, from) in sealed.iter_mut().zip(fields.iter().chain(LABEL)) {
             *to = *from;
@@ -222,9 +220,7 @@ impl Seal {
 impl fmt::Debug for Seal {
     /// Without the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seal")
-            .field("node", &self.node)
-            .finish_non_exhaustive()
+        f.debug_struct("Seal").field("node", &self.node).finish_non_exhaustive()
     }
 }
 
@@ -280,8 +276,7 @@ mod tests {
     fn a_tag_is_a_lower_case_token_of_29_characters() {
         let tag = seal().tag(0x0102_0304, 0xffff_fffe);
         assert!(
-            tag.bytes()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()),
+            tag.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()),
             "{tag}"
         );
         assert_eq!(tag.len(), TAG_LEN);
@@ -292,10 +287,7 @@ mod tests {
     fn the_padding_bit_has_one_form() {
         let tag = seal().tag(5, 5);
         let (head, last) = tag.split_at(28);
-        let value = ALPHABET
-            .iter()
-            .position(|c| [*c] == last.as_bytes())
-            .unwrap();
+        let value = ALPHABET.iter().position(|c| [*c] == last.as_bytes()).unwrap();
         let other = format!("{head}{}", ALPHABET[value ^ 1] as char);
         assert_eq!(seal().read(&other), Opened::Forged);
     }

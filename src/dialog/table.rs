@@ -150,18 +150,11 @@ impl<T> Table<T> {
                 row.generation = row.generation.wrapping_add(1);
             }
         }
-        let generation = self
-            .rows
-            .get(slot)
-            .map_or(self.first_generation, |row| row.generation);
+        let generation = self.rows.get(slot).map_or(self.first_generation, |row| row.generation);
         self.occupy(
             slot,
             slot,
-            TagParts {
-                node,
-                slot,
-                generation,
-            },
+            TagParts { node, slot, generation },
             call_id,
             remote_tag,
             make,
@@ -205,8 +198,7 @@ impl<T> Table<T> {
             return None;
         }
         let near = (parts.slot as usize) < self.rows.capacity() + ADOPT_AHEAD;
-        if parts.node == self.seal.node() && near && self.make_vacant(parts.slot, parts.generation)
-        {
+        if parts.node == self.seal.node() && near && self.make_vacant(parts.slot, parts.generation) {
             return Some(self.occupy(parts.slot, parts.slot, parts, call_id, remote_tag, make));
         }
         let slot = self.take_slot();
@@ -264,10 +256,7 @@ impl<T> Table<T> {
     pub fn forks(&self, handle: DialogHandle) -> impl Iterator<Item = DialogHandle> + '_ {
         let head = self.entry(handle).map(|entry| entry.head);
         let slots = std::iter::successors(head, |slot| {
-            self.rows
-                .get(*slot)
-                .map(|row| row.next)
-                .filter(|next| *next != NONE)
+            self.rows.get(*slot).map(|row| row.next).filter(|next| *next != NONE)
         });
         slots.filter_map(|slot| self.handle_at(slot))
     }
@@ -359,11 +348,7 @@ impl<T> Table<T> {
     /// A vacant slot, the table grown if need be.
     fn take_slot(&mut self) -> u32 {
         while let Some(slot) = self.free.pop() {
-            if self
-                .rows
-                .get(slot)
-                .is_some_and(|row| row.state == State::Vacant)
-            {
+            if self.rows.get(slot).is_some_and(|row| row.state == State::Vacant) {
                 return slot;
             }
         }

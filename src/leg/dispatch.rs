@@ -27,16 +27,19 @@ impl Legs {
             self.refuse(now, server, &request, 481, None);
             return;
         };
-        if !leg.dialog.check_cseq(&request) {
-            // RFC 3261 §12.2.2: out of order.
-            self.refuse(now, server, &request, 500, Some("CSeq Out Of Order"));
+        if let Err(error) = leg.dialog.check_cseq(&request) {
+            self.refuse(now, server, &request, error.status(), Some(&error.to_string()));
             return;
         }
-        leg.dialog.seen_from(flow);
+        if leg.dialog.route_set.is_empty() && leg.dialog.flow.remote.ip() == flow.remote.ip() {
+            // A phone behind NAT or on a new connection: it has proved by both tags that it is the same one.
+            leg.dialog.flow = flow;
+        }
+        let confirmed = leg.is_confirmed();
         match request.method() {
             Method::Invite => self.offer_received(now, handle, server, request),
             Method::Bye => self.bye_received(now, handle, server, &request),
-            Method::Refer if leg.is_confirmed() => self.tell(handle, LegEvent::Referred { server, request }),
+            Method::Refer if confirmed => self.tell(handle, LegEvent::Referred { server, request }),
             Method::Notify => self.notify_received(now, handle, server, &request),
             Method::Options => self.options_received(now, server, &request),
             Method::Info | Method::Message => self.tell(handle, LegEvent::Asked { server, request }),

@@ -49,9 +49,9 @@ pub use identity::{Identity, LocalAddress};
 pub use refer::ReferProgress;
 pub use setup_client::Invitation;
 
-use crate::dialog::{Dialog, Table};
+use crate::dialog::{Dialog, Match, Query, Table};
 use crate::sdp::{Description, Direction};
-use crate::sip::{Message, NameAddr};
+use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
 use crate::transport::Flow;
 use crate::vocabulary::{Cause, Event, LegView};
@@ -216,6 +216,8 @@ pub struct Leg {
     pub(crate) last_ack: Option<(u32, Bytes)>,
     pub(crate) cause: Option<Cause>,
     pub(crate) credentials: Option<Credentials>,
+    /// Our Contact towards this party.
+    pub(crate) contact: CompactString,
 }
 
 /// What the party said of itself in Allow and Supported.
@@ -283,6 +285,13 @@ impl Leg {
         self.sent.as_ref().is_some_and(|sent| matches!(sent.direction(), Direction::SendOnly | Direction::Inactive)) && !self.holding
     }
 
+    /// Takes a new remote target (RFC 3261 §12.2.2). One that cannot be read changes nothing.
+    pub(crate) fn refresh(&mut self, message: &Message) {
+        if let Err(error) = self.dialog.refresh_target(message) {
+            tracing::debug!(leg = %self.handle, %error, "target not refreshed");
+        }
+    }
+
     /// What an observer sees.
     pub fn view(&self) -> LegView {
         let text = |description: &Option<Description>| description.as_ref().map(|d| String::from_utf8_lossy(d.bytes()).into_owned());
@@ -297,6 +306,17 @@ impl Leg {
             sent_description: text(&self.sent),
             address: self.dialog.flow.remote,
         }
+    }
+}
+
+/// RFC 3261 §8.1.2: with a route set, requests go to its first proxy. Without one they go back on the flow that the
+/// party came by: its Contact may be an address behind NAT that leads nowhere.
+pub(crate) fn follow_route(dialog: &mut Dialog) {
+    if !dialog.route_set.is_empty()
+        && let Some(remote) = dialog.next_hop().addr()
+        && remote != dialog.flow.remote
+    {
+        dialog.flow = Flow { remote, connection: 0, ..dialog.flow };
     }
 }
 
@@ -345,6 +365,21 @@ impl Legs {
 
     pub(crate) fn get_mut(&mut self, handle: LegHandle) -> Option<&mut Leg> {
         self.table.get_mut(handle.into())
+    }
+
+    /// The leg that a message belongs to.
+    pub fn find(&self, message: &Message) -> Match {
+        Query::of(message).map_or(Match::NotOurs, |query| self.table.find(query.local_tag, query.call_id, query.remote_tag))
+    }
+
+    /// The leg whose dialog a Replaces names, with us at the end that it is meant for.
+    pub fn find_replaced(&self, replaces: &Replaces) -> Match {
+        self.table.find_replaced(replaces)
+    }
+
+    /// The leg whose dialog a Replaces names as its far end knows it: the tag of ours is the from-tag.
+    pub fn find_beyond(&self, replaces: &Replaces) -> Option<LegHandle> {
+        self.table.find(&replaces.from_tag, &replaces.call_id, &replaces.to_tag).handle().map(LegHandle::from)
     }
 
     /// How many legs live.

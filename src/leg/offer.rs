@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{LegEvent, LegHandle, Legs, Purpose, State};
 use crate::sdp::{Description, Direction};
-use crate::sip::capabilities::{ALLOW, SUPPORTED};
+use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{HeaderName, Message, Method};
 use crate::transaction::{ClientHandle, ServerHandle};
 use crate::vocabulary::Cause;
@@ -74,11 +74,10 @@ impl Legs {
         let until = now + self.identity.t1 * 64;
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
         let offer = offer.map(|offer| leg.present(&offer));
-        let contact = self.identity.contact(&leg.dialog.flow, leg.dialog.local_user());
         let mut draft = leg
             .dialog
             .next_request(&Method::Invite)
-            .header(HeaderName::Contact, contact)
+            .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
         if let Some(offer) = &offer {
@@ -106,7 +105,7 @@ impl Legs {
         match (status, response) {
             (200..=299, Some(response)) => {
                 let description = super::request::description(response);
-                leg.dialog.refresh_target(response);
+                leg.refresh(response);
                 let offered = offer.is_some();
                 leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
                 let answered = description.as_ref().map(Description::direction);
@@ -176,7 +175,7 @@ impl Legs {
             && *of == cseq
         {
             let (flow, ack) = (leg.dialog.flow, ack.clone());
-            self.transactions.transmit(flow, ack);
+            self.transactions.send_stateless(flow, ack);
         }
     }
 
@@ -210,7 +209,7 @@ impl Legs {
         if let Exchange::Backoff { offer, .. } = exchange {
             leg.waiting_offers.push_front(offer);
         }
-        leg.dialog.refresh_target(&request);
+        leg.refresh(&request);
         leg.exchange = Exchange::Received { server, request };
         self.invites.insert(server, handle);
         self.tell(handle, LegEvent::Offered { description });
@@ -237,10 +236,9 @@ impl Legs {
             None => description.clone(),
         };
         let presented = leg.present(&description);
-        let contact = self.identity.contact(&leg.dialog.flow, leg.dialog.local_user());
         let draft = request
             .respond(200)
-            .header(HeaderName::Contact, contact)
+            .header(HeaderName::Contact, &leg.contact)
             .copy(&request, HeaderName::RecordRoute)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED)

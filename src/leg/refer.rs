@@ -50,8 +50,7 @@ impl Legs {
     pub fn accept_refer(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
         let silent = request.text(HeaderName::ReferSub).is_some_and(|value| value.split(';').next().is_some_and(|v| v.trim().eq_ignore_ascii_case("false")));
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let contact = self.identity.contact(&leg.dialog.flow, leg.dialog.local_user());
-        let mut draft = request.respond(202).header(HeaderName::Contact, contact);
+        let mut draft = request.respond(202).header(HeaderName::Contact, &leg.contact);
         if silent {
             draft = draft.header(HeaderName::ReferSub, "false");
         }
@@ -88,14 +87,13 @@ impl Legs {
             Some(id) => format!("refer;id={id}"),
             None => "refer".to_owned(),
         };
-        let contact = self.identity.contact(&leg.dialog.flow, leg.dialog.local_user());
         let draft = leg
             .dialog
             .next_request(&Method::Notify)
-            .header(HeaderName::Contact, contact)
+            .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Event, event)
             .header(HeaderName::SubscriptionState, if last { "terminated;reason=noresource" } else { "active;expires=60" })
-            .body("message/sipfrag;version=2.0", Sipfrag::new(status).print());
+            .body("message/sipfrag;version=2.0", Sipfrag::new(status).to_string());
         self.request(now, handle, &draft, Purpose::Notify);
     }
 
@@ -119,9 +117,8 @@ impl Legs {
     /// Sends REFER to the party. Its outcome rises as [`LegEvent::Progress`].
     pub fn refer(&mut self, now: Instant, handle: LegHandle, refer_to: impl Display, referred_by: Option<&str>) {
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let contact = self.identity.contact(&leg.dialog.flow, leg.dialog.local_user());
         let mut draft =
-            leg.dialog.next_request(&Method::Refer).header(HeaderName::Contact, contact).header(HeaderName::ReferTo, refer_to);
+            leg.dialog.next_request(&Method::Refer).header(HeaderName::Contact, &leg.contact).header(HeaderName::ReferTo, refer_to);
         if let Some(referred_by) = referred_by {
             draft = draft.header(HeaderName::ReferredBy, referred_by);
         }
@@ -172,6 +169,14 @@ impl Legs {
 }
 
 impl Legs {
+    /// What the party still has to say of a REFER of ours is of no interest any more.
+    pub fn end_subscription(&mut self, handle: LegHandle) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.subscriber = None;
+        }
+        self.finish_if_settled(handle);
+    }
+
     /// How long an outcome may take after a REFER of ours was accepted: ringing included.
     pub fn outcome_timeout(&self) -> Duration {
         self.identity.ring_timeout + self.identity.guard

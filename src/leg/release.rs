@@ -16,8 +16,8 @@ use crate::vocabulary::{Cause, Event};
 /// How far the release is.
 #[derive(Debug)]
 pub(crate) enum Release {
-    /// CANCEL is out (or waits for a provisional answer); the INVITE's final answer decides, or 64*T1 (RFC 3261 §9.1).
-    Cancelling { offer: Option<Description>, until: Instant },
+    /// CANCEL is out (or waits for a provisional answer); the INVITE's final answer decides, or its transaction gives up.
+    Cancelling { offer: Option<Description> },
     /// Our BYE waits until the exchange is settled, at most until then.
     Settling { until: Instant },
     /// Our BYE is out.
@@ -54,15 +54,36 @@ impl Legs {
         }
     }
 
+    /// Ends the leg by order, and lets its owner act as if the party had left.
+    pub fn hang_up(&mut self, now: Instant, handle: LegHandle) {
+        self.release(now, handle, Cause::Command);
+        self.tell(handle, LegEvent::Released { cause: Cause::Command });
+    }
+
+    /// What a leg reports that has no owner any more: requests still get an answer.
+    pub fn unclaimed(&mut self, now: Instant, handle: LegHandle, event: LegEvent) {
+        match event {
+            LegEvent::Referred { server, request } | LegEvent::Asked { server, request } => self.refuse(now, server, &request, 481, None),
+            LegEvent::Offered { .. } => self.refuse_offer(now, handle, 481),
+            LegEvent::Answered { .. } => self.release(now, handle, Cause::OtherParty),
+            LegEvent::Ringing { .. }
+            | LegEvent::Refused { .. }
+            | LegEvent::Acked { .. }
+            | LegEvent::OfferAnswered { .. }
+            | LegEvent::OfferRefused { .. }
+            | LegEvent::Progress(_)
+            | LegEvent::ReportSettled
+            | LegEvent::Released { .. } => {}
+        }
+    }
+
     fn cancel(&mut self, now: Instant, handle: LegHandle, client: Client, cause: Cause) {
         if let Some(invite) = client.invite {
             self.transactions.cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
         }
-        let until = now + self.identity.t1 * 64;
         if let Some(leg) = self.get_mut(handle) {
-            leg.state = State::Releasing(Release::Cancelling { offer: client.invitation.offer, until });
+            leg.state = State::Releasing(Release::Cancelling { offer: client.invitation.offer });
         }
-        self.deadlines.add(until, handle);
         self.note_end(handle, cause);
     }
 
@@ -136,7 +157,7 @@ impl Legs {
             State::Releasing(Release::Cancelling { .. } | Release::Settling { .. }) => false,
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Ended => false,
         };
-        if party_gone && leg.owed == 0 && leg.notifier.is_none() {
+        if party_gone && leg.owed == 0 && leg.notifier.is_none() && leg.subscriber.is_none() {
             leg.state = State::Ended;
             self.ended.push(handle);
         }
@@ -151,11 +172,10 @@ impl Legs {
         }
     }
 
-    /// The deadline of a release: a BYE that waited too long goes anyway, an INVITE that nobody answers after its CANCEL is given up.
+    /// The deadline of a release: a BYE that waited too long goes anyway.
     pub(crate) fn release_timeout(&mut self, now: Instant, handle: LegHandle) {
         match self.get(handle).map(|leg| &leg.state) {
             Some(State::Releasing(Release::Settling { until })) if now >= *until => self.bye_when_settled(now, handle),
-            Some(State::Releasing(Release::Cancelling { until, .. })) if now >= *until => self.setup_failed(now, handle, 408, None),
             Some(State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) | None => {}
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{LegHandle, Legs, Purpose};
 use crate::sdp::Description;
-use crate::sip::capabilities::{ALLOW, SUPPORTED};
+use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{HeaderName, Message};
 use crate::transaction::ServerHandle;
 

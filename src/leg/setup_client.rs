@@ -10,9 +10,9 @@ use compact_str::{CompactString, format_compact};
 use super::offer::Exchange;
 use super::release::Release;
 use super::{Abilities, Credentials, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser};
-use crate::dialog::{Dialog, DialogId};
+use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
-use crate::sip::capabilities::{ALLOW, SUPPORTED};
+use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{Challenge, Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
 use crate::transaction::ClientHandle;
 use crate::transport::Flow;
@@ -62,17 +62,25 @@ impl Legs {
         let origin = self.identity.hash(self.serial, 3) >> 2;
         let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
         let party = invitation.to.clone();
+        let identity = &self.identity;
         let handle = self.table.insert_with(&call_id, None, |handle, tag| {
-            let dialog = Dialog::calling(
-                DialogId { call_id: call_id.clone(), local_tag: tag.as_str().into(), remote_tag: CompactString::default() },
-                &invitation.from,
-                &invitation.to,
-                invitation.request_uri.clone(),
-                invitation.flow,
-            );
+            let dialog = Dialog {
+                id: DialogId { call_id: call_id.clone(), local_tag: tag.as_str().into(), remote_tag: CompactString::default() },
+                role: Role::Uac,
+                local: format_compact!("{};tag={tag}", invitation.from),
+                remote: format_compact!("{}", invitation.to),
+                remote_target: invitation.request_uri.clone(),
+                route_set: RouteSet::default(),
+                local_cseq: 0,
+                remote_cseq: None,
+                flow: invitation.flow,
+            };
             let credentials = invitation.credentials.clone();
+            let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
             let client = Client { invite: None, invitation: Box::new(invitation), ring_deadline, timed_out: false, challenged: false };
-            Leg::new(handle.into(), owner, dialog, party, true, State::Calling(Setup::Client(client)), origin, credentials)
+            let mut leg = Leg::new(handle.into(), owner, dialog, party, true, State::Calling(Setup::Client(client)), origin, contact);
+            leg.credentials = credentials;
+            leg
         });
         let handle = LegHandle::from(handle);
         self.deadlines.add(ring_deadline, handle);
@@ -89,23 +97,22 @@ impl Legs {
     }
 
     /// Sends the INVITE of a leg in setup, with an answer to a challenge if there was one.
-    fn send_invite(&mut self, now: Instant, handle: LegHandle, authorization: Option<(HeaderName, String)>) {
+    fn send_invite(&mut self, now: Instant, handle: LegHandle, authorization: Option<(HeaderName, CompactString)>) {
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) = &mut leg.state else { return };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return };
         let invitation = &client.invitation;
         leg.dialog.local_cseq = leg.dialog.local_cseq.wrapping_add(1);
-        let id = &leg.dialog.id;
         let mut draft = Draft::request(&Method::Invite, invitation.request_uri.as_str());
         for route in &invitation.routes {
             draft = draft.header(HeaderName::Route, route);
         }
         draft = draft
             .header(HeaderName::MaxForwards, invitation.max_forwards)
-            .header(HeaderName::From, format_args!("{};tag={}", invitation.from, id.local_tag))
-            .header(HeaderName::To, &invitation.to)
-            .header(HeaderName::CallId, &id.call_id)
+            .header(HeaderName::From, &leg.dialog.local)
+            .header(HeaderName::To, &leg.dialog.remote)
+            .header(HeaderName::CallId, &leg.dialog.id.call_id)
             .header(HeaderName::CSeq, format_args!("{} INVITE", leg.dialog.local_cseq))
-            .header(HeaderName::Contact, self.identity.contact(&invitation.flow, invitation.from.uri.user()))
+            .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
         if let Some(replaces) = &invitation.replaces {
@@ -167,7 +174,7 @@ impl Legs {
         // Promote, then ACK: from here on the party's requests find their leg.
         let cancelled = matches!(leg.state, State::Releasing(_));
         let state = std::mem::replace(&mut leg.state, State::Confirmed);
-        leg.dialog.confirm(response);
+        leg.establish(response, remote_tag);
         leg.abilities = Abilities::of(response);
         leg.owed = leg.owed.saturating_sub(1);
         let offer = match state {
@@ -225,28 +232,28 @@ impl Legs {
     fn answer_challenge(&mut self, now: Instant, handle: LegHandle, response: &Message) -> bool {
         let Some(leg) = self.table.get_mut(handle.into()) else { return false };
         let Some(credentials) = leg.credentials.clone() else { return false };
-        let State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) = &mut leg.state else { return false };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return false };
         if client.challenged {
             return false;
         }
-        let (challenge, answer) = match response.status() {
+        let (challenge_in, answer_in) = match response.status() {
             Some(407) => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
             _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
         };
         let uri = client.invitation.request_uri.to_string();
         let cnonce = self.identity.token(u64::from(leg.dialog.local_cseq) ^ leg.origin.0);
         // RFC 8760 §2.3: the first challenge that we can answer; the server puts its favourite first.
-        let Some(value) = response
-            .headers(challenge)
+        let Some(challenge) = response
+            .headers(challenge_in)
             .filter_map(|value| std::str::from_utf8(value).ok())
-            .filter_map(|value| Challenge::parse(value).ok())
-            .find_map(|challenge| challenge.answer(&credentials.user, &credentials.password, &Method::Invite, &uri, &cnonce))
+            .find_map(|value| Challenge::parse(value).ok())
         else {
             return false;
         };
+        let value = crate::sip::answer(&challenge, &credentials.user, &credentials.password, &Method::Invite, &uri, &cnonce);
         client.challenged = true;
         leg.owed = leg.owed.saturating_sub(1);
-        self.send_invite(now, handle, Some((answer, value)));
+        self.send_invite(now, handle, Some((answer_in, value)));
         true
     }
 
@@ -254,7 +261,7 @@ impl Legs {
     fn release_fork(&mut self, now: Instant, handle: LegHandle, response: &Message) {
         let Some(leg) = self.get(handle) else { return };
         let mut fork = leg.dialog.clone();
-        fork.confirm(response);
+        establish(&mut fork, response, response.to_tag().unwrap_or_default());
         let flow = fork.flow;
         let sent_by = self.sent_by(&flow);
         let ack = fork.ack_for_2xx(response.cseq());
@@ -266,18 +273,11 @@ impl Legs {
     /// The party did not answer in time: CANCEL, and 408 to the owner when the INVITE's final answer comes.
     pub(crate) fn ring_timeout(&mut self, now: Instant, handle: LegHandle) {
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) = &mut leg.state else { return };
-        if now < client.ring_deadline {
-            return;
-        }
-        if client.timed_out {
-            // RFC 3261 §9.1: no final answer 64*T1 after the CANCEL either.
-            self.setup_failed(now, handle, 408, None);
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return };
+        if now < client.ring_deadline || client.timed_out {
             return;
         }
         client.timed_out = true;
-        client.ring_deadline = now + self.identity.t1 * 64;
-        self.deadlines.add(client.ring_deadline, handle);
         if let Some(invite) = client.invite {
             self.transactions.cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
         }
@@ -294,10 +294,11 @@ impl Leg {
         we_called: bool,
         state: State,
         origin: u64,
-        credentials: Option<Credentials>,
+        contact: CompactString,
     ) -> Leg {
         Leg {
             handle,
+            contact,
             owner,
             dialog,
             party,
@@ -319,8 +320,27 @@ impl Leg {
             refers: 0,
             last_ack: None,
             cause: None,
-            credentials,
+            credentials: None,
         }
+    }
+}
+
+/// RFC 3261 §12.1.2: what the first 2xx makes of the dialog. A Contact or Record-Route that cannot be read leaves the
+/// target where the party was called: the party can still be released there.
+fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str) {
+    dialog.id.remote_tag = remote_tag.into();
+    if let Some(to) = response.text(HeaderName::To) {
+        dialog.remote = to.into();
+    }
+    if let Err(error) = dialog.confirm(response) {
+        tracing::debug!(call_id = %dialog.id.call_id, %error, "2xx without a usable target");
+    }
+    super::follow_route(dialog);
+}
+
+impl Leg {
+    fn establish(&mut self, response: &Message, remote_tag: &str) {
+        establish(&mut self.dialog, response, remote_tag);
     }
 }
 
@@ -332,13 +352,4 @@ impl Abilities {
             replaces: message.has_token(HeaderName::Supported, "replaces"),
         }
     }
-}
-
-/// From or To without its tag, for a new request of the same party.
-pub(crate) fn without_tag(name_addr: &NameAddr) -> NameAddr {
-    let text = match &name_addr.display {
-        Some(display) => format_compact!("\"{}\" <{}>", display.replace('\\', "\\\\").replace('"', "\\\""), name_addr.uri),
-        None => format_compact!("<{}>", name_addr.uri),
-    };
-    NameAddr::parse(&text).unwrap_or_else(|_| name_addr.clone())
 }

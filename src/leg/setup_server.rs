@@ -9,10 +9,10 @@ use compact_str::CompactString;
 use super::offer::Exchange;
 use super::release::Release;
 use super::{Abilities, Leg, LegEvent, LegHandle, LegOwner, Legs, Setup, State};
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, DialogError};
 use crate::sdp::Description;
-use crate::sip::capabilities::{ALLOW, SUPPORTED};
-use crate::sip::{Draft, HeaderName, Message, NameAddr, ParseError};
+use crate::sip::{ALLOW, SUPPORTED};
+use crate::sip::{Draft, HeaderName, Message};
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
 use crate::vocabulary::{Cause, Event};
@@ -36,17 +36,20 @@ impl Legs {
         server: ServerHandle,
         request: &Message,
         user: Option<CompactString>,
-    ) -> Result<LegHandle, ParseError> {
+    ) -> Result<LegHandle, DialogError> {
         let party = request.from()?;
         self.serial = self.serial.wrapping_add(1);
         let origin = self.identity.hash(self.serial, 3) >> 2;
-        // Read everything that can fail before the table is touched.
-        Dialog::from_uas(request, "", flow)?;
+        // Everything that can fail is read before the table is touched.
+        let mut dialog = Dialog::from_uas(request, "", flow)?;
+        super::follow_route(&mut dialog);
+        let contact = self.identity.contact(&flow, request.to().ok().and_then(|to| to.uri.user().map(CompactString::from)).as_deref());
         let remote = super::request::description(request);
         let handle = self.table.insert_with(request.call_id(), request.from_tag(), |handle, tag| {
-            let dialog = Dialog::from_uas(request, tag.as_str(), flow).unwrap_or_else(|_| unreachable!("read once above"));
+            dialog.id.local_tag = tag.as_str().into();
+            dialog.local.push_str(tag.as_str());
             let setup = Setup::Server(Server { server, request: request.clone() });
-            let mut leg = Leg::new(handle.into(), owner, dialog, party, false, State::Calling(setup), origin, None);
+            let mut leg = Leg::new(handle.into(), owner, dialog, party, false, State::Calling(setup), origin, contact);
             leg.remote = remote;
             leg.user = user;
             leg.abilities = Abilities::of(request);
@@ -76,11 +79,10 @@ impl Legs {
     /// Sends a provisional answer (180, 183), with early media if there is some.
     pub fn ring(&mut self, now: Instant, handle: LegHandle, status: u16, description: Option<&Description>) {
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let contact = self.identity.contact(&leg.dialog.flow, leg.dialog.local_user());
         let state = std::mem::replace(&mut leg.state, State::Ended);
         leg.state = match state {
             State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => {
-                let mut draft = server.request.respond(status).to_tag(&leg.dialog.id.local_tag).header(HeaderName::Contact, contact);
+                let mut draft = server.request.respond(status).to_tag(&leg.dialog.id.local_tag).header(HeaderName::Contact, &leg.contact);
                 if let Some(description) = description {
                     draft = draft.body("application/sdp", leg.present(description).bytes().clone());
                 }
@@ -99,12 +101,11 @@ impl Legs {
             leg.state = state;
             return;
         };
-        let contact = self.identity.contact(&leg.dialog.flow, leg.dialog.local_user());
         let mut draft = server
             .request
             .respond(200)
             .to_tag(&leg.dialog.id.local_tag)
-            .header(HeaderName::Contact, contact)
+            .header(HeaderName::Contact, &leg.contact)
             .copy(&server.request, HeaderName::RecordRoute)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
@@ -176,9 +177,4 @@ fn pass_reasons(mut draft: Draft, why: &Message, status: u16) -> Draft {
         Some(phrase) if why.status() == Some(status) => draft.reason_phrase(phrase),
         Some(_) | None => draft,
     }
-}
-
-/// The party's address without its tag, as another leg's From.
-pub(crate) fn as_caller(party: &NameAddr) -> NameAddr {
-    super::setup_client::without_tag(party)
 }

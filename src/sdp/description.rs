@@ -264,3 +264,78 @@ fn media(line: &Line<'_>, end: usize) -> Result<Section, SdpError> {
     let range = line.start..end;
     Ok(Section { range, audio: kind == b"audio", port, bundle_only: false, direction: None, connection: None })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = "v=0\r\no=alice 2890844526 2890844526 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\n\
+        t=0 0\r\na=sendrecv\r\na=x-odd:\u{e9}\r\nm=video 0 RTP/AVP 31\r\na=inactive\r\nm=audio 49170 RTP/AVP 0 101\r\n\
+        a=rtpmap:101 telephone-event/8000\r\na=sendonly\r\na=ptime:20\r\nm=video 51372 RTP/AVP 99\r\n";
+
+    fn description(text: &str) -> Description {
+        Description::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+    }
+
+    fn text(description: &Description) -> String {
+        String::from_utf8(description.bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_direction_is_that_of_the_first_live_audio_line() {
+        assert_eq!(description(OFFER).direction(), Direction::SendOnly);
+        assert_eq!(description(&OFFER.replace("a=sendonly\r\n", "")).direction(), Direction::SendRecv);
+        let session = OFFER.replace("a=sendonly\r\n", "").replace("a=sendrecv", "a=recvonly");
+        assert_eq!(description(&session).direction(), Direction::RecvOnly);
+        assert_eq!(description(&OFFER.replace("49170", "0")).direction(), Direction::SendRecv);
+        assert_eq!(description("v=0\r\ns=-\r\n").direction(), Direction::Inactive);
+        let old_hold = OFFER.replace("c=IN IP4 198.51.100.1", "c=IN IP4 0.0.0.0");
+        assert_eq!(description(&old_hold).direction(), Direction::Inactive);
+    }
+
+    #[test]
+    fn a_new_direction_touches_nothing_else() {
+        let held = description(OFFER).with_direction(Direction::Inactive);
+        let wanted = OFFER.replace("a=sendrecv\r\n", "").replace("a=sendonly", "a=inactive") + "a=inactive\r\n";
+        assert_eq!(text(&held), wanted);
+        assert_eq!(held.direction(), Direction::Inactive);
+        assert!(held.same_media(&description(OFFER)));
+        // A body that ends without a line end, and one with bare LF.
+        let bare = description("v=0\ns=-\nc=IN IP4 192.0.2.1\nm=audio 9 RTP/AVP 0\na=sendrecv");
+        let wanted = "v=0\ns=-\nc=IN IP4 192.0.2.1\nm=audio 9 RTP/AVP 0\na=recvonly\r\n";
+        assert_eq!(text(&bare.with_direction(Direction::RecvOnly)), wanted);
+    }
+
+    #[test]
+    fn a_new_origin_touches_nothing_else() {
+        let ours = description(OFFER).with_origin(7, 8);
+        let wanted = OFFER.replace("o=alice 2890844526 2890844526 IN IP4 198.51.100.1", "o=- 7 8 IN IP4 127.0.0.1");
+        assert_eq!(text(&ours), wanted);
+        assert!(ours.same_media(&description(OFFER)));
+        assert!(!ours.same_media(&description(&OFFER.replace("49170", "49172"))));
+        assert_eq!(text(&description("v=0\r\ns=-\r\n").with_origin(1, 2)), "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\n");
+    }
+
+    #[test]
+    fn the_media_address_is_that_of_the_audio_line() {
+        assert_eq!(description(OFFER).media_address(), Some(("198.51.100.1".into(), 49170)));
+        let own = OFFER.replace("a=ptime:20", "c=IN IP6 2001:db8::1");
+        assert_eq!(description(&own).media_address(), Some(("2001:db8::1".into(), 49170)));
+        assert_eq!(description("v=0\r\nm=video 5 RTP/AVP 1\r\n").media_address(), None);
+        let cast = "v=0\r\nc=IN IP4 233.252.0.1/127\r\nm=audio 5 RTP/AVP 0\r\n";
+        assert_eq!(description(cast).media_address(), Some(("233.252.0.1".into(), 5)));
+    }
+
+    #[test]
+    fn what_is_no_description_is_refused() {
+        let refused = |text: &str| Description::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap_err();
+        assert_eq!(refused(""), SdpError::Version);
+        assert_eq!(refused("v=1\r\n"), SdpError::Version);
+        assert_eq!(refused("s=-\r\nv=0\r\n"), SdpError::Version);
+        assert_eq!(refused("v=0\r\nnonsense\r\n"), SdpError::Line);
+        assert_eq!(refused("v=0\r\nm=audio x RTP/AVP 0\r\n"), SdpError::Media);
+        assert_eq!(refused("v=0\r\nm=audio 70000 RTP/AVP 0\r\n"), SdpError::Media);
+        assert_eq!(refused(&("v=0\r\n".to_owned() + &"m=audio 1 RTP/AVP 0\r\n".repeat(17))), SdpError::TooManyMedia);
+        assert_eq!(refused(&("v=0\r\ns=".to_owned() + &"x".repeat(33_000))), SdpError::TooLarge);
+    }
+}

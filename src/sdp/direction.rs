@@ -82,3 +82,27 @@ pub fn answer_direction(offer: Direction, wish: Direction) -> Direction {
     let most = offer.mirror();
     Direction::of(most.sends() && wish.sends(), most.receives() && wish.receives())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Direction::{self, Inactive, RecvOnly, SendOnly, SendRecv};
+    use super::answer_direction;
+
+    #[test]
+    fn an_answer_never_leaves_the_mirror_of_its_offer() {
+        let all = [SendRecv, SendOnly, RecvOnly, Inactive];
+        for offer in all {
+            for wish in all {
+                let answer = answer_direction(offer, wish);
+                assert!(!answer.sends() || offer.receives());
+                assert!(!answer.receives() || offer.sends());
+                assert_eq!(answer_direction(offer, SendRecv), offer.mirror());
+                assert_eq!(answer_direction(SendRecv, wish), wish);
+            }
+            assert_eq!(offer.mirror().mirror(), offer);
+            assert_eq!(Direction::from_attribute(offer.as_str().as_bytes()), Some(offer));
+        }
+        assert_eq!(answer_direction(SendOnly, SendRecv), RecvOnly);
+        assert_eq!(answer_direction(SendOnly, SendOnly), Inactive);
+    }
+}

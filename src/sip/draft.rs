@@ -189,37 +189,43 @@ impl Draft {
     }
 
     fn print_lines(&self, via: &str) -> Bytes {
-        let raw: usize = self.raw.iter().map(|(_, octets)| octets.len()).sum();
-        let mut out: Vec<u8> = Vec::with_capacity(self.head.len() + raw + via.len() + self.body.len() + 128);
+        let mut len = 0;
+        self.emit(via, &mut |piece| len += piece.len());
+        // Exactly as long as it gets: `Bytes` takes such a buffer over without another allocation.
+        let mut out: Vec<u8> = Vec::with_capacity(len);
+        self.emit(via, &mut |piece| out.extend_from_slice(piece));
+        Bytes::from(out)
+    }
+
+    fn emit(&self, via: &str, put: &mut impl FnMut(&[u8])) {
         match &self.start {
             Start::Request { method, uri } => {
-                out.extend_from_slice(method.as_str().as_bytes());
-                out.push(b' ');
-                out.extend_from_slice(uri.as_bytes());
-                out.extend_from_slice(b" SIP/2.0\r\n");
+                put(method.as_str().as_bytes());
+                put(b" ");
+                put(uri.as_bytes());
+                put(b" SIP/2.0\r\n");
             }
             Start::Response { status, reason } => {
-                out.extend_from_slice(b"SIP/2.0 ");
-                out.extend_from_slice(status.to_compact_string().as_bytes());
-                out.push(b' ');
-                out.extend_from_slice(reason.as_bytes());
-                out.extend_from_slice(b"\r\n");
+                put(b"SIP/2.0 ");
+                put(status.to_compact_string().as_bytes());
+                put(b" ");
+                put(reason.as_bytes());
+                put(b"\r\n");
             }
         }
-        out.extend_from_slice(via.as_bytes());
+        put(via.as_bytes());
         let head = self.head.as_bytes();
         let mut at = 0;
         for (offset, octets) in &self.raw {
-            out.extend_from_slice(head.get(at..*offset).unwrap_or_default());
-            out.extend_from_slice(octets);
+            put(head.get(at..*offset).unwrap_or_default());
+            put(octets);
             at = *offset;
         }
-        out.extend_from_slice(head.get(at..).unwrap_or_default());
-        out.extend_from_slice(b"Content-Length: ");
-        out.extend_from_slice(self.body.len().to_compact_string().as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
-        out.extend_from_slice(&self.body);
-        Bytes::from(out)
+        put(head.get(at..).unwrap_or_default());
+        put(b"Content-Length: ");
+        put(self.body.len().to_compact_string().as_bytes());
+        put(b"\r\n\r\n");
+        put(&self.body);
     }
 }
 

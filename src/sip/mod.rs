@@ -2,9 +2,11 @@
 
 mod capabilities;
 mod chars;
+pub mod digest;
 mod draft;
 mod error;
 mod escape;
+mod forward;
 mod header_name;
 mod index;
 mod limits;
@@ -18,13 +20,19 @@ mod respond;
 mod scan;
 mod sipfrag;
 mod status;
+mod stateless_tag;
 mod subscription_state;
+#[cfg(test)]
+mod tests;
 mod uri;
 mod validate;
 mod via;
+mod vocabulary;
 
 pub use capabilities::{ACCEPT, ALLOW, SUPPORTED, is_allowed, unsupported, unsupported_by_proxy};
+pub use digest::{Algorithm, Challenge, Credentials, NonceKey, NonceState, Secret, answer};
 pub use draft::Draft;
+pub use forward::Forward;
 pub use error::{ParseError, ParseErrorKind};
 pub use header_name::HeaderName;
 pub use limits::Limits;

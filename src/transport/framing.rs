@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
 
-use crate::sip::Message;
+use crate::sip::{HeaderName, Message, ParseError, ParseErrorKind};
 
 /// The most octets that one message on a stream may have.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;
@@ -58,13 +58,26 @@ pub enum FrameErrorKind {
     StrayLineBreak,
 }
 
+impl FrameErrorKind {
+    /// The same in the words of the message layer, which chooses the status and the reason phrase.
+    fn blame(self) -> ParseError {
+        match self {
+            FrameErrorKind::LengthMissing => ParseError::at(ParseErrorKind::Missing, HeaderName::ContentLength),
+            FrameErrorKind::LengthBad => ParseError::at(ParseErrorKind::Value, HeaderName::ContentLength),
+            FrameErrorKind::LengthContradicts => ParseError::at(ParseErrorKind::Duplicate, HeaderName::ContentLength),
+            FrameErrorKind::TooLarge => ParseError::new(ParseErrorKind::TooLarge),
+            FrameErrorKind::StrayLineBreak => ParseError::new(ParseErrorKind::HeaderLine),
+        }
+    }
+}
+
 /// The error that ends a stream, and what may be sent before closing it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct FrameError {
     /// Why.
     pub kind: FrameErrorKind,
-    /// A 400 for the request that could not be framed, when its routing headers could be read.
+    /// A 400 (or 513) for the request that could not be framed, when its routing headers could be read.
     pub answer: Option<Bytes>,
 }
 
@@ -197,7 +210,7 @@ impl StreamFramer {
         let octets = std::mem::take(&mut self.buffer);
         // Only a complete header section is answered: a cut one may hide whose request it was.
         let head = memmem::find(&octets, b"\r\n\r\n").map(|at| octets.freeze().split_to(at + 4));
-        let answer = head.and_then(Message::salvage).map(|draft| draft.print());
+        let answer = head.and_then(|head| Message::salvage_as(head, kind.blame())).map(|draft| draft.print());
         FrameError { kind, answer }
     }
 }

@@ -42,11 +42,7 @@ impl Match {
     pub fn handle(self) -> Option<DialogHandle> {
         match self {
             Match::Found(handle) => Some(handle),
-            Match::NotOurs
-            | Match::Forged
-            | Match::Gone(_)
-            | Match::OtherNode(_)
-            | Match::Mismatch => None,
+            Match::NotOurs | Match::Forged | Match::Gone(_) | Match::OtherNode(_) | Match::Mismatch => None,
         }
     }
 }
@@ -131,8 +127,7 @@ impl<T> Table<T> {
         if head.call_id() != query.call_id.as_bytes() {
             return Match::Mismatch;
         }
-        let exact =
-            |row: &Row| row.state == State::Live && row.remote_tag() == query.remote_tag.as_bytes();
+        let exact = |row: &Row| row.state == State::Live && row.remote_tag() == query.remote_tag.as_bytes();
         let mut at = slot;
         while let Some(row) = self.rows.get(at) {
             if exact(row) {
@@ -162,9 +157,6 @@ impl<T> Table<T> {
         {
             return Some(parts.slot);
         }
-        self.adopted
-            .get(&parts)
-            .copied()
-            .filter(|slot| *slot != NONE)
+        self.adopted.get(&parts).copied().filter(|slot| *slot != NONE)
     }
 }

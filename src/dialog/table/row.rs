@@ -62,11 +62,7 @@ impl Row {
     /// Takes the row into use. No remote tag: a dialog set.
     pub(super) fn occupy(&mut self, call_id: &[u8], remote_tag: Option<&[u8]>) {
         self.next = NONE;
-        self.state = if remote_tag.is_some() {
-            State::Live
-        } else {
-            State::Open
-        };
+        self.state = if remote_tag.is_some() { State::Live } else { State::Open };
         self.write(call_id, remote_tag.unwrap_or_default());
     }
 
@@ -107,10 +103,7 @@ impl Row {
     #[inline]
     pub(super) fn call_id(&self) -> &[u8] {
         match &self.long {
-            None => self
-                .text
-                .get(..usize::from(self.call_id_len))
-                .unwrap_or_default(),
+            None => self.text.get(..usize::from(self.call_id_len)).unwrap_or_default(),
             Some(long) => &long.call_id,
         }
     }
@@ -130,9 +123,9 @@ impl Row {
 
     /// Bytes on the heap beside the row.
     pub(super) fn heap(&self) -> usize {
-        self.long.as_ref().map_or(0, |long| {
-            size_of::<Long>() + long.call_id.len() + long.remote_tag.len()
-        })
+        self.long
+            .as_ref()
+            .map_or(0, |long| size_of::<Long>() + long.call_id.len() + long.remote_tag.len())
     }
 
     /// A word of each of the row's two lines. Reading it early brings both into the cache.

@@ -7,12 +7,7 @@ fn table(first_generation: u32) -> Table<u32> {
     Table::new(Seal::new(*b"the cluster key!", 9), first_generation)
 }
 
-fn insert(
-    table: &mut Table<u32>,
-    call_id: &str,
-    remote: Option<&str>,
-    value: u32,
-) -> (DialogHandle, Tag) {
+fn insert(table: &mut Table<u32>, call_id: &str, remote: Option<&str>, value: u32) -> (DialogHandle, Tag) {
     let handle = table.insert_with(call_id, remote, |_, _| value);
     (handle, table.tag(handle).unwrap())
 }
@@ -28,10 +23,7 @@ fn both_tags_and_the_call_id_must_agree() {
     assert_eq!(table.find(&tag, CALL, ""), Match::Mismatch);
     assert_eq!(table.find(&tag, &CALL[1..], "alice"), Match::Mismatch);
     // The boundary between the two texts is part of the match.
-    assert_eq!(
-        table.find(&tag, &CALL[..CALL.len() - 1], "malice"),
-        Match::Mismatch
-    );
+    assert_eq!(table.find(&tag, &CALL[..CALL.len() - 1], "malice"), Match::Mismatch);
     assert_eq!(table.find("1928301774", CALL, "alice"), Match::NotOurs);
     assert_eq!(table.get(handle), Some(&1));
 }
@@ -84,10 +76,7 @@ fn a_dialog_set_is_found_before_its_remote_tag_is_known() {
     assert!(table.set_remote_tag(set, "bob"));
     assert_eq!(table.find(&tag, CALL, "bob"), Match::Found(set));
     assert_eq!(table.find(&tag, CALL, "anybody"), Match::Mismatch);
-    assert_eq!(
-        (table.call_id(set), table.remote_tag(set)),
-        (Some(CALL), Some("bob"))
-    );
+    assert_eq!((table.call_id(set), table.remote_tag(set)), (Some(CALL), Some("bob")));
 }
 
 #[test]
@@ -159,19 +148,9 @@ fn a_restored_dialog_keeps_tag_and_slot() {
         .unwrap();
     assert_eq!((back, first.slot), (old, 0));
     assert_eq!(after.find(&tag, CALL, "bob"), Match::Found(back));
-    assert_eq!(
-        after.adopt(&tag, CALL, Some("bob"), |_, _| 6),
-        None,
-        "it lives already"
-    );
-    let slots: Vec<u32> = (0..5)
-        .map(|n| insert(&mut after, CALL, Some("x"), n).0.slot)
-        .collect();
-    assert_eq!(
-        slots,
-        [4, 3, 2, 1, 6],
-        "the slots before it are free, its own is not"
-    );
+    assert_eq!(after.adopt(&tag, CALL, Some("bob"), |_, _| 6), None, "it lives already");
+    let slots: Vec<u32> = (0..5).map(|n| insert(&mut after, CALL, Some("x"), n).0.slot).collect();
+    assert_eq!(slots, [4, 3, 2, 1, 6], "the slots before it are free, its own is not");
     after.remove(back);
     assert_eq!(after.find(&tag, CALL, "bob"), Match::Gone(back));
 }
@@ -219,8 +198,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        (0..4u8, proptest::option::of(0..4u8))
-            .prop_map(|(call, remote)| Step::Insert { call, remote }),
+        (0..4u8, proptest::option::of(0..4u8)).prop_map(|(call, remote)| Step::Insert { call, remote }),
         (any::<usize>(), 0..6u8).prop_map(|(of, remote)| Step::Fork { of, remote }),
         (any::<usize>(), 0..6u8).prop_map(|(of, remote)| Step::Tell { of, remote }),
         any::<usize>().prop_map(|of| Step::Remove { of }),
