@@ -113,7 +113,7 @@ impl Edge {
         let (phase, watched) = watch::channel(Phase::Serving);
         let counted = Arc::clone(&metrics);
         let serve = move || {
-            let engine = Engine::new(settings);
+            let engine = Engine::new(settings, clock::now());
             let Options { tap, streams: limits } = options;
             let parts = Parts {
                 engine,

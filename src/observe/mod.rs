@@ -10,9 +10,12 @@
 //! assert_eq!(Redact("sip:+4930123456@example.test").to_string(), "sip:***56@example.test");
 //! ```
 
+mod ladder;
 mod metrics;
 mod names;
+mod note;
 mod redact;
 
+pub use ladder::{Ladder, Style};
 pub use metrics::{Metrics, Way};
 pub use redact::Redact;

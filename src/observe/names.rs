@@ -82,7 +82,11 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_serialised_form() {
-        let event = Event::MessageRefused { source: "192.0.2.1:5060".parse().unwrap(), status: None, why: String::new() };
+        let event = Event::MessageRefused {
+            source: "192.0.2.1:5060".parse().unwrap(),
+            status: None,
+            why: String::new(),
+        };
         assert_eq!(serde_json::to_value(&event).unwrap()["event"], event.name());
         let failure = TransferFailure::TargetNoAnswer;
         assert_eq!(serde_json::to_value(failure).unwrap(), failure.name());

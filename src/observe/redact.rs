@@ -26,7 +26,9 @@ impl<T: AsRef<str>> fmt::Display for Redact<T> {
                 write!(f, "@{}", host.get(..end(host)).unwrap_or_default())
             }
             // `sip:host` names no person; a `tel:` URI or a bare number does.
-            None if scheme.is_some_and(|scheme| scheme != "tel") => f.write_str(rest.get(..end(rest)).unwrap_or_default()),
+            None if scheme.is_some_and(|scheme| scheme != "tel") => {
+                f.write_str(rest.get(..end(rest)).unwrap_or_default())
+            }
             None => hide(rest, f),
         }
     }
@@ -39,7 +41,9 @@ fn hide(user: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         return f.write_str("***");
     }
     f.write_str("***")?;
-    user.chars().skip(letters - 2).try_for_each(|letter| write!(f, "{letter}"))
+    user.chars()
+        .skip(letters - 2)
+        .try_for_each(|letter| write!(f, "{letter}"))
 }
 
 #[cfg(test)]
@@ -49,8 +53,14 @@ mod tests {
     #[test]
     fn people_are_hidden_and_places_are_not() {
         let shown = |text: &str| Redact(text).to_string();
-        assert_eq!(shown("sip:+4930123456@example.test:5070;user=phone"), "sip:***56@example.test:5070");
-        assert_eq!(shown("sips:bob:secret@example.test?Replaces=x"), "sips:***@example.test");
+        assert_eq!(
+            shown("sip:+4930123456@example.test:5070;user=phone"),
+            "sip:***56@example.test:5070"
+        );
+        assert_eq!(
+            shown("sips:bob:secret@example.test?Replaces=x"),
+            "sips:***@example.test"
+        );
         assert_eq!(shown("sip:alice;par=1@example.test"), "sip:***ce@example.test");
         assert_eq!(shown("sip:example.test;lr"), "sip:example.test");
         assert_eq!(shown("tel:+4930123456;phone-context=x"), "tel:***56");
