@@ -92,6 +92,14 @@ impl Calls {
         let Some(call) = self.table.get_mut(handle) else { return };
         let CallState::Connected { callee } = call.state else { return };
         let caller = call.caller;
+        // An offer that a broken join left under way: its outcome comes first, or it would undo what is offered now.
+        let pending = [caller, callee].into_iter().find(|leg| self.legs.get(*leg).is_some_and(Leg::is_offered));
+        if let Some(offered) = pending {
+            if let Some(call) = self.table.get_mut(handle) {
+                call.bridge = Bridge::Matching { offered, offers, command };
+            }
+            return;
+        }
         if offers < MOST_OFFERS
             && let Some(offered) = offer_next(&mut self.legs, now, caller, callee)
         {
@@ -167,12 +175,11 @@ impl Calls {
         let Some(call) = self.table.get_mut(handle) else { return };
         match std::mem::replace(&mut call.bridge, Bridge::Quiet) {
             Bridge::Relaying { from, to } if to == leg => self.legs.refuse_offer(now, from, status),
-            Bridge::Matching { offered, command, .. } if offered == leg => {
-                if let Some(command) = command {
-                    self.legs.forget_hold(leg);
-                    self.replies.push_back((command, Err(Refusal::Party { status })));
-                }
+            Bridge::Matching { offered, command: Some(command), .. } if offered == leg => {
+                self.legs.forget_hold(leg);
+                self.replies.push_back((command, Err(Refusal::Party { status })));
             }
+            Bridge::Matching { offered, offers, command: None } if offered == leg => self.match_next(now, handle, offers + 1, None),
             bridge @ (Bridge::Quiet | Bridge::Relaying { .. } | Bridge::Matching { .. }) => call.bridge = bridge,
         }
     }

@@ -127,7 +127,7 @@ impl Calls {
 
     /// What a leg of a call reports.
     pub fn handle(&mut self, now: Instant, handle: CallHandle, leg: LegHandle, event: LegEvent) -> Option<Demand> {
-        let Some(call) = self.table.get(handle) else { return None };
+        let call = self.table.get(handle)?;
         let alerting = matches!(call.state, CallState::Alerting { .. });
         match event {
             LegEvent::Ringing { status, description } => self.ringing(now, handle, leg, status, description.as_ref()),

@@ -142,15 +142,11 @@ impl<T> Table<T> {
         let node = self.seal.node();
         if let Some(row) = self.rows.get_mut(slot) {
             // A tag of this slot that an earlier process gave away may live on in `adopted`.
-            while self.adopted.contains_key(&TagParts {
-                node,
-                slot,
-                generation: row.generation,
-            }) {
-                row.generation = row.generation.wrapping_add(1);
+            while self.adopted.contains_key(&TagParts { node, slot, generation: row.generation() }) {
+                row.vacate(row.generation().wrapping_add(1));
             }
         }
-        let generation = self.rows.get(slot).map_or(self.first_generation, |row| row.generation);
+        let generation = self.rows.get(slot).map_or(self.first_generation, |row| row.generation());
         self.occupy(
             slot,
             slot,
@@ -234,7 +230,7 @@ impl<T> Table<T> {
     pub fn remote_tag(&self, handle: DialogHandle) -> Option<&str> {
         self.entry(handle)?;
         let row = self.rows.get(handle.slot)?;
-        match row.state {
+        match row.state() {
             State::Live => std::str::from_utf8(row.remote_tag()).ok(),
             State::Open | State::Ended | State::Vacant => None,
         }
@@ -284,7 +280,7 @@ impl<T> Table<T> {
         self.live -= 1;
         if handle.slot == head {
             match self.rows.get_mut(head) {
-                Some(row) if row.next != NONE => row.state = State::Ended,
+                Some(row) if row.next != NONE => row.end_head(),
                 Some(_) | None => self.end_set(head, parts),
             }
         } else {
@@ -293,7 +289,7 @@ impl<T> Table<T> {
             if self
                 .rows
                 .get(head)
-                .is_some_and(|row| row.state == State::Ended && row.next == NONE)
+                .is_some_and(|row| row.state() == State::Ended && row.next == NONE)
             {
                 self.end_set(head, parts);
             }
@@ -329,7 +325,7 @@ impl<T> Table<T> {
             generation: self.first_generation,
         };
         if let Some(row) = self.rows.get_mut(slot) {
-            handle.generation = row.generation;
+            handle.generation = row.generation();
             row.occupy(call_id.as_bytes(), remote_tag.map(str::as_bytes));
         }
         let value = make(handle, self.seal.print(parts));
@@ -348,7 +344,7 @@ impl<T> Table<T> {
     /// A vacant slot, the table grown if need be.
     fn take_slot(&mut self) -> u32 {
         while let Some(slot) = self.free.pop() {
-            if self.rows.get(slot).is_some_and(|row| row.state == State::Vacant) {
+            if self.rows.get(slot).is_some_and(|row| row.state() == State::Vacant) {
                 return slot;
             }
         }
@@ -374,8 +370,8 @@ impl<T> Table<T> {
             self.used += 1;
         }
         match self.rows.get_mut(slot) {
-            Some(row) if row.state == State::Vacant => {
-                row.generation = generation;
+            Some(row) if row.state() == State::Vacant => {
+                row.vacate(generation);
                 true
             }
             Some(_) | None => false,
@@ -419,9 +415,8 @@ impl<T> Table<T> {
         let Some(row) = self.rows.get_mut(slot) else {
             return;
         };
-        row.vacate();
-        row.generation = row.generation.wrapping_add(1);
-        if row.generation != self.first_generation {
+        row.vacate(row.generation().wrapping_add(1));
+        if row.generation() != self.first_generation {
             self.free.push(slot);
         }
     }

@@ -35,6 +35,13 @@ impl Engine {
                 return;
             }
         };
+        if let Some(user) = &user
+            && !request.from().is_ok_and(|from| from.uri.user_unescaped().is_some_and(|name| name == user.as_str()))
+        {
+            // RFC 3261 §22.1: who proved to be alice does not call as bob.
+            self.legs().refuse(now, server, &request, 403, Some("From Is Not The Authenticated User"));
+            return;
+        }
         if let Err(Refused(status, reason)) = self.begin_call(now, flow, server, &request, caller, user) {
             if status == 415 {
                 let draft = request.respond(415).header(HeaderName::Accept, "application/sdp");
@@ -51,7 +58,7 @@ impl Engine {
         match caller {
             Caller::Pbx | Caller::Trusted => Ok(None),
             Caller::Phone if self.settings.registers_through() => Ok(None),
-            Caller::Phone => self.registrar.authenticate(now, flow, request, true),
+            Caller::Phone => self.registrar.authenticate(now, flow, request, true).map_err(Box::new),
         }
     }
 
@@ -164,6 +171,7 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
 /// Headers that are the parties' own business go over as they came; those that the edge owns in every dialog do not.
 /// Credentials go to the PBX and to nobody else (LESSONS 37).
 fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactString)> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what the edge does not own passes, whatever it is")]
     let passes = |name: HeaderName| match name {
         HeaderName::Authorization | HeaderName::ProxyAuthorization => to_pbx,
         HeaderName::Via

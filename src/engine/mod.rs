@@ -50,6 +50,7 @@ pub use settings::*;
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
 use crate::leg::{Identity, Legs, LocalAddress};
+use crate::proxy::{Proxy, ProxyConfig};
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::sip::Message;
 use crate::transaction::{ServerHandle, Transactions};
@@ -62,6 +63,7 @@ pub struct Engine {
     settings: Settings,
     transfers: Transfers,
     registrar: Registrar,
+    proxy: Proxy,
     flows: FlowSeal,
     /// Requests that were forwarded, for their responses: what came, and from where.
     forwarded: BTreeMap<ServerHandle, (Flow, Message)>,
@@ -96,11 +98,19 @@ impl Engine {
                 open: settings.open,
                 expires: settings.expires,
                 max_contacts: settings.max_contacts,
+                digest: settings.digest.clone(),
                 key: derive(settings.key, 4),
             },
             now,
         );
+        let proxy = Proxy::new(ProxyConfig {
+            domain: settings.domain.clone(),
+            edges: settings.listeners.iter().flat_map(|listener| [listener.address.to_string(), listener.advertised.to_string()]).collect(),
+            pbx_host: settings.pbx.as_ref().map(|pbx| pbx.host.clone()),
+            key: derive(settings.key, 6),
+        });
         Engine {
+            proxy,
             transfers: Transfers::new(Calls::new(Legs::new(identity, table, transactions))),
             registrar,
             flows: FlowSeal::new(derive(settings.key, 5)),

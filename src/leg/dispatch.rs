@@ -58,7 +58,9 @@ impl Legs {
         match purpose {
             Purpose::Setup => self.setup_answered(now, handle, response),
             Purpose::Offer | Purpose::Bye | Purpose::Cancel | Purpose::Notify | Purpose::Refer | Purpose::PassOn(_) if status < 200 => {}
-            _ => self.settled(now, handle, purpose, status, Some(response)),
+            Purpose::Offer | Purpose::Bye | Purpose::Cancel | Purpose::Notify | Purpose::Refer | Purpose::PassOn(_) => {
+                self.settled(now, handle, purpose, status, Some(response));
+            }
         }
     }
 

@@ -264,6 +264,11 @@ impl Leg {
         matches!(self.exchange, Exchange::Stable) && self.waiting_offers.is_empty()
     }
 
+    /// Whether an offer of ours is under way or waits its turn: its outcome will be told.
+    pub fn is_offered(&self) -> bool {
+        matches!(self.exchange, Exchange::Sent { .. } | Exchange::Backoff { .. }) || !self.waiting_offers.is_empty()
+    }
+
     /// Whether a 2xx with an offer waits for our ACK with the answer.
     pub fn owes_ack(&self) -> bool {
         matches!(self.exchange, Exchange::OwesAck { .. })

@@ -20,7 +20,8 @@ pub(crate) struct Notifier {
     outstanding: bool,
     /// What waits for the outstanding NOTIFY's answer: status, and whether it is the last.
     queued: Option<(u16, bool)>,
-    final_sent: bool,
+    /// Nothing more is to be said: the next answer ends it.
+    over: bool,
 }
 
 /// We sent REFER: the party owes us NOTIFYs.
@@ -59,7 +60,7 @@ impl Legs {
         self.transactions.respond(now, server, draft.print(), 202);
         if !silent {
             let id = (!first).then(|| request.cseq());
-            leg.notifier = Some(Notifier { id, outstanding: false, queued: None, final_sent: false });
+            leg.notifier = Some(Notifier { id, outstanding: false, queued: None, over: false });
             self.report(now, handle, 100, false);
         }
     }
@@ -70,11 +71,11 @@ impl Legs {
     }
 
     /// Reports `status` to the party whose REFER it was; `last` ends the subscription. While a NOTIFY is unanswered the
-    /// newest report waits.
+    /// newest report waits: sent side by side, they could arrive in the wrong order.
     pub fn report(&mut self, now: Instant, handle: LegHandle, status: u16, last: bool) {
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
         let Some(notifier) = &mut leg.notifier else { return };
-        if notifier.final_sent || notifier.queued.is_some_and(|(_, last)| last) {
+        if notifier.over || notifier.queued.is_some_and(|(_, last)| last) {
             return;
         }
         if notifier.outstanding {
@@ -82,7 +83,7 @@ impl Legs {
             return;
         }
         notifier.outstanding = true;
-        notifier.final_sent = last;
+        notifier.over = last;
         let event = match notifier.id {
             Some(id) => format!("refer;id={id}"),
             None => "refer".to_owned(),
@@ -104,7 +105,7 @@ impl Legs {
         let Some(notifier) = &mut leg.notifier else { return };
         notifier.outstanding = false;
         let queued = notifier.queued.take();
-        if notifier.final_sent || status >= 300 {
+        if notifier.over || status >= 300 {
             // RFC 6665 §4.2.2: 481 and its like remove the subscription.
             leg.notifier = None;
             self.tell(handle, LegEvent::ReportSettled);
@@ -112,6 +113,12 @@ impl Legs {
         } else if let Some((status, last)) = queued {
             self.report(now, handle, status, last);
         }
+    }
+
+    /// Our BYE ends what is left of the subscription: a NOTIFY behind it would find no dialog (LESSONS 5).
+    pub(crate) fn end_reports(&mut self, handle: LegHandle) {
+        let Some(leg) = self.get_mut(handle) else { return };
+        leg.notifier = leg.notifier.take().filter(|notifier| notifier.outstanding).map(|notifier| Notifier { queued: None, over: true, ..notifier });
     }
 
     /// Sends REFER to the party. Its outcome rises as [`LegEvent::Progress`].

@@ -46,6 +46,7 @@ impl Legs {
                 leg.state = State::Releasing(Release::Settling { until });
                 self.deadlines.add(until, handle);
                 self.note_end(handle, cause);
+                self.end_reports(handle);
                 self.settle_exchange(now, handle);
                 self.bye_when_settled(now, handle);
             }

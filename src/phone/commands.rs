@@ -8,6 +8,7 @@ use super::call::{Call, Offer, Task};
 use super::client::Purpose;
 use super::event::{CallState, EndReason, Misuse, PhoneCall, PhoneEvent};
 use super::request::Request;
+use super::server::Server;
 use super::session::Session;
 use super::{ALLOW, Phone};
 use crate::sip::{Draft, HeaderName, Method};
@@ -45,15 +46,27 @@ impl Phone {
         self.invite(now, uri, Vec::new())
     }
 
+    /// Calls `uri` without a description: the other side offers in its 200, and we answer in the ACK (RFC 3261 §13.2.1).
+    pub fn call_without_offer(&mut self, now: Instant, uri: &str) -> PhoneCall {
+        self.send_invite(now, uri, Vec::new(), false)
+    }
+
     pub(super) fn invite(&mut self, now: Instant, uri: &str, headers: Vec<(HeaderName, String)>) -> PhoneCall {
+        self.send_invite(now, uri, headers, true)
+    }
+
+    fn send_invite(&mut self, now: Instant, uri: &str, headers: Vec<(HeaderName, String)>, described: bool) -> PhoneCall {
         let (call_id, tag) = (format!("{}@{}", self.token(), self.config.address.ip()), self.token());
         let mut call = Call::outgoing(call_id, tag, self.config.aor(), uri, self.session());
-        let offer = call.session.offer(&self.config, false);
+        let offer = described.then(|| call.session.offer(&self.config, false));
         let mut request = call.request(Method::Invite).header(HeaderName::Contact, format!("<{}>", self.config.contact()));
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let request = self.advertised(request).body("application/sdp", offer);
+        let mut request = self.advertised(request);
+        if let Some(offer) = offer {
+            request = request.body("application/sdp", offer);
+        }
         let handle = PhoneCall(self.calls.len());
         self.calls.push(call);
         self.send(now, request, Purpose::Invite(handle));
@@ -207,8 +220,10 @@ impl Phone {
         for at in 0..self.calls.len() {
             let handle = PhoneCall(at);
             while let Some(task) = self.calls[at].tasks.front().copied() {
-                let unacknowledged =
-                    self.servers.iter().any(|server| server.call == Some(handle) && server.is_unacknowledged());
+                let owed = |server: &Server| server.call == Some(handle) && server.is_unacknowledged();
+                let unacknowledged = self.servers.iter().any(owed);
+                // §15 speaks of the ACK that confirms the dialog; a re-INVITE's holds nobody back.
+                let unconfirmed = self.servers.iter().any(|server| owed(server) && server.request.to_tag().is_none());
                 let offering = self.is_waiting(|purpose| match purpose {
                     Purpose::Invite(call) | Purpose::Reinvite(call, _) => call == handle,
                     Purpose::Register
@@ -220,7 +235,7 @@ impl Phone {
                 });
                 let early = self.calls[at].state != CallState::Connected;
                 match task {
-                    Task::Bye if unacknowledged || early => break,
+                    Task::Bye if unconfirmed || early => break,
                     Task::Offer(_) if unacknowledged || early || offering || self.is_served(handle) => break,
                     Task::Bye => {
                         self.send_bye(now, handle);

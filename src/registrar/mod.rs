@@ -28,7 +28,7 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //! use warmline::registrar::{Registrar, RegistrarConfig};
-//! use warmline::sip::Message;
+//! use warmline::sip::{Algorithm, Message};
 //! use warmline::transport::{Flow, Transport};
 //!
 //! let start = Instant::now(); // the host's clock; the registrar has none
@@ -38,6 +38,7 @@
 //!     open: true,
 //!     expires: (60, 3_600),
 //!     max_contacts: 5,
+//!     digest: vec![Algorithm::Sha256, Algorithm::Md5],
 //!     key: [7; 16],
 //! };
 //! let mut registrar = Registrar::new(config, start);
@@ -74,7 +75,7 @@ use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 
-use crate::sip::{Draft, Message, NameAddr};
+use crate::sip::{Algorithm, Draft, Message, NameAddr};
 use crate::transport::Flow;
 
 mod authenticate;
@@ -104,6 +105,8 @@ pub struct RegistrarConfig {
     pub expires: (u32, u32),
     /// Contacts that one address of record may have.
     pub max_contacts: usize,
+    /// The algorithms of the challenges, the favourite first; credentials of another one are refused.
+    pub digest: Vec<Algorithm>,
     /// Seals the nonces. Belongs to the cluster.
     pub key: [u8; 16],
 }
@@ -136,23 +139,34 @@ pub enum Change {
     },
 }
 
+/// A password, which stays out of logs.
+struct Password(CompactString);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
 /// All bindings and all users of one domain.
 #[derive(Debug)]
 pub struct Registrar {
     config: RegistrarConfig,
-    passwords: BTreeMap<CompactString, CompactString>,
+    passwords: BTreeMap<CompactString, Password>,
     /// Where the time in nonces starts.
     epoch: Instant,
     /// Unix time at `epoch`, in seconds.
     unix_epoch: Option<u64>,
     bindings: Bindings,
     nonces: NonceCounts,
+    /// The time in the last nonce that was given out.
+    last_nonce: u64,
 }
 
 impl Registrar {
     /// A registrar without bindings. `epoch` is any moment not after the first message; nonces count from it.
     pub fn new(config: RegistrarConfig, epoch: Instant) -> Registrar {
-        let passwords = config.users.iter().map(|(name, password)| (name.into(), password.into())).collect();
+        let passwords = config.users.iter().map(|(name, password)| (name.into(), Password(password.into()))).collect();
         Registrar {
             config,
             passwords,
@@ -160,6 +174,7 @@ impl Registrar {
             unix_epoch: None,
             bindings: Bindings::default(),
             nonces: NonceCounts::default(),
+            last_nonce: 0,
         }
     }
 

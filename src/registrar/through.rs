@@ -34,15 +34,17 @@ impl Registrar {
             own.or_else(|| message.text(HeaderName::Expires).map(interval))
         };
 
+        let held = self.bindings.of(&user).iter().map(|binding| &binding.contact.uri);
+        let known: Vec<Uri> = held.chain(asked.iter().map(|contact| &contact.uri)).cloned().collect();
         let mut bindings: Vec<Binding> = Vec::new();
         for old in self.bindings.of(&user).iter().filter(|binding| binding.expires > now) {
             let asked_again = asked.iter().any(|contact| equal(&contact.uri, &old.contact.uri));
-            if !asked_again && named_by(&listed, &old.contact.uri).next().is_some() {
+            if !asked_again && named_by(&listed, &known, &old.contact.uri).next().is_some() {
                 bindings.push(old.clone());
             }
         }
         for contact in asked {
-            let granted = named_by(&listed, &contact.uri).filter_map(|bound| seconds_of(bound, response)).max();
+            let granted = named_by(&listed, &known, &contact.uri).filter_map(|bound| seconds_of(bound, response)).max();
             let seconds = granted.unwrap_or(0);
             if seconds == 0 || seconds_of(&contact, request) == Some(0) {
                 continue;
@@ -87,9 +89,11 @@ fn contacts(message: &Message) -> Vec<NameAddr> {
 }
 
 /// The contacts of the response that mean `uri`: the equal one; else, since a PBX with NAT rules may write the address
-/// that it saw into the contact, those with the same user part.
-fn named_by<'a>(listed: &'a [NameAddr], uri: &'a Uri) -> impl Iterator<Item = &'a NameAddr> {
+/// that it saw into the contact, those with the same user part that equal nothing else that is known.
+fn named_by<'a>(listed: &'a [NameAddr], known: &[Uri], uri: &Uri) -> impl Iterator<Item = &'a NameAddr> {
     let exact = listed.iter().any(|contact| equal(&contact.uri, uri));
-    let same_user = move |other: &Uri| other.user().is_some() && other.user() == uri.user();
-    listed.iter().filter(move |contact| if exact { equal(&contact.uri, uri) } else { same_user(&contact.uri) })
+    let rewritten = |other: &Uri| {
+        other.user().is_some() && other.user() == uri.user() && !known.iter().any(|one| equal(one, other))
+    };
+    listed.iter().filter(move |contact| if exact { equal(&contact.uri, uri) } else { rewritten(&contact.uri) })
 }

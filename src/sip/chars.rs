@@ -1,7 +1,12 @@
 //! Octet classes of RFC 3261 §25.1, and cuts that cannot panic.
 
 const TOKEN: u8 = 1;
-const DIGIT: u8 = 2;
+/// What may stand in a Request-URI: printable ASCII but angle brackets and quotes (RFC 4475 §3.1.2.7).
+const URI: u8 = 2;
+/// What may stand in an identifier that peers compare (tag, branch): as `URI`, without the separators `,` and `;`.
+const IDENTIFIER: u8 = 4;
+/// Printable ASCII.
+const PRINTABLE: u8 = 8;
 
 const fn classes() -> [u8; 256] {
     let mut table = [0u8; 256];
@@ -11,8 +16,14 @@ const fn classes() -> [u8; 256] {
         if c.is_ascii_alphanumeric() {
             table[octet] |= TOKEN;
         }
-        if c.is_ascii_digit() {
-            table[octet] |= DIGIT;
+        if c > b' ' && c < 127 {
+            table[octet] |= PRINTABLE;
+            if !matches!(c, b'<' | b'>' | b'"') {
+                table[octet] |= URI;
+                if !matches!(c, b',' | b';') {
+                    table[octet] |= IDENTIFIER;
+                }
+            }
         }
         octet += 1;
     }
@@ -33,9 +44,32 @@ pub(crate) fn is_token_octet(octet: u8) -> bool {
     CLASS[octet as usize] & TOKEN != 0
 }
 
+#[inline]
+fn all(text: &[u8], class: u8) -> bool {
+    !text.is_empty() && text.iter().fold(class, |left, octet| left & CLASS[*octet as usize]) != 0
+}
+
+/// Non-empty, and fit for a Request-URI.
+#[inline]
+pub(crate) fn is_uri_text(text: &[u8]) -> bool {
+    all(text, URI)
+}
+
+/// Non-empty, and fit for a tag or branch.
+#[inline]
+pub(crate) fn is_identifier(text: &[u8]) -> bool {
+    all(text, IDENTIFIER)
+}
+
+/// Non-empty printable ASCII in one piece.
+#[inline]
+pub(crate) fn is_printable(text: &[u8]) -> bool {
+    all(text, PRINTABLE)
+}
+
 /// A non-empty `token`.
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|octet| is_token_octet(*octet))
+    all(text, TOKEN)
 }
 
 /// White space as it stands inside a folded header value: SP, HT, CR, LF.
@@ -50,15 +84,21 @@ pub(crate) fn cut(data: &[u8], start: usize, end: usize) -> &[u8] {
     data.get(start..end).unwrap_or_default()
 }
 
-/// Without surrounding white space, folding included.
+/// Without white space at the start, folding included.
 #[inline]
-pub(crate) fn trim(mut data: &[u8]) -> &[u8] {
+pub(crate) fn trim_start(mut data: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = data {
         if !is_lws(*first) {
             break;
         }
         data = rest;
     }
+    data
+}
+
+/// Without white space at the end, folding included.
+#[inline]
+pub(crate) fn trim_end(mut data: &[u8]) -> &[u8] {
     while let [rest @ .., last] = data {
         if !is_lws(*last) {
             break;
@@ -66,6 +106,12 @@ pub(crate) fn trim(mut data: &[u8]) -> &[u8] {
         data = rest;
     }
     data
+}
+
+/// Without surrounding white space, folding included.
+#[inline]
+pub(crate) fn trim(data: &[u8]) -> &[u8] {
+    trim_end(trim_start(data))
 }
 
 /// As [`trim`], for text.

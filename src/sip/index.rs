@@ -114,3 +114,26 @@ pub(crate) struct Index {
     /// Where the body starts; it ends with the message.
     pub(crate) body: usize,
 }
+
+impl Index {
+    /// An index of nothing, to be filled by the scanner in its place.
+    #[inline]
+    pub(crate) const fn empty() -> Index {
+        const NONE: Span = Span { start: 0, end: 0 };
+        Index {
+            start: Start::Request { uri: NONE },
+            method: Method::Invite,
+            cseq_method: NONE,
+            cseq: 0,
+            call_id: NONE,
+            from_tag: NONE,
+            to_tag: NONE,
+            branch: NONE,
+            content_length: None,
+            entries: Entries::new(),
+            headers_start: 0,
+            headers_end: 0,
+            body: 0,
+        }
+    }
+}

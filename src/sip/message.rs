@@ -37,7 +37,10 @@ impl Message {
             let blank = leading_crlf(&bytes);
             bytes.advance(blank);
         }
-        let index = scan(&bytes, limits)?;
+        let mut shared = Arc::new(Index::empty());
+        // Nobody else holds it yet: filled in its place, it is never copied.
+        let index = Arc::make_mut(&mut shared);
+        scan(&bytes, limits, index)?;
         if let Some(length) = index.content_length {
             let end = usize::try_from(length).ok().and_then(|length| index.body.checked_add(length));
             match end {
@@ -47,7 +50,7 @@ impl Message {
                 }
             }
         }
-        Ok(Message { bytes, index: Arc::new(index) })
+        Ok(Message { bytes, index: shared })
     }
 
     pub(super) fn index(&self) -> &Index {

@@ -130,7 +130,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
             Client { flow, user, method, machine, armed: None }
         });
         let handle = ClientHandle { slot, generation };
-        self.begin(now, handle, flow, bytes);
+        self.begin(handle, flow, bytes);
         handle
     }
 
@@ -196,7 +196,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         });
     }
 
-    pub(super) fn client_flow_failed(&mut self, _now: Instant, handle: ClientHandle, failed: &Flow) {
+    pub(super) fn client_flow_failed(&mut self, handle: ClientHandle, failed: &Flow) {
         let client = self.clients.get(handle.slot, handle.generation);
         if client.is_some_and(|client| client.flow.fails_with(failed)) {
             self.fail_client(handle);
@@ -211,7 +211,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     }
 
     /// The first transmission of a request.
-    fn begin(&mut self, _now: Instant, handle: ClientHandle, flow: Flow, bytes: Bytes) {
+    fn begin(&mut self, handle: ClientHandle, flow: Flow, bytes: Bytes) {
         if flow.transport.is_reliable() {
             self.connected.insert((flow.remote, Whose::Client(handle)));
         }
@@ -258,7 +258,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
             *cancelling = Cancelling::Sent(handle);
         }
         self.settle_client(invite);
-        self.begin(now, handle, flow, bytes);
+        self.begin(handle, flow, bytes);
     }
 
     /// Gives an input to a machine and does what it wants. `Some`: the user gets the response.

@@ -197,3 +197,7 @@ fn seal(fields: u64, mac: u64) -> Branch {
     base32::encode(&octets, sealed);
     Branch { text }
 }
+
+#[cfg(test)]
+#[path = "key_tests.rs"]
+mod tests;

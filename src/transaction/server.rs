@@ -112,12 +112,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         }
         let key = self.keys.request(&message, message.method().as_str())?;
         if let Some(server) = self.index.get(&key).copied() {
-            self.run_server(server, |machine, _, _| {
-                Some(match machine {
-                    Machine::Invite(invite) => invite.receive_again(),
-                    Machine::Other(other) => other.receive_again(),
-                })
-            });
+            self.receive_again(server);
             return None;
         }
         let reply = response_flow(&message, &flow);
@@ -130,6 +125,16 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         }
         let server = self.insert_server(now, reply, key, &message);
         Some(Received::Request { server, message })
+    }
+
+    /// What the same request once more brings forth: the last response.
+    fn receive_again(&mut self, server: ServerHandle) {
+        self.run_server(server, |machine, _, _| {
+            Some(match machine {
+                Machine::Invite(invite) => invite.receive_again(),
+                Machine::Other(other) => other.receive_again(),
+            })
+        });
     }
 
     /// RFC 3261 §9.2. The layer answers the CANCEL itself; what becomes of the INVITE is its user's.
@@ -223,8 +228,8 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         });
     }
 
-    /// RFC 3261 §17.2.4 and §18.2.2: the response may still find its way by a connection of our own; else it is over.
-    pub(super) fn server_flow_failed(&mut self, now: Instant, handle: ServerHandle, failed: &Flow) {
+    /// RFC 3261 §17.2.4 and §18.2.2: a response may still find its way by a connection of our own; else it is over.
+    pub(super) fn server_flow_failed(&mut self, handle: ServerHandle, failed: &Flow) {
         let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else { return };
         if !server.reply.fails_with(failed) {
             return;
@@ -234,9 +239,10 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
             server.reply = Flow { remote, connection: 0, ..server.reply };
             self.connected.remove(&(old, Whose::Server(handle)));
             self.connected.insert((remote, Whose::Server(handle)));
+            // The last response may have gone down with the connection.
+            self.receive_again(handle);
             return;
         }
-        let _ = now;
         self.free_server(handle);
         self.prune_if_front(Whose::Server(handle));
         self.events.push_back(Event::ServerTransportFailed { server: handle });

@@ -69,8 +69,8 @@ impl Transfers {
                 self.tell(Event::TransferCompleted { transfer: handle, transferee: transfer.transferee, target, call });
             }
             Some((reason, status)) => {
-                self.end(handle, Some((reason, status)));
                 self.calls.give_back(now, transfer.call);
+                self.end(handle, Some((reason, status)));
                 self.tell(Event::TransferFailed { transfer: handle, reason, status });
             }
         }
@@ -112,8 +112,8 @@ impl Transfers {
         if self.is_alive(transfer.transferee) {
             // The call is as it was, at once; only the last NOTIFY is still under way, and nothing depends on its answer.
             self.calls.legs.report(now, transfer.transferor, told, true);
-            self.end(handle, Some((reason, status)));
             self.calls.give_back(now, transfer.call);
+            self.end(handle, Some((reason, status)));
             self.tell(Event::TransferFailed { transfer: handle, reason, status });
             tracing::info!(transfer = %handle, ok = false, "transfer ended");
         } else {

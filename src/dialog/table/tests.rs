@@ -57,7 +57,7 @@ fn a_slot_without_generations_left_is_retired() {
     let (first, _) = insert(&mut table, CALL, Some("a"), 1);
     table.remove(first);
     // As if four thousand million calls had gone through the slot.
-    table.rows.get_mut(first.slot).unwrap().generation = 6;
+    table.rows.get_mut(first.slot).unwrap().vacate(6);
     let (last, tag) = insert(&mut table, CALL, Some("a"), 2);
     assert_eq!((last.slot, last.generation), (first.slot, 6));
     table.remove(last);
