@@ -35,6 +35,13 @@ impl Engine {
                 return;
             }
         };
+        if let Some(user) = &user
+            && !request.from().is_ok_and(|from| from.uri.user_unescaped().is_some_and(|name| name == user.as_str()))
+        {
+            // RFC 3261 §22.1: who proved to be alice does not call as bob.
+            self.legs().refuse(now, server, &request, 403, Some("From Is Not The Authenticated User"));
+            return;
+        }
         if let Err(Refused(status, reason)) = self.begin_call(now, flow, server, &request, caller, user) {
             if status == 415 {
                 let draft = request.respond(415).header(HeaderName::Accept, "application/sdp");

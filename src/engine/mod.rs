@@ -98,6 +98,7 @@ impl Engine {
                 open: settings.open,
                 expires: settings.expires,
                 max_contacts: settings.max_contacts,
+                digest: settings.digest.clone(),
                 key: derive(settings.key, 4),
             },
             now,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{Engine, Event};
 use crate::dialog::Match;
 use crate::leg::{LegHandle, Purpose, TransactionUser};
-use crate::sip::{Message, Method, ParseError};
+use crate::sip::{HeaderName, Message, Method, ParseError};
 use crate::transaction::{self, Received, ServerHandle};
 use crate::transport::Flow;
 
@@ -59,6 +59,11 @@ impl Engine {
     }
 
     fn request(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
+        if *request.method() != Method::Invite && request.header(HeaderName::Replaces).is_some() {
+            // RFC 3891 §3.
+            self.legs().refuse(now, server, &request, 400, Some("Replaces In A Request That Is No INVITE"));
+            return;
+        }
         let outside = request.to_tag().is_none() || *request.method() == Method::Register;
         if !outside {
             match self.legs().find(&request) {

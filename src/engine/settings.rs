@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use crate::sip::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Transport;
 use crate::vocabulary::{HoldDirection, TransferMode};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub expires: (u32, u32),
     /// Contacts per address of record.
     pub max_contacts: usize,
+    /// Digest algorithms, the favourite first. Some phones know MD5 only and stumble over any other.
+    pub digest: Vec<Algorithm>,
     /// Seals dialog tags, branches, nonces and flow tokens. Belongs to the cluster.
     pub key: [u8; 16],
     /// This node's number in the cluster.
@@ -165,6 +168,7 @@ impl Settings {
             timers: Timers::default(),
             expires: (60, 3_600),
             max_contacts: 5,
+            digest: vec![Algorithm::Sha256, Algorithm::Md5],
             key: [0; 16],
             node: 0,
         }

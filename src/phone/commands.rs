@@ -8,6 +8,7 @@ use super::call::{Call, Offer, Task};
 use super::client::Purpose;
 use super::event::{CallState, EndReason, Misuse, PhoneCall, PhoneEvent};
 use super::request::Request;
+use super::server::Server;
 use super::session::Session;
 use super::{ALLOW, Phone};
 use crate::sip::{Draft, HeaderName, Method};
@@ -219,8 +220,10 @@ impl Phone {
         for at in 0..self.calls.len() {
             let handle = PhoneCall(at);
             while let Some(task) = self.calls[at].tasks.front().copied() {
-                let unacknowledged =
-                    self.servers.iter().any(|server| server.call == Some(handle) && server.is_unacknowledged());
+                let owed = |server: &Server| server.call == Some(handle) && server.is_unacknowledged();
+                let unacknowledged = self.servers.iter().any(owed);
+                // §15 speaks of the ACK that confirms the dialog; a re-INVITE's holds nobody back.
+                let unconfirmed = self.servers.iter().any(|server| owed(server) && server.request.to_tag().is_none());
                 let offering = self.is_waiting(|purpose| match purpose {
                     Purpose::Invite(call) | Purpose::Reinvite(call, _) => call == handle,
                     Purpose::Register
@@ -232,7 +235,7 @@ impl Phone {
                 });
                 let early = self.calls[at].state != CallState::Connected;
                 match task {
-                    Task::Bye if unacknowledged || early => break,
+                    Task::Bye if unconfirmed || early => break,
                     Task::Offer(_) if unacknowledged || early || offering || self.is_served(handle) => break,
                     Task::Bye => {
                         self.send_bye(now, handle);

@@ -125,7 +125,11 @@ impl Phone {
                 }
                 self.perform_tasks(now);
             }
-            Err(error) => self.complain(format!("a message that is none: {}", error.reason())),
+            Err(error) => {
+                let summary = format!("octets: {}", error.reason());
+                self.complain(format!("a message that is none: {}", error.reason()));
+                self.lines.push(Line { at: now, sent: false, summary, bytes });
+            }
         }
     }
 

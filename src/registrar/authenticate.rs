@@ -47,6 +47,9 @@ impl Registrar {
         let Some(credentials) = Credentials::of(request, name, &self.config.domain) else {
             return Err(self.challenge(now, flow, request, as_proxy, false));
         };
+        if !self.config.digest.contains(&credentials.algorithm) {
+            return Err(self.challenge(now, flow, request, as_proxy, false));
+        }
         match self.judge(now, flow, &credentials, request.method()) {
             Verdict::Right => Ok(Some(credentials.username)),
             Verdict::Unusable => Err(self.challenge(now, flow, request, as_proxy, true)),
@@ -86,9 +89,9 @@ impl Registrar {
         let (status, name) =
             if as_proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let challenge = |algorithm| Challenge::new(&self.config.domain, &nonce, algorithm).with_stale(stale);
-        self.answer(request, status)
-            .header(name, challenge(Algorithm::Sha256))
-            .header(name, challenge(Algorithm::Md5))
+        // RFC 8760 §2.3: the favourite first; a phone answers the first that it knows.
+        let answer = self.answer(request, status);
+        self.config.digest.iter().fold(answer, |answer, algorithm| answer.header(name, challenge(*algorithm)))
     }
 
     /// The time in nonces, in nanoseconds: never before that of a nonce that was given out.

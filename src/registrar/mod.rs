@@ -28,7 +28,7 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //! use warmline::registrar::{Registrar, RegistrarConfig};
-//! use warmline::sip::Message;
+//! use warmline::sip::{Algorithm, Message};
 //! use warmline::transport::{Flow, Transport};
 //!
 //! let start = Instant::now(); // the host's clock; the registrar has none
@@ -38,6 +38,7 @@
 //!     open: true,
 //!     expires: (60, 3_600),
 //!     max_contacts: 5,
+//!     digest: vec![Algorithm::Sha256, Algorithm::Md5],
 //!     key: [7; 16],
 //! };
 //! let mut registrar = Registrar::new(config, start);
@@ -74,7 +75,7 @@ use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 
-use crate::sip::{Draft, Message, NameAddr};
+use crate::sip::{Algorithm, Draft, Message, NameAddr};
 use crate::transport::Flow;
 
 mod authenticate;
@@ -85,7 +86,6 @@ mod nonce_count;
 mod register;
 mod through;
 #[cfg(test)]
-#[cfg(any())]
 mod tests;
 
 pub use binding::{Binding, Kept};
@@ -105,6 +105,8 @@ pub struct RegistrarConfig {
     pub expires: (u32, u32),
     /// Contacts that one address of record may have.
     pub max_contacts: usize,
+    /// The algorithms of the challenges, the favourite first; credentials of another one are refused.
+    pub digest: Vec<Algorithm>,
     /// Seals the nonces. Belongs to the cluster.
     pub key: [u8; 16],
 }

@@ -2,6 +2,8 @@
 //!
 //! `>` is the caller's side, `<` the callee's; the number is milliseconds since the start.
 
+#![expect(clippy::unwrap_used, reason = "a harness that fails is a failed test")]
+
 mod cancel;
 mod chaos;
 mod invite;

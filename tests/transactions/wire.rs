@@ -9,46 +9,46 @@ use warmline::transport::{Flow, Transport};
 
 /// Who sends: the caller or the callee.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Side {
+pub(crate) enum Side {
     A,
     B,
 }
 
 /// What the network does with a message, by its number in the order of sending (from 1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub(crate) enum Fate {
     Arrives,
     Lost,
     Doubled,
     Late(Duration),
 }
 
-pub struct Wire {
-    pub start: Instant,
-    pub now: Instant,
-    pub a: Transactions<&'static str>,
-    pub b: Transactions<&'static str>,
+pub(crate) struct Wire {
+    pub(crate) start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) a: Transactions<&'static str>,
+    pub(crate) b: Transactions<&'static str>,
     flow: Flow,
     underway: Vec<(Instant, usize, Side, Bytes)>,
     sent: usize,
     fate: Box<dyn FnMut(usize) -> Fate>,
     /// Every message sent: "at > INVITE" or "at < 200 INVITE".
-    pub ladder: Vec<String>,
+    pub(crate) ladder: Vec<String>,
     /// What the users of both layers were told.
-    pub heard: Vec<String>,
+    pub(crate) heard: Vec<String>,
     /// The requests that B's user has, with their transactions.
-    pub asked: Vec<(ServerHandle, Message)>,
+    pub(crate) asked: Vec<(ServerHandle, Message)>,
     /// The last response that A's user has.
-    pub answered: Option<(ClientHandle, Message)>,
+    pub(crate) answered: Option<(ClientHandle, Message)>,
 }
 
 impl Wire {
-    pub fn new(transport: Transport) -> Wire {
+    pub(crate) fn new(transport: Transport) -> Wire {
         Wire::starting_at(transport, 0)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the only instant there is to begin with; nothing waits")]
-    pub fn starting_at(transport: Transport, generation: u32) -> Wire {
+    pub(crate) fn starting_at(transport: Transport, generation: u32) -> Wire {
         let start = Instant::now();
         Wire {
             start,
@@ -72,21 +72,21 @@ impl Wire {
     }
 
     /// Decides what becomes of each message.
-    pub fn fate(&mut self, fate: impl FnMut(usize) -> Fate + 'static) {
+    pub(crate) fn fate(&mut self, fate: impl FnMut(usize) -> Fate + 'static) {
         self.fate = Box::new(fate);
     }
 
     /// Loses the messages with these numbers.
-    pub fn lose(&mut self, numbers: &[usize]) {
+    pub(crate) fn lose(&mut self, numbers: &[usize]) {
         let numbers = numbers.to_vec();
         self.fate(move |number| if numbers.contains(&number) { Fate::Lost } else { Fate::Arrives });
     }
 
-    pub fn lose_all_after(&mut self, last: usize) {
+    pub(crate) fn lose_all_after(&mut self, last: usize) {
         self.fate(move |number| if number > last { Fate::Lost } else { Fate::Arrives });
     }
 
-    pub fn flow_of(&self, side: Side) -> Flow {
+    pub(crate) fn flow_of(&self, side: Side) -> Flow {
         match side {
             Side::A => self.flow,
             Side::B => Flow { local: self.flow.remote, remote: self.flow.local, ..self.flow },
@@ -94,7 +94,7 @@ impl Wire {
     }
 
     /// A sends a request.
-    pub fn request(&mut self, method: Method) -> ClientHandle {
+    pub(crate) fn request(&mut self, method: Method) -> ClientHandle {
         let draft = draft(&method);
         let handle = self.a.request(self.now, self.flow, "192.0.2.1:5060", &draft, "a");
         self.collect();
@@ -102,11 +102,11 @@ impl Wire {
     }
 
     /// B answers the request that came last (or the `n`th).
-    pub fn respond(&mut self, status: u16) -> bool {
+    pub(crate) fn respond(&mut self, status: u16) -> bool {
         self.respond_to(self.asked.len() - 1, status)
     }
 
-    pub fn respond_to(&mut self, n: usize, status: u16) -> bool {
+    pub(crate) fn respond_to(&mut self, n: usize, status: u16) -> bool {
         let (server, request) = &self.asked[n];
         let response = request.respond(status).to_tag("b1").print();
         let taken = self.b.respond(self.now, *server, response, status);
@@ -114,14 +114,14 @@ impl Wire {
         taken
     }
 
-    pub fn cancel(&mut self, invite: ClientHandle) -> bool {
+    pub(crate) fn cancel(&mut self, invite: ClientHandle) -> bool {
         let taken = self.a.cancel(self.now, invite, "cancel");
         self.collect();
         taken
     }
 
     /// A acknowledges a 2xx.
-    pub fn ack(&mut self) -> Bytes {
+    pub(crate) fn ack(&mut self) -> Bytes {
         let draft = draft(&Method::Ack);
         let bytes = self.a.send_ack(self.flow, "192.0.2.1:5060", &draft);
         self.collect();
@@ -129,11 +129,11 @@ impl Wire {
     }
 
     /// Puts bytes on the wire that no layer sent.
-    pub fn inject(&mut self, from: Side, bytes: Bytes) {
+    pub(crate) fn inject(&mut self, from: Side, bytes: Bytes) {
         self.deliver(from, bytes);
     }
 
-    pub fn advance(&mut self, time: Duration) {
+    pub(crate) fn advance(&mut self, time: Duration) {
         let until = self.now + time;
         while let Some(at) = self.next().filter(|at| *at <= until) {
             self.now = at.max(self.now);
@@ -150,12 +150,12 @@ impl Wire {
         self.now = until;
     }
 
-    pub fn ms(&mut self, millis: u64) {
+    pub(crate) fn ms(&mut self, millis: u64) {
         self.advance(Duration::from_millis(millis));
     }
 
     /// Nothing is left: neither transactions nor deadlines.
-    pub fn assert_over(&mut self) {
+    pub(crate) fn assert_over(&mut self) {
         self.advance(Duration::from_secs(200));
         assert_eq!((self.a.live(), self.b.live()), ((0, 0), (0, 0)), "{:#?}", self.ladder);
         assert_eq!((self.a.poll_timeout(), self.b.poll_timeout()), (None, None));
@@ -236,7 +236,7 @@ impl Wire {
     }
 }
 
-pub fn draft(method: &Method) -> Draft {
+pub(crate) fn draft(method: &Method) -> Draft {
     Draft::request(method, "sip:b@192.0.2.2")
         .header(HeaderName::MaxForwards, 70)
         .header(HeaderName::From, "<sip:a@example.com>;tag=a1")
@@ -245,7 +245,7 @@ pub fn draft(method: &Method) -> Draft {
         .header(HeaderName::CSeq, format!("1 {method}"))
 }
 
-pub fn title(message: &Message) -> String {
+pub(crate) fn title(message: &Message) -> String {
     match message.status() {
         Some(status) => format!("{status} {}", message.method()),
         None => message.method().to_string(),
@@ -264,7 +264,7 @@ fn name(event: &Event<&'static str>) -> String {
 
 impl Wire {
     /// B answers at once what has just been sent.
-    pub fn respond_soon(&mut self, status: u16) {
+    pub(crate) fn respond_soon(&mut self, status: u16) {
         self.ms(0);
         self.respond(status);
     }

@@ -151,7 +151,7 @@ impl World {
         World {
             now,
             start: now,
-            engine: Engine::new(settings, 7),
+            engine: Engine::new(settings, now),
             phones: EVERYBODY.into_iter().map(phone).collect(),
             heard: Vec::new(),
             events: Vec::new(),

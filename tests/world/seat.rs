@@ -47,6 +47,10 @@ impl<'w> Seat<'w> {
         self.act(|phone, now| phone.call(now, uri))
     }
 
+    pub(crate) fn call_without_offer(self, whom: Who) -> PhoneCall {
+        self.act(|phone, now| phone.call_without_offer(now, &whom.uri()))
+    }
+
     /// Answers the call that rings.
     pub(crate) fn pick_up(mut self) -> PhoneCall {
         let call = self.ringing();

@@ -75,6 +75,7 @@ impl World {
             open,
             expires: (60, 3_600),
             max_contacts: 3,
+            digest: vec![crate::sip::Algorithm::Sha256, crate::sip::Algorithm::Md5],
             key: [7; 16],
         };
         World { now, registrar: Registrar::new(config, now), from: flow(HOME) }
