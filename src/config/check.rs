@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::report::{Problems, Report};
 use super::{Config, Edge, Log, Registrar, parts};
 use crate::engine::{HoldDirection, Register, TransferMode};
+use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 
 pub(super) fn read(name: &str, text: &str) -> Result<Config, Report> {
@@ -139,6 +140,7 @@ fn registrar(file: &mut Fields<'_>, problems: &mut Problems) -> (Registrar, Opti
     let mut registrar = Registrar {
         expires: (60, 3_600),
         max_contacts: 5,
+        digest: vec![Algorithm::Sha256, Algorithm::Md5],
         open: false,
     };
     let Some(mut fields) = file.table("registrar", "[registrar]", problems) else {
@@ -159,10 +161,35 @@ fn registrar(file: &mut Fields<'_>, problems: &mut Problems) -> (Registrar, Opti
     if let Some(contacts) = fields.number("max_contacts", 1..=32, problems) {
         registrar.max_contacts = usize::try_from(contacts).unwrap_or(5);
     }
+    if let Some(digest) = digest(&mut fields, problems) {
+        registrar.digest = digest;
+    }
     let open = fields.flag("open", problems).filter(|open| open.value);
     registrar.open = open.is_some();
     fields.finish(problems);
     (registrar, open.map(|open| open.span))
+}
+
+/// The algorithms that phones are offered; `None`: the file does not say, or says nothing good.
+fn digest(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<Algorithm>> {
+    let mut algorithms = Vec::new();
+    for name in fields.texts("digest", problems) {
+        let algorithm = match name.value.to_ascii_lowercase().as_str() {
+            "sha-256" => Algorithm::Sha256,
+            "md5" => Algorithm::Md5,
+            _ => {
+                let what = format!("`{}` is no digest algorithm", name.value.escape_debug());
+                problems.add(name.span, what, "\"sha-256\" or \"md5\"");
+                continue;
+            }
+        };
+        if algorithms.contains(&algorithm) {
+            problems.add(name.span, format!("a second `{}`", name.value), "name each algorithm once");
+        } else {
+            algorithms.push(algorithm);
+        }
+    }
+    (!algorithms.is_empty()).then_some(algorithms)
 }
 
 fn timers(file: &mut Fields<'_>, problems: &mut Problems) -> (Timers, Duration) {
