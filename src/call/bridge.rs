@@ -85,6 +85,11 @@ pub fn offer_next(legs: &mut Legs, now: Instant, one: LegHandle, other: LegHandl
 impl Calls {
     /// Offers to the sides of a call until they are matched; answers `command` then.
     pub(crate) fn bring_together(&mut self, now: Instant, handle: CallHandle, command: Option<CommandId>) {
+        let quiet = self.table.get(handle).is_some_and(|call| call.bridge == Bridge::Quiet);
+        if command.is_none() && !quiet {
+            // What is under way brings them together as well; a relayed offer that is forgotten is never answered.
+            return;
+        }
         self.match_next(now, handle, 0, command);
     }
 
