@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod call;
+pub mod cli;
 pub mod config;
 pub mod dialog;
 pub mod driver;
