@@ -96,7 +96,8 @@ impl Engine {
 
     /// A response to a request that was forwarded goes back as it came, less our Via.
     pub(super) fn forwarded_answered(&mut self, now: Instant, server: ServerHandle, response: &Message) {
-        let Some(status) = response.status() else { return };
+        // RFC 3261 §16.7 step 5: 100 is for one hop.
+        let Some(status) = response.status().filter(|status| *status > 100) else { return };
         self.legs().transactions.respond(now, server, proxy::response_back(response), status);
         if status < 200 {
             return;
