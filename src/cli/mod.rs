@@ -26,6 +26,7 @@ mod failure;
 mod file;
 mod orders;
 mod run;
+mod say;
 
 use std::process::ExitCode;
 

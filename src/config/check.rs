@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::report::{Problems, Report};
 use super::{Config, Edge, Log, Registrar, parts};
 use crate::engine::{HoldDirection, Register, TransferMode};
+use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 
 pub(super) fn read(name: &str, text: &str) -> Result<Config, Report> {
@@ -33,10 +34,10 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, Report> {
 fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Config {
     let edge = edge(file, problems);
     let listeners = parts::listeners(file, problems);
-    let pbx = parts::pbx(file, text, problems);
+    let pbx = parts::pbx(file, text, &listeners, problems);
     let peers = parts::peers(file, edge.transfer, problems);
     let users = parts::users(file, problems);
-    let routes = parts::routes(file, text, problems);
+    let routes = parts::routes(file, text, &listeners, problems);
     let (registrar, open) = registrar(file, problems);
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
@@ -60,7 +61,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
                 "remove it, or set register = \"local\"",
             );
         }
-    } else if pbx.is_none() && users.is_empty() && routes.is_empty() && !listeners.is_empty() {
+    } else if !["pbx", "user", "route"].iter().any(|key| file.has(key)) && !listeners.is_empty() {
         let hint = "add a [[user]], a [[route]] or a [pbx]; to play on loopback: [registrar] open = true";
         problems.add(
             file.span.clone(),
@@ -139,6 +140,7 @@ fn registrar(file: &mut Fields<'_>, problems: &mut Problems) -> (Registrar, Opti
     let mut registrar = Registrar {
         expires: (60, 3_600),
         max_contacts: 5,
+        digest: vec![Algorithm::Sha256, Algorithm::Md5],
         open: false,
     };
     let Some(mut fields) = file.table("registrar", "[registrar]", problems) else {
@@ -159,10 +161,39 @@ fn registrar(file: &mut Fields<'_>, problems: &mut Problems) -> (Registrar, Opti
     if let Some(contacts) = fields.number("max_contacts", 1..=32, problems) {
         registrar.max_contacts = usize::try_from(contacts).unwrap_or(5);
     }
+    if let Some(digest) = digest(&mut fields, problems) {
+        registrar.digest = digest;
+    }
     let open = fields.flag("open", problems).filter(|open| open.value);
     registrar.open = open.is_some();
     fields.finish(problems);
     (registrar, open.map(|open| open.span))
+}
+
+/// The algorithms that phones are offered; `None`: the file does not say, or says nothing good.
+fn digest(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<Algorithm>> {
+    let mut algorithms = Vec::new();
+    for name in fields.texts("digest", problems) {
+        let algorithm = match name.value.to_ascii_lowercase().as_str() {
+            "sha-256" => Algorithm::Sha256,
+            "md5" => Algorithm::Md5,
+            _ => {
+                let what = format!("`{}` is no digest algorithm", name.value.escape_debug());
+                problems.add(name.span, what, "\"sha-256\" or \"md5\"");
+                continue;
+            }
+        };
+        if algorithms.contains(&algorithm) {
+            problems.add(
+                name.span,
+                format!("a second `{}`", name.value),
+                "name each algorithm once",
+            );
+        } else {
+            algorithms.push(algorithm);
+        }
+    }
+    (!algorithms.is_empty()).then_some(algorithms)
 }
 
 fn timers(file: &mut Fields<'_>, problems: &mut Problems) -> (Timers, Duration) {

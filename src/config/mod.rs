@@ -34,6 +34,7 @@
 //! min_expires_s = 60
 //! max_expires_s = 3600
 //! max_contacts = 5
+//! digest = ["sha-256", "md5"]   # offered to phones, the favourite first (RFC 8760)
 //! open = false                  # true: no passwords; on loopback only
 //! [timers]                      # RFC 3261 §17.1.1.1
 //! t1_ms = 500
@@ -67,6 +68,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{HoldDirection, Listener, Pbx, Peer, Register, Route, Settings, TransferMode, User};
+use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Transport;
 
@@ -99,10 +101,11 @@ struct Edge {
     ring_timeout: Duration,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Registrar {
     expires: (u32, u32),
     max_contacts: usize,
+    digest: Vec<Algorithm>,
     open: bool,
 }
 
@@ -206,6 +209,7 @@ impl Config {
             registrar: Registrar {
                 expires: defaults.expires,
                 max_contacts: defaults.max_contacts,
+                digest: defaults.digest,
                 open: true,
             },
             timers: defaults.timers,
@@ -226,6 +230,13 @@ impl Config {
         let pbx = self.pbx.iter().map(|(target, _)| target);
         let routes = self.routes.iter().map(|(_, target)| target);
         pbx.chain(routes).filter(|target| target.address().is_none()).collect()
+    }
+
+    /// Whether a listener speaks this address's family (IPv4 or IPv6): a looked-up address must be one that we can send to.
+    pub fn reaches(&self, address: IpAddr) -> bool {
+        self.listeners
+            .iter()
+            .any(|listener| listener.address.is_ipv4() == address.is_ipv4())
     }
 
     /// What the engine is told. `key` seals dialog tags; `lookup` answers for each of [`Config::names`].
@@ -275,6 +286,7 @@ impl Config {
             timers: self.timers,
             expires: self.registrar.expires,
             max_contacts: self.registrar.max_contacts,
+            digest: self.registrar.digest.clone(),
             key,
             node: self.edge.node,
         })

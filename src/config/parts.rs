@@ -91,10 +91,15 @@ fn advertise(address: &Found<SocketAddr>, given: Option<Found<&str>>, problems: 
     }
 }
 
-pub(super) fn pbx(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Option<(Target, Register)> {
+pub(super) fn pbx(
+    file: &mut Fields<'_>,
+    text: &str,
+    listeners: &[Listener],
+    problems: &mut Problems,
+) -> Option<(Target, Register)> {
     let mut fields = file.table("pbx", "[pbx]", problems)?;
     let uri = fields.required("uri", "\"sip:127.0.0.1:5080\"", problems);
-    let target = uri.and_then(|uri| target("[pbx] uri", &uri, text, problems));
+    let target = uri.and_then(|uri| target("[pbx] uri", &uri, text, listeners, problems));
     let words = [("through", Ok(Register::Through)), ("local", Ok(Register::Local))];
     let register = fields.choice("register", &words, problems).unwrap_or(Register::Through);
     fields.finish(problems);
@@ -106,9 +111,9 @@ pub(super) fn peers(file: &mut Fields<'_>, default: TransferMode, problems: &mut
     for mut fields in file.tables("peer", "[[peer]]", problems) {
         let name = fields.required("name", "\"carrier\"", problems);
         let blocks = fields.texts("match", problems);
-        if blocks.is_empty() {
+        if !fields.has("match") {
             let hint = "add match = [\"192.0.2.0/24\"] with the addresses that its messages come from";
-            problems.add(fields.key_span("match"), "[[peer]] matches no address", hint);
+            problems.add(fields.span.clone(), "[[peer]] matches no address", hint);
         }
         let networks = blocks.iter().filter_map(|block| network(block, problems)).collect();
         let words = [("none", Ok(PeerAuth::None)), ("digest", Ok(PeerAuth::Digest))];
@@ -201,7 +206,12 @@ pub(super) fn users(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<User>
     users
 }
 
-pub(super) fn routes(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Vec<(Regex, Target)> {
+pub(super) fn routes(
+    file: &mut Fields<'_>,
+    text: &str,
+    listeners: &[Listener],
+    problems: &mut Problems,
+) -> Vec<(Regex, Target)> {
     let mut routes = Vec::new();
     for mut fields in file.tables("route", "[[route]]", problems) {
         let pattern = fields.required("match", "\"^[0-9]+$\"", problems);
@@ -223,7 +233,7 @@ pub(super) fn routes(file: &mut Fields<'_>, text: &str, problems: &mut Problems)
                 None
             }
         });
-        let target = to.and_then(|to| target("[[route]] to", &to, text, problems));
+        let target = to.and_then(|to| target("[[route]] to", &to, text, listeners, problems));
         if let (Some(pattern), Some(target)) = (pattern, target) {
             routes.push((pattern, target));
         }
@@ -289,7 +299,13 @@ fn socket_address(key: &str, given: &Found<&str>, problems: &mut Problems) -> Op
 }
 
 /// A SIP URI that names a place: host, port, transport.
-fn target(key: &str, given: &Found<&str>, text: &str, problems: &mut Problems) -> Option<Target> {
+fn target(
+    key: &str,
+    given: &Found<&str>,
+    text: &str,
+    listeners: &[Listener],
+    problems: &mut Problems,
+) -> Option<Target> {
     let mut wrong = |what: String, hint: &str| {
         problems.add(given.span.clone(), what, hint);
         None
@@ -321,6 +337,19 @@ fn target(key: &str, given: &Found<&str>, text: &str, problems: &mut Problems) -
     let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     if host.is_empty() {
         return wrong(format!("{key} names no host"), example);
+    }
+    let address = host.parse::<IpAddr>().ok();
+    let fits = |listener: &Listener| {
+        let family = address.is_none_or(|address| address.is_ipv4() == listener.address.is_ipv4());
+        listener.transport == transport && family
+    };
+    if !listeners.is_empty() && !listeners.iter().any(fits) {
+        let name = transport.param();
+        let hint = format!("add a [[listen]] with transport = \"{name}\" and an address of the same family");
+        return wrong(
+            format!("{key} cannot be reached from any listener: none sends {name} to it"),
+            &hint,
+        );
     }
     let start = given.span.start.min(text.len());
     let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
