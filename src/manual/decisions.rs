@@ -68,3 +68,43 @@
 //! RFC 5626 asks of a registrar that says `outbound` to answer the keepalive: CRLF over streams, STUN over UDP. This
 //! version answers CRLF. So a `reg-id` names a binding over TCP, TLS and WebSocket, and is ignored over UDP, as §6 has it
 //! for a registrar without outbound: the phone sees that `Require: outbound` is missing and goes on as an ordinary one.
+//!
+//! ## A room `vocabulary` below `leg`
+//!
+//! The plan puts `Event` and `Command` into `engine`, at the top. But a leg, a call and a transfer are the ones who know
+//! what happened, and imports go one way: they would each need an event type of their own and the engine three
+//! translations of it. So handles, orders, events and views lie in `vocabulary`, which owns no behaviour, and `engine`
+//! re-exports them: whoever embeds the engine imports everything from there.
+//!
+//! ## The layers own each other
+//!
+//! `Engine` owns `Transfers`, which owns `Calls`, which owns `Legs`, which owns `Transactions`. A layer orders the lower
+//! one by a method call and hears of it through one queue, `Legs::reports`, which `engine/settle.rs` empties: each report
+//! goes to the leg's one owner. This replaces "drain after every mutation" by a loop that every input ends in, and the
+//! borrow checker refuses a lower layer that wants to reach up.
+//!
+//! ## Whoever hung up first is still told
+//!
+//! A phone that sends BYE right after its REFER (LESSONS 3) has ended its INVITE usage, and with it most phones forget
+//! the dialog; RFC 5057 §3 has the subscription live on. The last NOTIFY is sent to it all the same: a phone that kept the
+//! subscription learns the outcome, one that did not answers 481, which ends the subscription and nothing else (LESSONS
+//! 23). Nobody waits for that answer. After a BYE of *ours* no NOTIFY follows: that dialog is over by our own word.
+//!
+//! ## NOTIFYs of one subscription go one after the other
+//!
+//! RFC 6665 allows to send the next NOTIFY while the last is unanswered. Over UDP the two can then change places, and a
+//! phone that gets `100` behind `terminated` answers 481 or 500. So one is out at a time, the newest report waits, and the
+//! guard timer (4 s) bounds what a phone can delay that answers none.
+//!
+//! ## What `auto` means for a transfer
+//!
+//! `refer` is chosen when the transferee allows REFER and, for an attended transfer, supports `replaces` and sits behind
+//! the same next hop as the target: only then can the dialog that Replaces names be reached from there. A REFER that is
+//! refused falls back to `native` (RFC 5589 §7.4). A REFER that was accepted and then failed does not: the target may have
+//! rung already, and its owner should learn what it said.
+//!
+//! ## API hold tells the other side too
+//!
+//! A phone that holds knows that it does. When an API client holds a customer, the operator's phone would go on sending
+//! to somebody who is not to hear it. So the held party is offered `sendonly` (or `inactive`), and the other side
+//! `inactive`; resuming offers both `sendrecv`. With the media rooms the first will carry music.

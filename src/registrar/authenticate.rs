@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use compact_str::CompactString;
 
 use super::Registrar;
-use crate::sip::digest::{Algorithm, Challenge, Credentials, NonceKey, NonceState, Secret};
+use crate::sip::digest::{Challenge, Credentials, NonceKey, NonceState, Secret};
 use crate::sip::{Draft, HeaderName, Message, Method};
 use crate::transport::Flow;
 

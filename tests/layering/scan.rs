@@ -1,15 +1,15 @@
 //! The text scan behind the layering rule: source text to the paths that it names.
 
 /// What one file holds.
-pub struct Scan {
+pub(crate) struct Scan {
     /// Every path outside `#[cfg(test)]`, resolved to `crate` where it leaves the room by `super`, with its line.
-    pub paths: Vec<(Vec<String>, usize)>,
+    pub(crate) paths: Vec<(Vec<String>, usize)>,
     /// The modules in files of their own that exist for tests only.
-    pub test_modules: Vec<Vec<String>>,
+    pub(crate) test_modules: Vec<Vec<String>>,
 }
 
 /// `src/sip/uri.rs` → `[sip, uri]`; `src/sip/mod.rs` → `[sip]`; `src/lib.rs` → `[]`.
-pub fn module_path(file: &str) -> Vec<String> {
+pub(crate) fn module_path(file: &str) -> Vec<String> {
     let inner = file.trim_start_matches("src/").trim_end_matches(".rs");
     inner
         .split('/')
@@ -18,8 +18,9 @@ pub fn module_path(file: &str) -> Vec<String> {
         .collect()
 }
 
-/// Collects the paths of a file that stands at `module`.
-pub fn scan(source: &str, module: &[String]) -> Scan {
+/// Collects the paths of a file.
+pub(crate) fn scan(source: &str, file: &str) -> Scan {
+    let module = module_path(file);
     let tokens = tokens(source);
     let mut found = Scan {
         paths: Vec::new(),
@@ -34,7 +35,14 @@ pub fn scan(source: &str, module: &[String]) -> Scan {
             let (next, name) = skip_item(&tokens, end);
             found
                 .test_modules
-                .extend(name.map(|name| here().chain([name]).collect()));
+                .extend(name.map(|name| match name.strip_suffix(".rs") {
+                    // `#[path = "…"]` counts from the folder of the file.
+                    Some(_) => module_path(&format!(
+                        "{}/{name}",
+                        file.rsplit_once('/').map_or("", |(folder, _)| folder)
+                    )),
+                    None => here().chain([name]).collect(),
+                }));
             at = next;
             continue;
         }
@@ -129,13 +137,17 @@ fn test_attribute(tokens: &[Token], at: usize) -> Option<usize> {
     (has("test") && !has("not") && !has("any")).then_some(end + 1)
 }
 
-/// Skips the item at `at`: to its `;`, or to the brace that closes its body. Of `mod name;` the name is returned.
+/// Skips the item at `at`: to its `;`, or to the brace that closes its body. Of `mod name;` the name is returned, or the
+/// file that a `#[path]` before it names.
 fn skip_item(tokens: &[Token], at: usize) -> (usize, Option<String>) {
     let mut depth = 0usize;
-    let mut name = None;
+    let (mut name, mut file) = (None, None);
     for index in at..tokens.len() {
         match tokens[index].text.as_str() {
             "mod" if depth == 0 => name = Some(text(tokens, index + 1).to_owned()),
+            "path" if depth == 1 && text(tokens, index + 1) == "=" => {
+                file = Some(text(tokens, index + 2).trim_matches('"').to_owned());
+            }
             "{" | "(" | "[" => depth += 1,
             ")" | "]" => depth = depth.saturating_sub(1),
             "}" => {
@@ -144,14 +156,14 @@ fn skip_item(tokens: &[Token], at: usize) -> (usize, Option<String>) {
                     return (index + 1, None);
                 }
             }
-            ";" if depth == 0 => return (index + 1, name),
+            ";" if depth == 0 => return (index + 1, name.map(|name| file.unwrap_or(name))),
             _ => {}
         }
     }
     (tokens.len(), None)
 }
 
-/// A word, `::`, or one other character.
+/// A word, `::`, a plain string with its quotes, or one other character.
 struct Token {
     text: String,
     line: usize,
@@ -167,7 +179,7 @@ fn text(tokens: &[Token], at: usize) -> &str {
     tokens.get(at).map_or("", |token| token.text.as_str())
 }
 
-/// Cuts source text into tokens; comments and literals vanish.
+/// Cuts source text into tokens; comments and all literals but plain strings vanish.
 fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let at = |index: usize| chars.get(index).copied().unwrap_or('\0');
@@ -179,7 +191,10 @@ fn tokens(source: &str) -> Vec<Token> {
         match chars[i] {
             '/' if at(i + 1) == '/' => i = (i..chars.len()).find(|&end| chars[end] == '\n').unwrap_or(chars.len()),
             '/' if at(i + 1) == '*' => i = end_of_block_comment(&chars, i),
-            '"' => i = end_of_quoted(&chars, i, '"'),
+            '"' => {
+                i = end_of_quoted(&chars, i, '"').min(chars.len());
+                out.push(token(chars[start..i].iter().collect()));
+            }
             // A lifetime is no literal: no quote closes it.
             '\'' if at(i + 1) == '\\' || at(i + 2) == '\'' => i = end_of_quoted(&chars, i, '\''),
             ':' if at(i + 1) == ':' => {
