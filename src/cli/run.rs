@@ -200,6 +200,7 @@ fn log(log: Log) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log.level.to_string()));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(super::colour(&std::io::stderr()))
         .with_writer(std::io::stderr);
     let set = if log.json {
         builder.json().try_init()
