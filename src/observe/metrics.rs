@@ -38,7 +38,8 @@ impl Default for Metrics {
     }
 }
 
-const TRANSPORTS: [Transport; 5] = [
+/// Those of this version.
+const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
     Transport::Udp,
     Transport::Tcp,
     Transport::Tls,
