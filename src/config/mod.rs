@@ -60,6 +60,7 @@ mod check;
 mod fields;
 mod parts;
 mod report;
+mod target;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
