@@ -26,14 +26,20 @@ impl Phone {
             Purpose::Cancel(_) | Purpose::Bye(_) => {}
             Purpose::Refer(call) => self.refer_answered(call, 408),
             Purpose::Notify(call) => self.forget_subscription(call),
-            Purpose::Raw(call) => self.emit(PhoneEvent::Answered { call, method: method.clone(), status: 408 }),
+            Purpose::Raw(call) => self.emit(PhoneEvent::Answered {
+                call,
+                method: method.clone(),
+                status: 408,
+            }),
         }
     }
 
     /// A provisional answer.
     pub(super) fn provisional(&mut self, now: Instant, purpose: Purpose, response: &Message, status: u16) {
         let Purpose::Invite(handle) = purpose else { return };
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
         if !call.is_live() || status == 100 {
             return;
         }
@@ -61,7 +67,11 @@ impl Phone {
             Purpose::Invite(call) => self.refused(now, call, status),
             Purpose::Reinvite(call, _) if status < 300 => {
                 let ack = self.changed(now, call, request, &response);
-                self.emit(PhoneEvent::Answered { call: Some(call), method, status });
+                self.emit(PhoneEvent::Answered {
+                    call: Some(call),
+                    method,
+                    status,
+                });
                 return Some(ack);
             }
             Purpose::Reinvite(call, offer) => {
@@ -72,7 +82,11 @@ impl Phone {
                     408 | 481 => self.send_bye(now, call),
                     _ => {}
                 }
-                self.emit(PhoneEvent::Answered { call: Some(call), method, status });
+                self.emit(PhoneEvent::Answered {
+                    call: Some(call),
+                    method,
+                    status,
+                });
             }
             Purpose::Cancel(_) => {}
             Purpose::Refer(call) => self.refer_answered(call, status),
@@ -81,14 +95,20 @@ impl Phone {
                     self.forget_subscription(call);
                 }
             }
-            Purpose::Bye(call) => self.emit(PhoneEvent::Answered { call: Some(call), method, status }),
+            Purpose::Bye(call) => self.emit(PhoneEvent::Answered {
+                call: Some(call),
+                method,
+                status,
+            }),
             Purpose::Raw(call) => self.emit(PhoneEvent::Answered { call, method, status }),
         }
         None
     }
 
     fn accepted(&mut self, now: Instant, handle: PhoneCall, request: &Request, response: &Message) -> Bytes {
-        let Some(call) = self.calls.get_mut(handle.0) else { return Bytes::new() };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return Bytes::new();
+        };
         call.establish(response);
         let was_live = call.is_live();
         if was_live {
@@ -115,13 +135,18 @@ impl Phone {
     /// ACK of a 2xx, with our answer where the 2xx brought the offer (RFC 3261 §13.2.2.4).
     fn acknowledge(&mut self, now: Instant, handle: PhoneCall, cseq: u32, response: &Message) -> Bytes {
         let description = description(response);
-        let Some(call) = self.calls.get_mut(handle.0) else { return Bytes::new() };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return Bytes::new();
+        };
         let mut ack = call.request_numbered(Method::Ack, cseq);
         let complaint = match (description, call.session.is_offering()) {
             (Some(answer), true) => call.session.answered(answer),
             (Some(offer), false) => {
                 let complaint = call.session.offered(offer);
-                ack = ack.body("application/sdp", call.session.answer(&self.config, self.script.ignore_direction));
+                ack = ack.body(
+                    "application/sdp",
+                    call.session.answer(&self.config, self.script.ignore_direction),
+                );
                 complaint
             }
             (None, true) => {
@@ -165,7 +190,9 @@ impl Phone {
 
     fn registration_answered(&mut self, response: &Message, status: u16) {
         let ours = self.config.contact();
-        let listed = response.values(HeaderName::Contact).any(|contact| contact.contains(&ours));
+        let listed = response
+            .values(HeaderName::Contact)
+            .any(|contact| contact.contains(&ours));
         match (status, listed) {
             (200, true) => {
                 self.registered = true;
