@@ -1,5 +1,7 @@
 //! Octet classes of RFC 3261 §25.1, and cuts that cannot panic.
 
+use super::find::find2;
+
 const TOKEN: u8 = 1;
 /// What may stand in a Request-URI: printable ASCII but angle brackets and quotes (RFC 4475 §3.1.2.7).
 const URI: u8 = 2;
@@ -140,14 +142,14 @@ pub(crate) fn decimal_u32(text: &[u8]) -> Option<u32> {
 }
 
 /// The length of the quoted string at the start of `data`, both quotes counted; `None` when it does not end.
+#[inline]
 pub(crate) fn quoted_len(data: &[u8]) -> Option<usize> {
     let mut at = 1;
-    while let Some(octet) = data.get(at) {
-        match octet {
-            b'\\' => at += 2,
-            b'"' => return Some(at + 1),
-            _ => at += 1,
+    loop {
+        at += find2(data.get(at..)?, b'"', b'\\')?;
+        if data.get(at) == Some(&b'"') {
+            return Some(at + 1);
         }
+        at += 2;
     }
-    None
 }

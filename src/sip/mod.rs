@@ -5,6 +5,7 @@ pub mod digest;
 mod draft;
 mod error;
 mod escape;
+mod find;
 mod forward;
 mod header_name;
 mod index;
