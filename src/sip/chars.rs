@@ -5,10 +5,8 @@ use super::find::find2;
 const TOKEN: u8 = 1;
 /// What may stand in a Request-URI: printable ASCII but angle brackets and quotes (RFC 4475 §3.1.2.7).
 const URI: u8 = 2;
-/// What may stand in an identifier that peers compare (tag, branch): as `URI`, without the separators `,` and `;`.
-const IDENTIFIER: u8 = 4;
 /// Printable ASCII.
-const PRINTABLE: u8 = 8;
+const PRINTABLE: u8 = 4;
 
 const fn classes() -> [u8; 256] {
     let mut table = [0u8; 256];
@@ -22,9 +20,6 @@ const fn classes() -> [u8; 256] {
             table[octet] |= PRINTABLE;
             if !matches!(c, b'<' | b'>' | b'"') {
                 table[octet] |= URI;
-                if !matches!(c, b',' | b';') {
-                    table[octet] |= IDENTIFIER;
-                }
             }
         }
         octet += 1;
@@ -55,12 +50,6 @@ fn all(text: &[u8], class: u8) -> bool {
 #[inline]
 pub(crate) fn is_uri_text(text: &[u8]) -> bool {
     all(text, URI)
-}
-
-/// Non-empty, and fit for a tag or branch.
-#[inline]
-pub(crate) fn is_identifier(text: &[u8]) -> bool {
-    all(text, IDENTIFIER)
 }
 
 /// Non-empty printable ASCII in one piece.

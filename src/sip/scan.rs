@@ -1,7 +1,7 @@
 //! The one pass over a message that builds its [`Index`].
 
 use super::chars::{
-    cut, decimal_u32, is_identifier, is_lws, is_printable, is_token, is_uri_text, quoted_len, trim_end, trim_start,
+    cut, decimal_u32, is_lws, is_printable, is_token, is_uri_text, quoted_len, trim_end, trim_start,
 };
 use super::error::{ParseError, ParseErrorKind};
 use super::find::{count, find, find2, find3, find_line_feed};
@@ -329,8 +329,8 @@ fn param_span<const N: usize>(text: &[u8], base: usize, wanted: &[u8; N], list: 
             let blanks = value.len();
             let value = trim_end(value);
             let blanks = blanks - value.len();
-            // An identifier that two elements could read differently is refused: empty, twice, quoted, with blanks.
-            if found.end != 0 || !is_identifier(value) {
+            // What is no token, or stands twice, the next hop could read otherwise and match another dialog.
+            if found.end != 0 || !is_token(value) {
                 return None;
             }
             let end = end - tail.len() - blanks;
