@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod call;
+pub mod cli;
 pub mod config;
 pub mod dialog;
 pub mod driver;
@@ -17,3 +18,4 @@ pub mod sip;
 pub mod transaction;
 pub mod transfer;
 pub mod transport;
+pub mod vocabulary;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `warmline` command. What it does stands in [`warmline::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    warmline::cli::main()
+}

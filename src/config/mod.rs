@@ -1,1 +1,290 @@
-//! config
+//! From the text of a configuration file to what the edge may rely on.
+//!
+//! Owns: the keys, their defaults and bounds, and the report that names every mistake at once with its line and a hint.
+//!
+//! Refuses: reading files, looking up host names, reading clocks or random numbers (the command line and the driver
+//! do that), and keys that would do nothing in this version: a setting that is silently ignored is a lie.
+//!
+//! ```toml
+//! [edge]
+//! domain = "example.test"       # default: the address of the first listener
+//! node = 0                      # this node's number in the cluster
+//! transfer = "native"           # native refer auto
+//! hold = "sendonly"             # sendonly inactive
+//! ring_timeout_s = 60
+//! [[listen]]
+//! transport = "udp"             # udp tcp
+//! address = "127.0.0.1:5060"    # port 0: any free port
+//! advertise = "203.0.113.7"     # what we call ourselves, behind NAT or on a wildcard
+//! [pbx]                         # omit: local registrar and routing
+//! uri = "sip:127.0.0.1:5080"    # host names are looked up once, at start
+//! register = "through"          # through local
+//! [[peer]]                      # trunks, PBXs, phones with a profile
+//! name = "carrier"
+//! match = ["192.0.2.0/24"]      # source addresses
+//! auth = "none"                 # digest none; default digest
+//! transfer = "auto"             # native refer auto; default: that of [edge]
+//! [[user]]
+//! name = "agent1"
+//! password = "a long one"
+//! [[route]]
+//! match = "^\\+?[0-9]+$"        # of the dialled user part; first match wins
+//! to = "sip:127.0.0.1:5090"
+//! [registrar]
+//! min_expires_s = 60
+//! max_expires_s = 3600
+//! max_contacts = 5
+//! digest = ["sha-256", "md5"]   # offered to phones, the favourite first (RFC 8760)
+//! open = false                  # true: no passwords; on loopback only
+//! [timers]                      # RFC 3261 §17.1.1.1
+//! t1_ms = 500
+//! t2_ms = 4000
+//! t4_ms = 5000
+//! guard_ms = 4000               # how long we wait for a NOTIFY's answer or a BYE that a peer owes
+//! [api]                         # omit: no API
+//! listen = "127.0.0.1:8080"
+//! token = "a-long-random-word"  # omit on loopback: a random one, printed at start
+//! [log]
+//! level = "info"                # error warn info debug trace
+//! format = "text"               # text json
+//! ```
+//!
+//! ```
+//! use warmline::config::Config;
+//!
+//! let report = Config::read("edge.toml", "[[listen]]\ntransport = \"udb\"\n").unwrap_err();
+//! assert!(report.to_string().contains("did you mean \"udp\"?"));
+//! ```
+
+mod check;
+mod fields;
+mod parts;
+mod report;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::engine::{HoldDirection, Listener, Pbx, Peer, Register, Route, Settings, TransferMode, User};
+use crate::sip::digest::Algorithm;
+use crate::transaction::Timers;
+use crate::transport::Transport;
+
+pub use report::{Problem, Report};
+
+/// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    edge: Edge,
+    listeners: Vec<Listener>,
+    pbx: Option<(Target, Register)>,
+    peers: Vec<Peer>,
+    users: Vec<User>,
+    routes: Vec<(Regex, Target)>,
+    registrar: Registrar,
+    timers: Timers,
+    guard: Duration,
+    /// The native API; `None`: not started.
+    pub api: Option<Api>,
+    /// What is logged and how.
+    pub log: Log,
+}
+
+#[derive(Clone, Debug)]
+struct Edge {
+    domain: Option<String>,
+    node: u16,
+    transfer: TransferMode,
+    hold: HoldDirection,
+    ring_timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Registrar {
+    expires: (u32, u32),
+    max_contacts: usize,
+    digest: Vec<Algorithm>,
+    open: bool,
+}
+
+/// Where messages to a PBX or a route go, as the file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// A host name or an address; IPv6 without brackets.
+    pub host: String,
+    /// 5060 where the file does not say.
+    pub port: u16,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// The key and its line, for messages: `[pbx] uri, line 7`.
+    pub place: String,
+}
+
+impl Target {
+    /// The address, if the host is one already.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.host
+            .parse::<IpAddr>()
+            .ok()
+            .map(|ip| SocketAddr::new(ip, self.port))
+    }
+
+    /// The host as it is written in a URI.
+    fn uri_host(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        }
+    }
+}
+
+/// Where the native API listens and who may use it.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Loopback unless there is a token.
+    pub listen: SocketAddr,
+    /// The bearer token; `None`: make a random one and print it once.
+    pub token: Option<String>,
+}
+
+/// What is logged and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important level that is written.
+    pub level: tracing::Level,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+/// A host name of the configuration that has no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unresolved {
+    /// Which one.
+    pub target: Target,
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "host name `{}` was not found ({})",
+            self.target.host, self.target.place
+        )
+    }
+}
+
+impl std::error::Error for Unresolved {}
+
+impl Config {
+    /// Checks the text of a file called `name`; on any mistake, all mistakes.
+    pub fn read(name: &str, text: &str) -> Result<Config, Report> {
+        check::read(name, text)
+    }
+
+    /// What runs without a file: UDP and TCP on 127.0.0.1:5060, an open local registrar, the API on 127.0.0.1:8080.
+    pub fn embedded() -> Config {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
+        let listener = |transport| Listener {
+            transport,
+            address,
+            advertised: address,
+        };
+        let defaults = Settings::loopback(address);
+        Config {
+            edge: Edge {
+                domain: None,
+                node: defaults.node,
+                transfer: defaults.transfer,
+                hold: defaults.hold,
+                ring_timeout: defaults.ring_timeout,
+            },
+            listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+            pbx: None,
+            peers: Vec::new(),
+            users: Vec::new(),
+            routes: Vec::new(),
+            registrar: Registrar {
+                expires: defaults.expires,
+                max_contacts: defaults.max_contacts,
+                digest: defaults.digest,
+                open: true,
+            },
+            timers: defaults.timers,
+            guard: defaults.guard,
+            api: Some(Api {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+                token: None,
+            }),
+            log: Log {
+                level: tracing::Level::INFO,
+                json: false,
+            },
+        }
+    }
+
+    /// Host names that somebody must look up before [`Config::settings`].
+    pub fn names(&self) -> Vec<&Target> {
+        let pbx = self.pbx.iter().map(|(target, _)| target);
+        let routes = self.routes.iter().map(|(_, target)| target);
+        pbx.chain(routes).filter(|target| target.address().is_none()).collect()
+    }
+
+    /// What the engine is told. `key` seals dialog tags; `lookup` answers for each of [`Config::names`].
+    pub fn settings(
+        &self,
+        key: [u8; 16],
+        mut lookup: impl FnMut(&Target) -> Option<SocketAddr>,
+    ) -> Result<Settings, Unresolved> {
+        let mut address = |target: &Target| {
+            let known = target.address().or_else(|| lookup(target));
+            known.ok_or_else(|| Unresolved { target: target.clone() })
+        };
+        let mut pbx = None;
+        if let Some((target, register)) = &self.pbx {
+            let (host, transport) = (target.uri_host(), target.transport);
+            pbx = Some(Pbx {
+                host,
+                address: address(target)?,
+                transport,
+                register: *register,
+            });
+        }
+        let mut routes = Vec::new();
+        for (pattern, target) in &self.routes {
+            let (host, transport) = (target.uri_host(), target.transport);
+            routes.push(Route {
+                pattern: pattern.clone(),
+                address: address(target)?,
+                transport,
+                host,
+            });
+        }
+        let first = self.listeners.first().map(|listener| listener.advertised.ip());
+        let domain = self.edge.domain.clone().or_else(|| first.map(|ip| ip.to_string()));
+        Ok(Settings {
+            domain: domain.unwrap_or_else(|| Ipv4Addr::LOCALHOST.to_string()),
+            listeners: self.listeners.clone(),
+            pbx,
+            peers: self.peers.clone(),
+            users: self.users.clone(),
+            open: self.registrar.open,
+            routes,
+            transfer: self.edge.transfer,
+            hold: self.edge.hold,
+            ring_timeout: self.edge.ring_timeout,
+            guard: self.guard,
+            timers: self.timers,
+            expires: self.registrar.expires,
+            max_contacts: self.registrar.max_contacts,
+            digest: self.registrar.digest.clone(),
+            key,
+            node: self.edge.node,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

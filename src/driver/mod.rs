@@ -1,1 +1,194 @@
-//! driver
+//! The shell around the engine: sockets, connections, clocks, signals. The only asynchronous code below the API.
+//!
+//! Owns: one thread with the [`Engine`] and every socket, so that a message crosses no thread between the kernel and
+//! its answer; the clock that the engine is told; opening and reuse of connections; the way out.
+//!
+//! Refuses: to understand a message (a stream is only cut), and to decide anything that a protocol decides.
+//!
+//! RFC sections: 3261 §18 (transport), 5626 §4.4 (keepalive), limits of streams.
+//!
+//! | the engine says | the driver does |
+//! |---|---|
+//! | transmit on a UDP flow | sends from the listener that the flow names |
+//! | transmit on a connection | queues there; gone or full: [`Input::FlowFailed`] |
+//! | transmit on connection 0 | takes the newest connection to that address, or opens one; failed: [`Input::FlowFailed`] with 0 |
+//! | event | counts it, numbers and dates it, shows it to readers |
+//! | reply | gives it to whoever asked |
+//!
+//! [`Input::FlowFailed`]: crate::engine::Input::FlowFailed
+//!
+//! ```
+//! use warmline::driver::{Edge, Options};
+//! use warmline::engine::{Command, Settings};
+//!
+//! let settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
+//! let edge = Edge::start(settings, Options::default()).unwrap();
+//! let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! assert!(runtime.block_on(edge.handle().command(Command::Calls)).is_ok());
+//! edge.stop();
+//! ```
+
+mod bind;
+mod clock;
+mod resolve;
+mod run;
+mod stop;
+mod stream;
+mod streams;
+mod tap;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::watch;
+
+pub use bind::{StartError, bind_hint};
+pub use resolve::resolve;
+pub use stop::{DRAIN, asked_to_stop, drain, totals};
+pub use stream::StreamLimits;
+pub use tap::{Tap, Tapped};
+
+use crate::api::{EngineHandle, EventLog};
+use crate::engine::{Engine, Listener, Settings};
+use crate::observe::Metrics;
+use bind::Bound;
+use run::{Parts, Phase};
+
+/// The time and dice that the rest of the shell (command line, demo) shares with the driver.
+pub(crate) use clock::{now, random};
+
+/// How an edge is driven; the default is right for a server.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// A copy of every message goes here.
+    pub tap: Option<Tap>,
+    /// How patient we are with streams.
+    pub streams: StreamLimits,
+}
+
+/// A running edge. Dropping it stops it.
+#[derive(Debug)]
+pub struct Edge {
+    handle: EngineHandle,
+    listeners: Vec<Listener>,
+    metrics: Arc<Metrics>,
+    phase: watch::Sender<Phase>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Edge {
+    /// Binds every listener and starts the engine's thread. On error nothing is left running.
+    pub fn start(mut settings: Settings, options: Options) -> Result<Edge, StartError> {
+        let bound = bind::bind(&mut settings.listeners)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| StartError::System {
+                what: "an event loop",
+                source,
+            })?;
+        let Bound { udp, tcp } = bound;
+        let (udp, tcp) = {
+            let _context = runtime.enter();
+            let system = |source| StartError::System {
+                what: "a socket",
+                source,
+            };
+            let udp = udp
+                .into_iter()
+                .map(|(listener, socket)| Ok((listener, UdpSocket::from_std(socket)?)));
+            let tcp = tcp
+                .into_iter()
+                .map(|(listener, socket)| Ok((listener, TcpListener::from_std(socket)?)));
+            (
+                udp.collect::<Result<_, _>>().map_err(system)?,
+                tcp.collect::<Result<_, _>>().map_err(system)?,
+            )
+        };
+        let listeners = settings.listeners.clone();
+        let events = Arc::new(EventLog::new());
+        let metrics = Arc::new(Metrics::new());
+        let (handle, orders) = EngineHandle::new(Arc::clone(&events));
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let counted = Arc::clone(&metrics);
+        let serve = move || {
+            let engine = Engine::new(settings, clock::now());
+            let Options { tap, streams: limits } = options;
+            let parts = Parts {
+                engine,
+                udp,
+                tcp,
+                orders,
+                phase: watched,
+                events,
+                metrics: counted,
+                tap,
+                limits,
+            };
+            runtime.block_on(run::run(parts));
+        };
+        let thread = std::thread::Builder::new()
+            .name("warmline-engine".to_owned())
+            .spawn(serve);
+        let thread = thread.map_err(|source| StartError::System {
+            what: "a thread",
+            source,
+        })?;
+        Ok(Edge {
+            handle,
+            listeners,
+            metrics,
+            phase,
+            thread: Some(thread),
+        })
+    }
+
+    /// Gives orders to the engine and reads its events.
+    pub fn handle(&self) -> &EngineHandle {
+        &self.handle
+    }
+
+    /// Where it listens; port 0 has become the port that the system chose.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// What has been counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Takes no more connections; everything else goes on.
+    pub fn stop_accepting(&self) {
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// Resolves when the engine's thread has ended. It ends by [`Edge::stop`] only; anything else is a defect.
+    pub async fn ended(&self) {
+        self.phase.closed().await;
+    }
+
+    /// Stops, and waits until every socket is closed.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.phase.send_replace(Phase::Stopped);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the engine's thread panicked");
+        }
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,195 @@
-//! engine
+//! The engine: the pure core as one object. Messages, time and orders go in; messages, events and answers come out.
+//!
+//! It never waits: the host gives it each [`Input`] with the time, performs every [`Output`], and wakes it at
+//! [`Engine::poll_timeout`]. The same engine runs in the server, in the virtual-time tests and in any program that can
+//! move bytes. The layers lie in each other, the lower one owned by the upper one: events rise as return values and
+//! queues, orders go down as calls.
+//!
+//! | file | what |
+//! |---|---|
+//! | `receive` | a message to its transaction, then to its dialog |
+//! | `invite` | an INVITE outside of dialogs: authentication, Replaces, a new call |
+//! | `register` | REGISTER and whatever else is not a call |
+//! | `route` | where a Request-URI leads |
+//! | `command` | orders of API clients |
+//! | `settle` | hands on what the layers report until nothing is left to hand on |
+//!
+//! ```
+//! use std::time::Instant;
+//! use warmline::engine::{Engine, Input, Output, Settings};
+//! use warmline::transport::{Flow, Transport};
+//!
+//! let now = Instant::now(); // the host's clock; the engine has none
+//! let edge = "127.0.0.1:5060".parse().unwrap();
+//! let mut engine = Engine::new(Settings::loopback(edge), now);
+//! let flow = Flow { transport: Transport::Udp, local: edge, remote: "127.0.0.1:5070".parse().unwrap(), connection: 0 };
+//! let options = "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1\r\n\
+//!     From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+//!     Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+//! engine.handle_input(now, Input::Received { flow, bytes: options.into() });
+//! let Some(Output::Transmit { bytes, .. }) = engine.poll_output() else { panic!("no answer") };
+//! assert!(bytes.starts_with(b"SIP/2.0 200 OK"));
+//! ```
+
+mod command;
+mod invite;
+mod io;
+mod receive;
+mod register;
+mod route;
+mod settings;
+mod settle;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+pub use crate::vocabulary::*;
+pub use io::{Input, Output};
+pub use settings::*;
+
+use crate::call::Calls;
+use crate::dialog::{Seal, Table};
+use crate::leg::{Identity, Legs, LocalAddress};
+use crate::proxy::{Proxy, ProxyConfig};
+use crate::registrar::{Registrar, RegistrarConfig};
+use crate::sip::Message;
+use crate::transaction::{ServerHandle, Transactions};
+use crate::transfer::Transfers;
+use crate::transport::{Flow, FlowSeal};
+
+/// The whole core.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    transfers: Transfers,
+    registrar: Registrar,
+    proxy: Proxy,
+    flows: FlowSeal,
+    /// Requests that were forwarded, for their responses: what came, and from where.
+    forwarded: BTreeMap<ServerHandle, (Flow, Message)>,
+    outputs: VecDeque<Output>,
+}
+
+impl Engine {
+    /// An engine that knows nobody yet. `now` is only the beginning of its time.
+    pub fn new(settings: Settings, now: Instant) -> Engine {
+        let identity = Identity {
+            addresses: settings
+                .listeners
+                .iter()
+                .map(|listener| LocalAddress {
+                    transport: listener.transport,
+                    bound: listener.address,
+                    written: compact_str::format_compact!("{}", listener.advertised),
+                })
+                .collect(),
+            ring_timeout: settings.ring_timeout,
+            guard: settings.guard,
+            t1: settings.timers.t1,
+            t2: settings.timers.t2,
+            key: derive(settings.key, 1),
+        };
+        let transactions = Transactions::new(settings.timers, derive(settings.key, 2));
+        let table = Table::new(Seal::new(derive(settings.key, 3), settings.node), 0);
+        let registrar = Registrar::new(
+            RegistrarConfig {
+                domain: settings.domain.clone(),
+                users: settings.users.iter().map(|user| (user.name.clone(), user.password.clone())).collect(),
+                open: settings.open,
+                expires: settings.expires,
+                max_contacts: settings.max_contacts,
+                digest: settings.digest.clone(),
+                key: derive(settings.key, 4),
+            },
+            now,
+        );
+        let proxy = Proxy::new(ProxyConfig {
+            domain: settings.domain.clone(),
+            edges: settings.listeners.iter().flat_map(|listener| [listener.address.to_string(), listener.advertised.to_string()]).collect(),
+            pbx_host: settings.pbx.as_ref().map(|pbx| pbx.host.clone()),
+            key: derive(settings.key, 6),
+        });
+        Engine {
+            proxy,
+            transfers: Transfers::new(Calls::new(Legs::new(identity, table, transactions))),
+            registrar,
+            flows: FlowSeal::new(derive(settings.key, 5)),
+            forwarded: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            settings,
+        }
+    }
+
+    /// Takes one input. Everything that follows from it at this moment is done when it returns.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Received { flow, bytes } => self.received(now, flow, bytes),
+            Input::FlowFailed { flow } => {
+                self.legs().transactions.flow_failed(now, &flow);
+                if flow.transport.is_reliable() {
+                    let changes = self.registrar.flow_gone(&flow);
+                    self.note_bindings(changes);
+                }
+            }
+            Input::Command { id, command } => self.command(now, id, command),
+        }
+        self.settle(now);
+    }
+
+    /// Does what is due at `now`. To be called when [`Engine::poll_timeout`] has come; earlier calls do no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.legs().transactions.handle_timeout(now);
+        self.legs().handle_timeout(now);
+        self.settle(now);
+        self.transfers.handle_timeout(now);
+        let changes = self.registrar.handle_timeout(now);
+        self.note_bindings(changes);
+        self.settle(now);
+    }
+
+    /// The next moment at which [`Engine::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let legs = self.transfers.calls.legs.poll_timeout();
+        [legs, self.transfers.poll_timeout(), self.registrar.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The next thing to do outside, in the order in which it came up.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// What lives in the engine now.
+    pub fn totals(&self) -> Totals {
+        let legs = &self.transfers.calls.legs;
+        let (clients, servers) = legs.transactions.live();
+        Totals {
+            dialogs: legs.len(),
+            transactions: clients + servers,
+            calls: self.transfers.calls.len(),
+            transfers: self.transfers.len(),
+            registrations: self.registrar.len(),
+        }
+    }
+
+    fn legs(&mut self) -> &mut Legs {
+        &mut self.transfers.calls.legs
+    }
+
+    fn event(&mut self, event: Event) {
+        self.transfers.calls.legs.events.push_back(event);
+    }
+}
+
+/// A key of its own for each use, so that a token of one kind is never one of another.
+fn derive(key: [u8; 16], purpose: u8) -> [u8; 16] {
+    use std::hash::Hasher;
+    let half = |half: u8| {
+        let mut hasher = siphasher::sip::SipHasher24::new_with_key(&key);
+        hasher.write(&[purpose, half]);
+        hasher.finish().to_be_bytes()
+    };
+    let mut derived = [0; 16];
+    derived[..8].copy_from_slice(&half(0));
+    derived[8..].copy_from_slice(&half(1));
+    derived
+}

@@ -1,1 +1,463 @@
-//! leg
+//! A leg: one INVITE usage between the edge and one party.
+//!
+//! **Owns** the dialog with the party, its offer/answer state, hold as the party asked for it, the REFER subscription in
+//! either direction, and the release. **Refuses** to know who talks with whom: what a party does rises as a [`LegEvent`]
+//! to the leg's one [`LegOwner`] (a call or a transfer), and only the owner interprets it. In particular nobody else
+//! looks at the BYE, which keeps the customer alive when a transferor hangs up right after its REFER.
+//!
+//! RFC 3261 §12–15, RFC 3264 §8, RFC 6337, RFC 6026 (2xx and ACK), RFC 3515 §2.4, RFC 3891 §6.2 (`Supported: replaces`).
+//!
+//! ```text
+//! Calling ──18x──▶ Early ──2xx──▶ Confirmed ──release──▶ Releasing ──settled──▶ Ended
+//!    │                │               │  ▲                   ▲
+//!    │                │               └──┘ re-INVITE         │ BYE is held back until an ACK that is owed has gone
+//!    └──final/CANCEL──┴──────────────────────────────────────┘
+//!
+//! Exchange (at most one in-dialog offer at a time, the rest queues):
+//! Stable ──ours──▶ Sent ──2xx──▶ Stable          Stable ──theirs──▶ Received ──2xx──▶ Answered ──ACK──▶ Stable
+//!                   └─491─▶ Backoff ──timer──▶ Sent     (theirs while Sent: 491)
+//! ```
+//!
+//! One procedure a file: [`setup_client`], [`setup_server`], [`offer`], [`release`], [`refer`], [`request`].
+//!
+//! [`setup_client`]: self
+//! [`setup_server`]: self
+//! [`offer`]: self
+//! [`release`]: self
+//! [`refer`]: self
+//! [`request`]: self
+
+mod deadline;
+mod dispatch;
+mod identity;
+mod offer;
+mod refer;
+mod release;
+mod request;
+mod setup_client;
+mod setup_server;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+
+pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
+pub use deadline::Deadlines;
+pub use identity::{Identity, LocalAddress};
+pub use refer::ReferProgress;
+pub use setup_client::Invitation;
+
+use crate::dialog::{Dialog, Match, Query, Table};
+use crate::sdp::{Description, Direction};
+use crate::sip::{Message, NameAddr, Replaces};
+use crate::transaction::{ClientHandle, ServerHandle, Transactions};
+use crate::transport::Flow;
+use crate::vocabulary::{Cause, Event, LegView};
+use offer::Exchange;
+use refer::{Notifier, Subscriber};
+
+/// Whom the transaction layer tells of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionUser {
+    /// A leg's own request.
+    Leg(LegHandle, Purpose),
+    /// A request that the edge forwards without owning its dialog: the response goes back through this transaction.
+    Forwarded(ServerHandle),
+    /// Nobody: the request only has to be delivered.
+    Nobody,
+}
+
+/// What a leg's request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The INVITE that makes the dialog.
+    Setup,
+    /// A re-INVITE.
+    Offer,
+    /// BYE.
+    Bye,
+    /// CANCEL.
+    Cancel,
+    /// NOTIFY of a REFER that the party sent.
+    Notify,
+    /// REFER.
+    Refer,
+    /// A request passed on for the other party; its answer goes back through this transaction.
+    PassOn(ServerHandle),
+}
+
+/// What a party did, told to the leg's owner.
+#[derive(Clone, Debug)]
+pub enum LegEvent {
+    /// A provisional answer to our INVITE.
+    Ringing {
+        /// 180, 183, …
+        status: u16,
+        /// Early media.
+        description: Option<Description>,
+    },
+    /// A 2xx to our INVITE; the dialog is confirmed and, if the offer was ours, the ACK has been sent.
+    Answered {
+        /// The answer, or the offer if our INVITE had none.
+        description: Option<Description>,
+    },
+    /// Our INVITE failed; the leg has ended.
+    Refused {
+        /// The final status; 408 and 503 also stand for silence and transport errors.
+        status: u16,
+        /// The response, if one came.
+        response: Option<Message>,
+    },
+    /// The ACK to our 2xx.
+    Acked {
+        /// The answer, if the offer was in our 2xx.
+        description: Option<Description>,
+    },
+    /// A re-INVITE; the owner answers with [`Legs::answer_offer`] or [`Legs::refuse_offer`].
+    Offered {
+        /// The offer; `None`: the party wants ours.
+        description: Option<Description>,
+    },
+    /// Our re-INVITE was answered.
+    OfferAnswered {
+        /// The answer, or the offer if we sent none.
+        description: Option<Description>,
+    },
+    /// Our re-INVITE failed; the session is as before (RFC 6141 §3).
+    OfferRefused {
+        /// The final status.
+        status: u16,
+    },
+    /// A REFER; the owner answers with [`Legs::accept_refer`] or [`Legs::refuse`].
+    Referred {
+        /// Answer here.
+        server: ServerHandle,
+        /// The request.
+        request: Message,
+    },
+    /// Progress of a REFER that we sent.
+    Progress(ReferProgress),
+    /// The final NOTIFY of the party's REFER was answered, refused or lost. Each is an end of the subscription and of nothing else.
+    ReportSettled,
+    /// INFO, MESSAGE or the like, to be passed on.
+    Asked {
+        /// Answer here.
+        server: ServerHandle,
+        /// The request.
+        request: Message,
+    },
+    /// The party has left: BYE, CANCEL, or it does not answer any more.
+    Released {
+        /// How.
+        cause: Cause,
+    },
+}
+
+/// Where a leg stands (module doc).
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Our INVITE is out, or the party's INVITE waits for its first answer.
+    Calling(Setup),
+    /// A provisional answer with a tag has passed.
+    Early(Setup),
+    /// 2xx.
+    Confirmed,
+    /// The end is decided; what is owed is still settled.
+    Releasing(release::Release),
+    /// Over; only the table's sweep still sees it.
+    Ended,
+}
+
+/// Who set the dialog up, with what is needed until it is confirmed.
+#[derive(Debug)]
+pub(crate) enum Setup {
+    /// We called.
+    Client(setup_client::Client),
+    /// The party called.
+    Server(setup_server::Server),
+}
+
+/// One leg. Plain data; the procedures are methods of [`Legs`].
+#[derive(Debug)]
+pub struct Leg {
+    /// Its handle; slot and generation are those of the local tag.
+    pub handle: LegHandle,
+    /// Who interprets what it reports.
+    pub owner: LegOwner,
+    /// The dialog; half of one before the first response to our INVITE.
+    pub dialog: Dialog,
+    /// The party's address: From of its INVITE, or To of ours.
+    pub party: NameAddr,
+    /// The authenticated user, where the local registrar knows one.
+    pub user: Option<CompactString>,
+    /// What the party last sent.
+    pub remote: Option<Description>,
+    /// What the party was last sent, and has accepted or offered against.
+    pub sent: Option<Description>,
+    /// The party's own offer put the other side on hold.
+    pub holding: bool,
+    /// An API client holds this party.
+    pub held_by_command: Option<Direction>,
+    /// Observers know that an API client holds this party.
+    pub told_held: bool,
+    /// The party can be sent REFER, and REFER with Replaces.
+    pub abilities: Abilities,
+    pub(crate) state: State,
+    pub(crate) we_called: bool,
+    pub(crate) exchange: Exchange,
+    pub(crate) waiting_offers: VecDeque<Option<Description>>,
+    pub(crate) origin: (u64, u64),
+    pub(crate) notifier: Option<Notifier>,
+    pub(crate) subscriber: Option<Subscriber>,
+    pub(crate) owed: u16,
+    pub(crate) refers: u16,
+    pub(crate) last_ack: Option<(u32, Bytes)>,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) credentials: Option<Credentials>,
+    /// Our Contact towards this party.
+    pub(crate) contact: CompactString,
+}
+
+/// What the party said of itself in Allow and Supported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Allow: REFER.
+    pub refer: bool,
+    /// Supported: replaces.
+    pub replaces: bool,
+}
+
+/// For challenges of the configured PBX or trunk, and of nobody else (LESSONS 37).
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The user.
+    pub user: CompactString,
+    /// Its password.
+    pub password: CompactString,
+}
+
+impl Leg {
+    /// Whether the dialog is confirmed and nobody is ending it.
+    pub fn is_confirmed(&self) -> bool {
+        matches!(self.state, State::Confirmed)
+    }
+
+    /// Whether the INVITE has no final answer yet.
+    pub fn is_early(&self) -> bool {
+        matches!(self.state, State::Calling(_) | State::Early(_))
+    }
+
+    /// Whether the party still takes part: not released and not ended.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.state, State::Releasing(_) | State::Ended)
+    }
+
+    /// Whether we sent the INVITE that made the dialog.
+    pub fn we_called(&self) -> bool {
+        self.we_called
+    }
+
+    /// Whether no in-dialog offer is under way in either direction, and none waits.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.exchange, Exchange::Stable) && self.waiting_offers.is_empty()
+    }
+
+    /// Whether an offer of ours is under way or waits its turn: its outcome will be told.
+    pub fn is_offered(&self) -> bool {
+        matches!(self.exchange, Exchange::Sent { .. } | Exchange::Backoff { .. }) || !self.waiting_offers.is_empty()
+    }
+
+    /// Whether a 2xx with an offer waits for our ACK with the answer.
+    pub fn owes_ack(&self) -> bool {
+        matches!(self.exchange, Exchange::OwesAck { .. })
+    }
+
+    /// The name of the state, as the API says it.
+    pub fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::Calling(_) => "calling",
+            State::Early(_) => "early",
+            State::Confirmed => "confirmed",
+            State::Releasing(_) => "releasing",
+            State::Ended => "ended",
+        }
+    }
+
+    /// Whether the party was last told that it is on hold.
+    pub fn is_held(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| matches!(sent.direction(), Direction::SendOnly | Direction::Inactive)) && !self.holding
+    }
+
+    /// Takes a new remote target (RFC 3261 §12.2.2). One that cannot be read changes nothing.
+    pub(crate) fn refresh(&mut self, message: &Message) {
+        if let Err(error) = self.dialog.refresh_target(message) {
+            tracing::debug!(leg = %self.handle, %error, "target not refreshed");
+        }
+    }
+
+    /// What an observer sees.
+    pub fn view(&self) -> LegView {
+        let text = |description: &Option<Description>| description.as_ref().map(|d| String::from_utf8_lossy(d.bytes()).into_owned());
+        LegView {
+            id: self.handle,
+            party: self.party.uri.to_string(),
+            state: self.state_name(),
+            held: self.is_held(),
+            holding: self.holding,
+            call_id: self.dialog.id.call_id.to_string(),
+            description: text(&self.remote),
+            sent_description: text(&self.sent),
+            address: self.dialog.flow.remote,
+        }
+    }
+}
+
+/// RFC 3261 §8.1.2: with a route set, requests go to its first proxy. Without one they go back on the flow that the
+/// party came by: its Contact may be an address behind NAT that leads nowhere.
+pub(crate) fn follow_route(dialog: &mut Dialog) {
+    if !dialog.route_set.is_empty()
+        && let Some(remote) = dialog.next_hop().addr()
+        && remote != dialog.flow.remote
+    {
+        dialog.flow = Flow { remote, connection: 0, ..dialog.flow };
+    }
+}
+
+/// All legs, the transactions below them, and what they have to tell.
+#[derive(Debug)]
+pub struct Legs {
+    pub(crate) table: Table<Leg>,
+    /// The layer below.
+    pub transactions: Transactions<TransactionUser>,
+    /// What parties did, oldest first; the engine hands each to the leg's owner.
+    pub reports: VecDeque<(LegHandle, LegEvent)>,
+    /// What observers are told.
+    pub events: VecDeque<Event>,
+    /// Who we are.
+    pub identity: Identity,
+    pub(crate) deadlines: Deadlines<LegHandle>,
+    /// INVITEs of parties without a final answer, for CANCEL.
+    pub(crate) invites: BTreeMap<ServerHandle, LegHandle>,
+    /// Requests that wait for the other party's answer.
+    pub(crate) passed_on: BTreeMap<ServerHandle, Message>,
+    pub(crate) ended: Vec<LegHandle>,
+    pub(crate) serial: u64,
+}
+
+impl Legs {
+    /// No legs yet.
+    pub fn new(identity: Identity, table: Table<Leg>, transactions: Transactions<TransactionUser>) -> Legs {
+        Legs {
+            table,
+            transactions,
+            reports: VecDeque::new(),
+            events: VecDeque::new(),
+            identity,
+            deadlines: Deadlines::default(),
+            invites: BTreeMap::new(),
+            passed_on: BTreeMap::new(),
+            ended: Vec::new(),
+            serial: 0,
+        }
+    }
+
+    /// The leg, until it has ended.
+    pub fn get(&self, handle: LegHandle) -> Option<&Leg> {
+        self.table.get(handle.into())
+    }
+
+    pub(crate) fn get_mut(&mut self, handle: LegHandle) -> Option<&mut Leg> {
+        self.table.get_mut(handle.into())
+    }
+
+    /// The leg that a message belongs to.
+    pub fn find(&self, message: &Message) -> Match {
+        Query::of(message).map_or(Match::NotOurs, |query| self.table.find(query.local_tag, query.call_id, query.remote_tag))
+    }
+
+    /// The leg whose dialog a Replaces names, with us at the end that it is meant for.
+    pub fn find_replaced(&self, replaces: &Replaces) -> Match {
+        self.table.find_replaced(replaces)
+    }
+
+    /// The leg whose dialog a Replaces names as its far end knows it: the tag of ours is the from-tag.
+    pub fn find_beyond(&self, replaces: &Replaces) -> Option<LegHandle> {
+        self.table.find(&replaces.from_tag, &replaces.call_id, &replaces.to_tag).handle().map(LegHandle::from)
+    }
+
+    /// How many legs live.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.table.len() == 0
+    }
+
+    /// Gives the leg to an owner; from now on only that one hears of it.
+    pub fn set_owner(&mut self, handle: LegHandle, owner: LegOwner) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.owner = owner;
+        }
+    }
+
+    /// An API client holds this party, or does no more; the re-INVITE is the owner's.
+    pub fn set_hold(&mut self, handle: LegHandle, direction: Option<Direction>) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.held_by_command = direction;
+        }
+    }
+
+    /// The party refused to be held or taken back: it stays as observers know it.
+    pub(crate) fn forget_hold(&mut self, handle: LegHandle) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.held_by_command = leg.held_by_command.filter(|_| leg.told_held);
+        }
+    }
+
+    /// Observers were told that an API client holds this party, or that it does no more.
+    pub(crate) fn note_held(&mut self, handle: LegHandle, held: bool) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.told_held = held;
+        }
+    }
+
+    /// The next moment at which [`Legs::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.deadlines.next(), self.transactions.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).
+    pub fn sweep(&mut self) {
+        while let Some(handle) = self.ended.pop() {
+            self.table.remove(handle.into());
+        }
+    }
+
+    /// A token that no other call of this process had: for Call-IDs of our own.
+    pub(crate) fn fresh_token(&mut self) -> CompactString {
+        self.serial = self.serial.wrapping_add(1);
+        self.identity.token(self.serial)
+    }
+
+    pub(crate) fn tell(&mut self, handle: LegHandle, event: LegEvent) {
+        self.reports.push_back((handle, event));
+    }
+
+    pub(crate) fn sent_by(&self, flow: &Flow) -> CompactString {
+        self.identity.host_port(flow)
+    }
+
+    /// Sends an in-dialog request through a transaction of its own.
+    pub(crate) fn request(&mut self, now: Instant, handle: LegHandle, draft: &crate::sip::Draft, purpose: Purpose) -> Option<ClientHandle> {
+        let flow = self.get(handle)?.dialog.flow;
+        let sent_by = self.sent_by(&flow);
+        if let Some(leg) = self.get_mut(handle) {
+            leg.owed += 1;
+        }
+        Some(self.transactions.request(now, flow, &sent_by, draft, TransactionUser::Leg(handle, purpose)))
+    }
+}

@@ -1,1 +1,21 @@
-//! observe
+//! What is told about a running edge: metrics, message ladders, and the redaction of what logs may not show.
+//!
+//! Owns: counters and their Prometheus text, event names, [`Redact`], the ladder's layout.
+//!
+//! Refuses: sockets, files, clocks, and to decide anything: it is shown events and messages, and nobody waits for it.
+//!
+//! ```
+//! use warmline::observe::Redact;
+//!
+//! assert_eq!(Redact("sip:+4930123456@example.test").to_string(), "sip:***56@example.test");
+//! ```
+
+mod ladder;
+mod metrics;
+mod names;
+mod note;
+mod redact;
+
+pub use ladder::{Ladder, Style};
+pub use metrics::{Metrics, Way};
+pub use redact::Redact;

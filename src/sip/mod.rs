@@ -1,5 +1,6 @@
 //! sip
 
+mod capabilities;
 mod chars;
 pub mod digest;
 mod draft;
@@ -20,6 +21,7 @@ mod respond;
 mod scan;
 mod sipfrag;
 mod status;
+mod stateless_tag;
 mod subscription_state;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ mod validate;
 mod via;
 mod vocabulary;
 
+pub use capabilities::{ACCEPT, ALLOW, SUPPORTED, is_allowed, unsupported, unsupported_by_proxy};
 pub use digest::{Algorithm, Challenge, Credentials, NonceKey, NonceState, Secret, answer};
 pub use draft::Draft;
 pub use forward::Forward;

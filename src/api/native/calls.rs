@@ -1,0 +1,119 @@
+//! Calls, legs and bindings: what is there, hold, resume, hang up.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::named::Named;
+use super::problem::Problem;
+use super::{Shared, body, schema};
+use crate::engine::{CallHandle, Command, HoldDirection, LegHandle, Reply};
+
+/// All calls.
+#[utoipa::path(get, path = "/v1/calls", tag = "calls", responses((status = 200, body = schema::Calls), (status = 401, body = Problem)))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Problem> {
+    let Reply::Calls(calls) = shared.ask(Command::Calls).await? else {
+        return Err(shared.confused());
+    };
+    Ok(Json(json!({ "calls": calls })))
+}
+
+/// One call.
+#[utoipa::path(get, path = "/v1/calls/{call}", tag = "calls", params(("call" = String, Path, description = "Its handle")),
+    responses((status = 200, body = schema::Call), (status = 404, body = Problem)))]
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Named(call): Named<CallHandle>,
+) -> Result<Json<Value>, Problem> {
+    let Reply::Call(call) = shared.ask(Command::Call { call }).await? else {
+        return Err(shared.confused());
+    };
+    Ok(Json(json!(call)))
+}
+
+/// Hang up: every leg of the call is released.
+#[utoipa::path(delete, path = "/v1/calls/{call}", tag = "calls", params(("call" = String, Path, description = "Its handle")),
+    responses((status = 204, description = "Hung up"), (status = 404, body = Problem)))]
+pub(super) async fn hang_up(
+    State(shared): State<Arc<Shared>>,
+    Named(call): Named<CallHandle>,
+) -> Result<StatusCode, Problem> {
+    shared.done(Command::HangUpCall { call }).await
+}
+
+/// How to hold.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hold {
+    /// Default: as configured.
+    direction: Option<Direction>,
+}
+
+/// What the held party is told (RFC 3264 §8.4).
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    /// The party keeps listening.
+    SendOnly,
+    /// No media either way.
+    Inactive,
+}
+
+/// Put the party of a leg on hold by re-INVITE. Answered when the party has agreed.
+#[utoipa::path(post, path = "/v1/legs/{leg}/hold", tag = "legs", params(("leg" = String, Path, description = "Its handle")),
+    request_body = Option<Hold>,
+    responses((status = 204, description = "Held"), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 502, body = Problem, description = "The party did not agree")))]
+pub(super) async fn hold(
+    State(shared): State<Arc<Shared>>,
+    Named(leg): Named<LegHandle>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let octets = body::octets(request).await?;
+    let wish = if octets.is_empty() {
+        None
+    } else {
+        body::json::<Hold>(&octets)?.direction
+    };
+    let direction = match wish {
+        Some(Direction::SendOnly) => HoldDirection::SendOnly,
+        Some(Direction::Inactive) => HoldDirection::Inactive,
+        None => shared.hold,
+    };
+    shared.done(Command::Hold { leg, direction }).await
+}
+
+/// Take the party of a leg back from hold. Answered when the party has agreed.
+#[utoipa::path(post, path = "/v1/legs/{leg}/resume", tag = "legs", params(("leg" = String, Path, description = "Its handle")),
+    responses((status = 204, description = "Resumed"), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 502, body = Problem, description = "The party did not agree")))]
+pub(super) async fn resume(
+    State(shared): State<Arc<Shared>>,
+    Named(leg): Named<LegHandle>,
+) -> Result<StatusCode, Problem> {
+    shared.done(Command::Resume { leg }).await
+}
+
+/// End a leg, and with it its call.
+#[utoipa::path(delete, path = "/v1/legs/{leg}", tag = "legs", params(("leg" = String, Path, description = "Its handle")),
+    responses((status = 204, description = "Hung up"), (status = 404, body = Problem)))]
+pub(super) async fn drop_leg(
+    State(shared): State<Arc<Shared>>,
+    Named(leg): Named<LegHandle>,
+) -> Result<StatusCode, Problem> {
+    shared.done(Command::HangUpLeg { leg }).await
+}
+
+/// All bindings of the registrar.
+#[utoipa::path(get, path = "/v1/registrations", tag = "registrations", responses((status = 200, body = schema::Registrations)))]
+pub(super) async fn registrations(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Problem> {
+    let Reply::Registrations(bindings) = shared.ask(Command::Registrations).await? else {
+        return Err(shared.confused());
+    };
+    Ok(Json(json!({ "registrations": bindings })))
+}

@@ -1,0 +1,166 @@
+//! The native API: [`Command`]s and events as HTTP and JSON.
+//!
+//! Owns: paths, JSON shapes, the bearer token, problem documents, idempotency, the event stream, `/openapi.json`.
+//!
+//! Refuses: to bind a port (whoever serves the [`router`] does), to hold call state, to decide what a call may do.
+//!
+//! RFC sections: 9110, 9457 (problems), 6750 (bearer); Idempotency-Key as its IETF draft has it.
+//!
+//! | path | methods |
+//! |---|---|
+//! | `/v1/calls`, `/v1/calls/{call}` | GET, DELETE (one) |
+//! | `/v1/legs/{leg}` | DELETE |
+//! | `/v1/legs/{leg}/hold`, `/v1/legs/{leg}/resume` | POST |
+//! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
+//! | `/v1/registrations` | GET |
+//! | `/v1/events` | GET (server-sent events) |
+//! | `/healthz` (no token), `/metrics`, `/openapi.json` | GET |
+//!
+//! ```
+//! use std::sync::Arc;
+//! use warmline::api::{EngineHandle, EventLog, native};
+//! use warmline::engine::HoldDirection;
+//!
+//! let (edge, _orders) = EngineHandle::new(Arc::new(EventLog::new()));
+//! let metrics: native::MetricsPage = Arc::new(|totals| format!("warmline_calls {}\n", totals.calls));
+//! let options = native::Options { edge, token: "secret".to_owned(), hold: HoldDirection::SendOnly, metrics };
+//! let router: axum::Router = native::router(options);
+//! # drop(router);
+//! ```
+
+mod auth;
+mod body;
+mod calls;
+mod idempotency;
+mod named;
+mod problem;
+pub mod schema;
+mod stream;
+mod system;
+mod transfers;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::IntoResponse;
+use axum::{Router, middleware};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, Info, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use problem::Problem;
+
+use super::EngineHandle;
+use crate::engine::{Command, HoldDirection, Reply, Totals};
+use auth::Token;
+use idempotency::Answers;
+
+/// Prints the metrics; given what lives in the engine at the moment.
+pub type MetricsPage = Arc<dyn Fn(&Totals) -> String + Send + Sync>;
+
+/// The longest that a command may take: a party that never answers a re-INVITE is given up after 64*T1 (RFC 3261
+/// §17.1.1.2), and a glare may come before that.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What the API is made of.
+pub struct Options {
+    /// The engine.
+    pub edge: EngineHandle,
+    /// The bearer token.
+    pub token: String,
+    /// How a party is held when the client does not say.
+    pub hold: HoldDirection,
+    /// For `/metrics`.
+    pub metrics: MetricsPage,
+}
+
+struct Shared {
+    edge: EngineHandle,
+    token: Token,
+    hold: HoldDirection,
+    metrics: MetricsPage,
+    answers: Mutex<Answers>,
+    description: String,
+}
+
+impl Shared {
+    async fn ask(&self, command: Command) -> Result<Reply, Problem> {
+        let reply = tokio::time::timeout(PATIENCE, self.edge.command(command)).await;
+        Ok(reply.map_err(|_| Problem::late())??)
+    }
+
+    async fn done(&self, command: Command) -> Result<StatusCode, Problem> {
+        let Reply::Done = self.ask(command).await? else {
+            return Err(self.confused());
+        };
+        Ok(StatusCode::NO_CONTENT)
+    }
+
+    fn confused(&self) -> Problem {
+        Problem::defect("the engine answered another question")
+    }
+
+    // Every change to the memory is complete before the lock is given back.
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The whole API, ready to be served or to be asked directly.
+pub fn router(options: Options) -> Router {
+    let (router, description) = routes().split_for_parts();
+    let Options {
+        edge,
+        token,
+        hold,
+        metrics,
+    } = options;
+    let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
+    let answers = Mutex::new(Answers::default());
+    let shared = Arc::new(Shared {
+        edge,
+        token: Token::of(&token),
+        hold,
+        metrics,
+        answers,
+        description,
+    });
+    router
+        .fallback(async |uri: Uri| Problem::no_such_path(uri.path()).into_response())
+        .method_not_allowed_fallback(async |method: Method| Problem::no_such_method(method.as_str()).into_response())
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::check))
+        .with_state(shared)
+}
+
+/// The description that `/openapi.json` gives.
+pub fn openapi() -> OpenApi {
+    describe(routes().split_for_parts().1)
+}
+
+fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new()
+        .routes(routes!(calls::list))
+        .routes(routes!(calls::show, calls::hang_up))
+        .routes(routes!(calls::hold))
+        .routes(routes!(calls::resume))
+        .routes(routes!(calls::drop_leg))
+        .routes(routes!(calls::registrations))
+        .routes(routes!(transfers::list, transfers::start))
+        .routes(routes!(transfers::show))
+        .routes(routes!(stream::events))
+        .routes(routes!(system::health))
+        .routes(routes!(system::metrics))
+        .routes(routes!(system::description))
+}
+
+fn describe(mut description: OpenApi) -> OpenApi {
+    description.info = Info::new("warmline", env!("CARGO_PKG_VERSION"));
+    description.info.description = Some("Calls, hold and warm transfer through a SIP edge.".to_owned());
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    let components = description.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("token", bearer);
+    description.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("token", [])]);
+    description
+}

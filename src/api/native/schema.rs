@@ -1,0 +1,181 @@
+//! The shapes of what is sent, for `/openapi.json`. What is sent itself are the engine's views; a test compares both.
+
+use utoipa::ToSchema;
+
+/// All calls.
+#[derive(ToSchema)]
+pub struct Calls {
+    /// In the order of their handles.
+    pub calls: Vec<Call>,
+}
+
+/// A call: the legs that talk together.
+#[derive(ToSchema)]
+pub struct Call {
+    /// Its handle.
+    #[schema(example = "call-1f-2")]
+    pub id: String,
+    /// `alerting`, `connected`, `held` or `ended`.
+    #[schema(example = "connected")]
+    pub state: String,
+    /// Its legs: the caller's first.
+    pub legs: Vec<Leg>,
+}
+
+/// A leg: one dialog between the edge and one party.
+#[derive(ToSchema)]
+pub struct Leg {
+    /// Its handle.
+    #[schema(example = "leg-3-0")]
+    pub id: String,
+    /// The party's address of record.
+    #[schema(example = "sip:agent1@example.test")]
+    pub party: String,
+    /// `calling`, `early`, `confirmed`, `releasing` or `ended`.
+    #[schema(example = "confirmed")]
+    pub state: String,
+    /// Whether the edge holds this party.
+    pub held: bool,
+    /// Whether this party holds the other side.
+    pub holding: bool,
+    /// The dialog's Call-ID.
+    pub call_id: String,
+    /// The session description that the party last sent.
+    pub description: Option<String>,
+    /// The session description that the party was last sent.
+    pub sent_description: Option<String>,
+    /// Where its messages come from and go to.
+    #[schema(example = "192.0.2.7:5060")]
+    pub address: String,
+}
+
+/// All transfers that are running or ended lately.
+#[derive(ToSchema)]
+pub struct Transfers {
+    /// The oldest first.
+    pub transfers: Vec<Transfer>,
+}
+
+/// A transfer, whoever asked for it.
+#[derive(ToSchema)]
+pub struct Transfer {
+    /// Its handle.
+    #[schema(example = "transfer-0-0")]
+    pub id: String,
+    /// `blind`, `attended` or `replaced`.
+    pub kind: String,
+    /// `native` or `refer`.
+    pub mode: String,
+    /// `trying`, `joining`, `reporting`, `completed` or `failed`.
+    pub state: String,
+    /// The operator's leg.
+    pub transferor: String,
+    /// The customer's leg.
+    pub transferee: String,
+    /// The consult's leg, once there is one.
+    pub target_leg: Option<String>,
+    /// The consult's address.
+    pub target: String,
+    /// Why it failed: `target_busy`, `target_no_answer`, `target_refused`, `target_unreachable`, `transferee_gone`,
+    /// `target_gone`, `join_refused`, `refer_refused` or `no_outcome`.
+    pub reason: Option<String>,
+    /// The SIP status that says so.
+    pub status: Option<u16>,
+}
+
+/// All bindings.
+#[derive(ToSchema)]
+pub struct Registrations {
+    /// In the order of their addresses of record.
+    pub registrations: Vec<Registration>,
+}
+
+/// A binding: where a phone is reached.
+#[derive(ToSchema)]
+pub struct Registration {
+    /// Address of record.
+    #[schema(example = "sip:agent1@example.test")]
+    pub aor: String,
+    /// The contact as registered.
+    pub contact: String,
+    /// Seconds until it expires.
+    pub expires_s: u64,
+    /// Where its messages come from.
+    pub address: String,
+    /// `local` (kept here) or `through` (kept by the PBX).
+    pub kept: String,
+}
+
+/// That the engine answers.
+#[derive(ToSchema)]
+pub struct Health {
+    /// `ok`.
+    #[schema(example = "ok")]
+    pub status: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::*;
+    use utoipa::PartialSchema;
+
+    fn keys(value: serde_json::Value) -> Vec<String> {
+        let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    }
+
+    fn properties<S: PartialSchema>() -> Vec<String> {
+        keys(serde_json::to_value(S::schema()).unwrap()["properties"].clone())
+    }
+
+    #[test]
+    fn the_shapes_are_those_of_the_views() {
+        let (leg, call) = (
+            LegHandle { slot: 1, generation: 0 },
+            CallHandle { slot: 1, generation: 0 },
+        );
+        let address = "192.0.2.1:5060".parse().unwrap();
+        let view = LegView {
+            id: leg,
+            party: String::new(),
+            state: "early",
+            held: false,
+            holding: false,
+            call_id: String::new(),
+            description: None,
+            sent_description: None,
+            address,
+        };
+        assert_eq!(keys(serde_json::to_value(&view).unwrap()), properties::<Leg>());
+        let view = CallView {
+            id: call,
+            state: "held",
+            legs: vec![view],
+        };
+        assert_eq!(keys(serde_json::to_value(view).unwrap()), properties::<Call>());
+        let view = TransferView {
+            id: TransferHandle { slot: 0, generation: 0 },
+            kind: TransferKind::Blind,
+            mode: TransferMode::Native,
+            state: "trying",
+            transferor: leg,
+            transferee: leg,
+            target_leg: None,
+            target: String::new(),
+            reason: None,
+            status: None,
+        };
+        assert_eq!(keys(serde_json::to_value(view).unwrap()), properties::<Transfer>());
+        let aor = String::new();
+        let view = RegistrationView {
+            aor,
+            contact: String::new(),
+            expires_s: 1,
+            address,
+            kept: "local",
+        };
+        assert_eq!(keys(serde_json::to_value(view).unwrap()), properties::<Registration>());
+    }
+}

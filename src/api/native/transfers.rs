@@ -1,0 +1,168 @@
+//! Transfers: start one, see what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::idempotency::{self, Answer};
+use super::named::Named;
+use super::problem::Problem;
+use super::{Shared, body, schema};
+use crate::engine::{BadHandle, Command, LegHandle, Reply, TransferHandle, TransferMode, TransferTarget};
+use crate::sip::{Scheme, Uri};
+
+/// All transfers that are running, and the last ones that ended.
+#[utoipa::path(get, path = "/v1/transfers", tag = "transfers", responses((status = 200, body = schema::Transfers)))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Problem> {
+    let Reply::Transfers(transfers) = shared.ask(Command::Transfers).await? else {
+        return Err(shared.confused());
+    };
+    Ok(Json(json!({ "transfers": transfers })))
+}
+
+/// One transfer.
+#[utoipa::path(get, path = "/v1/transfers/{transfer}", tag = "transfers",
+    params(("transfer" = String, Path, description = "Its handle")),
+    responses((status = 200, body = schema::Transfer), (status = 404, body = Problem)))]
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Named(transfer): Named<TransferHandle>,
+) -> Result<Json<Value>, Problem> {
+    let Reply::Transfer(transfer) = shared.ask(Command::Transfer { transfer }).await? else {
+        return Err(shared.confused());
+    };
+    Ok(Json(json!(transfer)))
+}
+
+/// Who is to be transferred to whom.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Start {
+    /// The leg of the operator who leaves; the party that it talks with is transferred.
+    #[schema(example = "leg-1-0")]
+    transferor: String,
+    /// Who comes instead: a SIP URI to dial (blind), or another leg of the operator, whose party is joined (attended).
+    #[schema(example = "sip:agent2@example.test")]
+    target: String,
+    /// Default: by the transferee's peer profile.
+    mode: Option<Mode>,
+    /// How long the target may ring, 1 to 600 seconds. Default: as configured.
+    #[schema(minimum = 1, maximum = 600)]
+    ring_timeout_s: Option<u64>,
+}
+
+/// Who performs the transfer.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// The edge joins the legs.
+    Native,
+    /// The edge sends REFER to the transferee.
+    Refer,
+    /// `refer` if the transferee can do it, else `native`.
+    Auto,
+}
+
+impl Start {
+    fn command(self) -> Result<Command, Problem> {
+        let wrong = |field| move |error: BadHandle| Problem::invalid(field, error.to_string());
+        let transferor: LegHandle = self.transferor.parse().map_err(wrong("transferor"))?;
+        let target = if self.target.starts_with("leg-") {
+            TransferTarget::Leg(self.target.parse().map_err(wrong("target"))?)
+        } else {
+            TransferTarget::Uri(uri(&self.target)?)
+        };
+        let mode = self.mode.map(|mode| match mode {
+            Mode::Native => TransferMode::Native,
+            Mode::Refer => TransferMode::Refer,
+            Mode::Auto => TransferMode::Auto,
+        });
+        let ring_timeout = match self.ring_timeout_s {
+            None => None,
+            Some(seconds @ 1..=600) => Some(Duration::from_secs(seconds)),
+            Some(_) => return Err(Problem::invalid("ring_timeout_s", "from 1 to 600 seconds")),
+        };
+        Ok(Command::StartTransfer {
+            transferor,
+            target,
+            mode,
+            ring_timeout,
+        })
+    }
+}
+
+fn uri(text: &str) -> Result<Uri, Problem> {
+    let hint = "write sip:user@host, or a leg handle as in leg-1-0";
+    let uri = Uri::parse(text).map_err(|error| Problem::invalid("target", error.reason()).hint(hint))?;
+    match uri.scheme() {
+        Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(uri),
+        Scheme::Other => Err(Problem::invalid("target", "only sip, sips and tel can be dialled").hint(hint)),
+    }
+}
+
+/// Transfer the party that talks with the transferor. Answered as soon as the transfer is accepted; its outcome comes as
+/// an event, and from `GET /v1/transfers/{transfer}`.
+#[utoipa::path(post, path = "/v1/transfers", tag = "transfers", request_body = Start,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Same key and body: same answer, and no second transfer")),
+    responses((status = 202, body = schema::Transfer, headers(("Location" = String, description = "The transfer"))),
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn start(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let key = idempotency::key(request.headers())?;
+    let octets = body::octets(request).await?;
+    let command = body::json::<Start>(&octets)?.command()?;
+    let Some(key) = key else {
+        return Ok(carry_out(&shared, command).await?.into_response());
+    };
+    if let Some(answer) = shared.answers().begin(&key, Sha256::digest(&octets).into())? {
+        return Ok(answer.into_response());
+    }
+    // A task of its own: a client that hangs up now must find the answer when it comes back.
+    let carried_out = tokio::spawn(async move {
+        let result = carry_out(&shared, command).await;
+        let answer = match &result {
+            Ok(answer) => Some(answer.clone()),
+            // What the edge could not do today it may do tomorrow; what the engine refused, it refused.
+            Err(problem) if problem.status >= 500 => None,
+            Err(problem) => Some(refused(problem)),
+        };
+        shared.answers().end(&key, answer);
+        result
+    });
+    let result = carried_out.await.map_err(|_| Problem::defect("the order was lost"))?;
+    Ok(result?.into_response())
+}
+
+async fn carry_out(shared: &Shared, command: Command) -> Result<Answer, Problem> {
+    let Reply::Transfer(transfer) = shared.ask(command).await? else {
+        return Err(shared.confused());
+    };
+    let body = serde_json::to_vec(&transfer)
+        .map_err(|error| Problem::defect(error.to_string()))?
+        .into();
+    let location = Some(format!("/v1/transfers/{}", transfer.id));
+    Ok(Answer {
+        status: StatusCode::ACCEPTED,
+        kind: "application/json",
+        location,
+        body,
+    })
+}
+
+fn refused(problem: &Problem) -> Answer {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
+    let body = serde_json::to_vec(problem).unwrap_or_default().into();
+    Answer {
+        status,
+        kind: "application/problem+json",
+        location: None,
+        body,
+    }
+}

@@ -1,0 +1,159 @@
+//! From INVITE to conversation: the caller's leg, the forks, and the one that answers.
+//!
+//! RFC 3261 §13, §16.7 point 6 (which refusal the caller hears), RFC 3264 §5 (the caller's description goes to every fork).
+
+use std::time::Instant;
+
+use compact_str::CompactString;
+
+use super::{Bridge, Call, CallState, Calls};
+use crate::leg::{Invitation, Leg};
+use crate::sdp::Description;
+use crate::dialog::DialogError;
+use crate::sip::Message;
+use crate::transaction::ServerHandle;
+use crate::transport::Flow;
+use crate::vocabulary::{CallHandle, Cause, Event, LegHandle, LegOwner};
+
+impl Calls {
+    /// Starts a call for an INVITE that was accepted, towards all of `invitations` at once.
+    ///
+    /// # Errors
+    /// When the INVITE's own headers cannot be read; nothing was started.
+    pub fn start(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        server: ServerHandle,
+        request: &Message,
+        user: Option<CompactString>,
+        invitations: Vec<Invitation>,
+    ) -> Result<CallHandle, DialogError> {
+        let nobody = LegHandle { slot: u32::MAX, generation: 0 };
+        let handle = self.table.insert_with(|handle| Call {
+            handle,
+            caller: nobody,
+            state: CallState::Alerting { forks: Vec::new(), best: None },
+            bridge: Bridge::Quiet,
+        });
+        let owner = LegOwner::Call(handle);
+        let caller = match self.legs.incoming(owner, flow, server, request, user) {
+            Ok(caller) => caller,
+            Err(error) => {
+                self.table.remove(handle);
+                return Err(error);
+            }
+        };
+        self.legs.events.push_back(Event::CallStarted {
+            call: handle,
+            leg: caller,
+            from: self.legs.get(caller).map(|leg| leg.party.uri.to_string()).unwrap_or_default(),
+            to: request.request_uri().unwrap_or_default().to_owned(),
+        });
+        let forks = invitations.into_iter().map(|invitation| self.legs.invite(now, owner, invitation)).collect();
+        if let Some(call) = self.table.get_mut(handle) {
+            call.caller = caller;
+            call.state = CallState::Alerting { forks, best: None };
+        }
+        Ok(handle)
+    }
+
+    pub(crate) fn ringing(&mut self, now: Instant, handle: CallHandle, fork: LegHandle, status: u16, media: Option<&Description>) {
+        let Some(call) = self.table.get(handle) else { return };
+        if let CallState::Alerting { forks, .. } = &call.state
+            && forks.contains(&fork)
+        {
+            // Early media of one fork only: of several, the caller could not tell whom it hears.
+            let media = media.filter(|_| forks.len() == 1);
+            self.legs.ring(now, call.caller, status, media);
+        }
+    }
+
+    pub(crate) fn answered(&mut self, now: Instant, handle: CallHandle, fork: LegHandle, media: Option<&Description>) {
+        let Some(call) = self.table.get_mut(handle) else { return };
+        let caller = call.caller;
+        let CallState::Alerting { forks, .. } = std::mem::replace(&mut call.state, CallState::Connected { callee: fork }) else {
+            return;
+        };
+        for other in forks.into_iter().filter(|other| *other != fork) {
+            self.legs.set_owner(other, LegOwner::Nobody);
+            self.legs.release(now, other, Cause::OtherParty);
+        }
+        if media.is_none() {
+            // RFC 3261 §13.2.1: a 2xx must carry the answer; without one nobody would hear anybody.
+            self.legs.release(now, fork, Cause::Refused { status: 488 });
+            self.legs.reject(now, caller, 488, None, Cause::Refused { status: 488 });
+            self.end(handle, Cause::Refused { status: 488 });
+            return;
+        }
+        self.legs.answer(now, caller, media);
+        self.legs.events.push_back(Event::CallConnected { call: handle, legs: vec![caller, fork] });
+    }
+
+    /// The caller's ACK; it carries the answer when the INVITE had no offer.
+    pub(crate) fn acked(&mut self, now: Instant, handle: CallHandle, leg: LegHandle, media: Option<&Description>) {
+        let Some(call) = self.table.get(handle) else { return };
+        let Some(other) = call.other(leg) else { return };
+        if let Some(media) = media
+            && self.legs.get(other).is_some_and(Leg::owes_ack)
+        {
+            self.legs.acknowledge(now, other, Some(media));
+        } else if self.legs.get(other).is_some_and(Leg::owes_ack) {
+            self.legs.acknowledge(now, other, None);
+        } else if media.is_some() {
+            self.bring_together(now, handle, None);
+        }
+    }
+
+    pub(crate) fn refused(&mut self, now: Instant, handle: CallHandle, fork: LegHandle, status: u16, response: Option<&Message>) {
+        let Some(call) = self.table.get_mut(handle) else { return };
+        let caller = call.caller;
+        let CallState::Alerting { forks, best } = &mut call.state else { return };
+        forks.retain(|other| *other != fork);
+        let status = match *best {
+            Some(earlier) if rank(earlier) <= rank(status) => earlier,
+            Some(_) | None => status,
+        };
+        *best = Some(status);
+        if status >= 600 {
+            // RFC 3261 §16.7 point 5: nobody else is asked.
+            for other in std::mem::take(forks) {
+                self.legs.set_owner(other, LegOwner::Nobody);
+                self.legs.release(now, other, Cause::OtherParty);
+            }
+        }
+        if let CallState::Alerting { forks, .. } = &call.state
+            && forks.is_empty()
+        {
+            let why = response.filter(|response| response.status() == Some(status));
+            self.legs.reject(now, caller, status, why, Cause::Refused { status });
+            let cause = if matches!(status, 408 | 480) { Cause::NoAnswer } else { Cause::Refused { status } };
+            self.end(handle, cause);
+        }
+    }
+
+    pub(crate) fn left_while_alerting(&mut self, now: Instant, handle: CallHandle, leg: LegHandle) {
+        let Some(call) = self.table.get(handle) else { return };
+        let CallState::Alerting { forks, .. } = &call.state else { return };
+        if leg == call.caller {
+            for fork in forks.clone() {
+                self.legs.release(now, fork, Cause::OtherParty);
+            }
+            self.end(handle, Cause::Party);
+        } else {
+            self.refused(now, handle, leg, 480, None);
+        }
+    }
+}
+
+/// RFC 3261 §16.7 point 6: 6xx first, then the lowest class; within 4xx what tells the caller most.
+fn rank(status: u16) -> u16 {
+    match status {
+        600.. => 0,
+        401 | 407 | 415 | 420 | 484 => 1,
+        300..400 => 2,
+        486 => 3,
+        400..500 => 4,
+        _ => 5,
+    }
+}

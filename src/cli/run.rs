@@ -1,0 +1,209 @@
+//! `warmline run`: configuration, driver and API put together; runs until it is asked to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::failure::{CALLS_LEFT, FAILED, Failure, UNSTARTED};
+use super::file;
+use crate::api::native;
+use crate::config::{Config, Log};
+use crate::driver::{self, DRAIN, Edge, Options, StartError};
+use crate::engine::HoldDirection;
+
+/// Start the edge
+///
+/// With a file: as it says. Without: UDP and TCP on 127.0.0.1:5060, any user without a password, and the API on
+/// 127.0.0.1:8080 with a random token that is printed once.
+///
+/// SIGINT or SIGTERM ends it: no new connections, then up to five seconds for what is under way. A second signal ends it at
+/// once. RUST_LOG overrides the level of [log].
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  warmline run --config edge.toml\n  warmline run\n\nExit codes: 0 stopped with nothing under way, \
+    2 wrong configuration, 3 could not start, 4 stopped with calls up"
+)]
+pub(super) struct Args {
+    /// The configuration; checked whole before a port is bound
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn main(args: &Args) -> Result<(), Failure> {
+    let config = match &args.config {
+        Some(path) => file::read(path)?,
+        None => Config::embedded(),
+    };
+    log(config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(UNSTARTED, format!("the system refused an event loop: {error}")))?;
+    runtime.block_on(run(&config, args.config.is_none()))
+}
+
+async fn run(config: &Config, embedded: bool) -> Result<(), Failure> {
+    let settings = driver::resolve(config).await.map_err(unstarted)?;
+    // The API's port first: it is the one that a second edge on this machine would miss without a sound.
+    let api = listen(config).await?;
+    let hold = settings.hold;
+    let open = settings.open;
+    let edge = Edge::start(settings, Options::default()).map_err(unstarted)?;
+    greet(&edge, open, embedded);
+    let (closing, closed) = watch::channel(false);
+    let server = match api {
+        Some((listener, token)) => Some(serve(&edge, listener, token, hold, closed)?),
+        None => None,
+    };
+    let signal = tokio::select! {
+        signal = driver::asked_to_stop() => signal.map_err(|error| Failure::new(FAILED, error))?,
+        () = edge.ended() => return Err(Failure::new(FAILED, "the engine has stopped by itself: this is a defect")),
+    };
+    tracing::info!(signal, "stopping");
+    closing.send_replace(true);
+    let stopped = stop(edge).await;
+    if let Some(server) = server {
+        server.abort(); // clients that read events would never end by themselves
+    }
+    stopped
+}
+
+async fn stop(edge: Edge) -> Result<(), Failure> {
+    let left = tokio::select! {
+        left = driver::drain(&edge, DRAIN) => left.map_err(|error| Failure::new(FAILED, error))?,
+        _ = driver::asked_to_stop() => driver::totals(&edge).await.map_err(|error| Failure::new(FAILED, error))?,
+    };
+    // Joins the engine's thread: not for the thread that serves others.
+    tokio::task::spawn_blocking(move || edge.stop())
+        .await
+        .map_err(|error| Failure::new(FAILED, error))?;
+    if left.calls > 0 {
+        let what = format!(
+            "stopped with {} call(s) and {} dialog(s) still up",
+            left.calls, left.dialogs
+        );
+        return Err(Failure::new(CALLS_LEFT, what).hint("their phones will be answered 481 by the next process"));
+    }
+    println!("stopped; nothing was left");
+    Ok(())
+}
+
+/// Binds the API's port, and has a token for it.
+async fn listen(config: &Config) -> Result<Option<(TcpListener, Token)>, Failure> {
+    let Some(api) = &config.api else { return Ok(None) };
+    let refused = |error: std::io::Error| {
+        let failure = Failure::new(UNSTARTED, format!("API {}: {error}", api.listen));
+        match driver::bind_hint("tcp", api.listen, &error) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    };
+    let listener = TcpListener::bind(api.listen).await.map_err(refused)?;
+    let token = match &api.token {
+        Some(token) => Token::Given(token.clone()),
+        None => Token::Random(random_token()?),
+    };
+    Ok(Some((listener, token)))
+}
+
+enum Token {
+    Given(String),
+    Random(String),
+}
+
+fn random_token() -> Result<String, Failure> {
+    let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
+    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+}
+
+fn serve(
+    edge: &Edge,
+    listener: TcpListener,
+    token: Token,
+    hold: HoldDirection,
+    mut closed: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, Failure> {
+    let address = listener.local_addr().map_err(|error| Failure::new(UNSTARTED, error))?;
+    let token = match token {
+        Token::Given(token) => {
+            println!("  api   http://{address}  (token as configured)");
+            token
+        }
+        Token::Random(token) => {
+            println!("  api   http://{address}  token {token}  (for this run only)");
+            println!("  try   WARMLINE_TOKEN={token} warmline calls{}", elsewhere(address));
+            token
+        }
+    };
+    let metrics = Arc::clone(edge.metrics());
+    let metrics: native::MetricsPage = Arc::new(move |totals| metrics.render(totals));
+    let router = native::router(native::Options {
+        edge: edge.handle().clone(),
+        token,
+        hold,
+        metrics,
+    });
+    let shutdown = async move {
+        closed.wait_for(|closed| *closed).await.ok(); // the sender has gone: the process ends
+    };
+    Ok(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
+            tracing::error!(%error, "the API has ended");
+        }
+    }))
+}
+
+fn elsewhere(address: SocketAddr) -> String {
+    if address.port() == 8080 {
+        String::new()
+    } else {
+        format!(" --api http://{address}")
+    }
+}
+
+fn greet(edge: &Edge, open: bool, embedded: bool) {
+    println!("warmline {}", env!("CARGO_PKG_VERSION"));
+    for listener in edge.listeners() {
+        let name = listener.transport.param();
+        let advertised = if listener.advertised == listener.address {
+            String::new()
+        } else {
+            format!(" as {}", listener.advertised)
+        };
+        println!("  sip   {name} {}{advertised}", listener.address);
+    }
+    if embedded {
+        println!("  no --config: the embedded default, on loopback only");
+    }
+    if open {
+        println!("  any user may register and call without a password");
+    }
+}
+
+fn unstarted(error: StartError) -> Failure {
+    let failure = Failure::new(UNSTARTED, &error);
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// Logs go to standard error: fields, not sentences.
+fn log(log: Log) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log.level.to_string()));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let set = if log.json {
+        builder.json().try_init()
+    } else {
+        builder.try_init()
+    };
+    set.ok(); // a host that has its own subscriber keeps it
+}

@@ -1,0 +1,333 @@
+//! The sections that may come several times, and those that name addresses.
+
+use std::net::{IpAddr, SocketAddr};
+
+use regex::Regex;
+
+use super::check::TRANSFER;
+use super::fields::{Fields, Found};
+use super::report::Problems;
+use super::{Api, Target};
+use crate::engine::{Listener, Network, Peer, PeerAuth, Register, TransferMode, User};
+use crate::sip::{Scheme, Uri};
+use crate::transport::Transport;
+
+const ADDRESS_HINT: &str = "write IP:port, as in 127.0.0.1:5060 or [::1]:5060; host names are not looked up here";
+
+pub(super) fn listeners(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<Listener> {
+    let later = "listen with \"udp\" or \"tcp\"";
+    let words = [
+        ("udp", Ok(Transport::Udp)),
+        ("tcp", Ok(Transport::Tcp)),
+        ("tls", Err(later)),
+        ("ws", Err(later)),
+        ("wss", Err(later)),
+    ];
+    let tables = file.tables("listen", "[[listen]]", problems);
+    if tables.is_empty() {
+        let hint = "add [[listen]] with transport = \"udp\" and address = \"127.0.0.1:5060\"";
+        problems.add(file.key_span("listen"), "the edge listens nowhere", hint);
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for mut fields in tables {
+        let transport = if fields.required("transport", "\"udp\"", problems).is_some() {
+            fields.choice("transport", &words, problems)
+        } else {
+            None
+        };
+        let given = fields.required("address", "\"127.0.0.1:5060\"", problems);
+        let address = given.and_then(|given| socket_address("address", &given, problems));
+        let advertised = fields.text("advertise", problems);
+        if let (Some(transport), Some(address)) = (transport, address) {
+            let advertised = advertise(&address, advertised, problems);
+            let twin = |other: &Listener| other.transport == transport && other.address == address.value;
+            if address.value.port() != 0 && listeners.iter().any(twin) {
+                let what = format!("a second {} listener on {}", transport.as_str(), address.value);
+                problems.add(address.span, what, "remove one of them");
+            }
+            listeners.push(Listener {
+                transport,
+                address: address.value,
+                advertised,
+            });
+        }
+        fields.finish(problems);
+    }
+    listeners
+}
+
+/// What the listener calls itself in Via and Contact.
+fn advertise(address: &Found<SocketAddr>, given: Option<Found<&str>>, problems: &mut Problems) -> SocketAddr {
+    let bound = address.value;
+    let Some(given) = given else {
+        if bound.ip().is_unspecified() {
+            let hint = "add advertise = \"…\" with the address that phones and the PBX reach this machine by";
+            problems.add(
+                address.span.clone(),
+                format!("nobody can answer to {}", bound.ip()),
+                hint,
+            );
+        }
+        return bound;
+    };
+    let parsed = given.value.parse::<SocketAddr>().ok();
+    let parsed = parsed.or_else(|| {
+        given
+            .value
+            .parse::<IpAddr>()
+            .ok()
+            .map(|ip| SocketAddr::new(ip, bound.port()))
+    });
+    match parsed {
+        Some(advertised) if !advertised.ip().is_unspecified() => advertised,
+        Some(_) | None => {
+            problems.add(
+                given.span,
+                "`advertise` is no address",
+                "write an IP, or IP:port, that others reach this machine by",
+            );
+            bound
+        }
+    }
+}
+
+pub(super) fn pbx(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Option<(Target, Register)> {
+    let mut fields = file.table("pbx", "[pbx]", problems)?;
+    let uri = fields.required("uri", "\"sip:127.0.0.1:5080\"", problems);
+    let target = uri.and_then(|uri| target("[pbx] uri", &uri, text, problems));
+    let words = [("through", Ok(Register::Through)), ("local", Ok(Register::Local))];
+    let register = fields.choice("register", &words, problems).unwrap_or(Register::Through);
+    fields.finish(problems);
+    target.map(|target| (target, register))
+}
+
+pub(super) fn peers(file: &mut Fields<'_>, default: TransferMode, problems: &mut Problems) -> Vec<Peer> {
+    let mut peers: Vec<Peer> = Vec::new();
+    for mut fields in file.tables("peer", "[[peer]]", problems) {
+        let name = fields.required("name", "\"carrier\"", problems);
+        let blocks = fields.texts("match", problems);
+        if blocks.is_empty() {
+            let hint = "add match = [\"192.0.2.0/24\"] with the addresses that its messages come from";
+            problems.add(fields.key_span("match"), "[[peer]] matches no address", hint);
+        }
+        let networks = blocks.iter().filter_map(|block| network(block, problems)).collect();
+        let words = [("none", Ok(PeerAuth::None)), ("digest", Ok(PeerAuth::Digest))];
+        let auth = fields.choice("auth", &words, problems).unwrap_or(PeerAuth::Digest);
+        let transfer = fields.choice("transfer", &TRANSFER, problems).unwrap_or(default);
+        if let Some(name) = name {
+            if peers.iter().any(|peer| peer.name == name.value) {
+                problems.add(
+                    name.span,
+                    format!("a second peer `{}`", name.value),
+                    "give each peer its own name",
+                );
+            }
+            peers.push(Peer {
+                name: name.value.to_owned(),
+                networks,
+                auth,
+                transfer,
+            });
+        }
+        fields.finish(problems);
+    }
+    peers
+}
+
+fn network(block: &Found<&str>, problems: &mut Problems) -> Option<Network> {
+    let (address, prefix) = match block.value.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (block.value, None),
+    };
+    let address = address.parse::<IpAddr>().ok();
+    let width = address.map(|address| if address.is_ipv4() { 32 } else { 128 });
+    let bits = match prefix {
+        Some(text) => text.parse::<u8>().ok(),
+        None => width,
+    };
+    match (address, bits, width) {
+        (Some(address), Some(prefix), Some(width)) if prefix <= width => Some(Network { address, prefix }),
+        (_, _, _) => {
+            let what = format!("`{}` is no address block", block.value.escape_debug());
+            problems.add(
+                block.span.clone(),
+                what,
+                "write an IP, or a block as in 192.0.2.0/24 or 2001:db8::/32",
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn users(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<User> {
+    let mut users: Vec<User> = Vec::new();
+    for mut fields in file.tables("user", "[[user]]", problems) {
+        let name = fields.required("name", "\"agent1\"", problems);
+        let password = fields.required("password", "\"…\"", problems);
+        if let Some(password) = &password
+            && (password.value.is_empty() || password.value.chars().any(char::is_control))
+        {
+            problems.add(
+                password.span.clone(),
+                "`password` is empty or has control characters",
+                "give the phone a long random word",
+            );
+        }
+        if let Some(name) = name {
+            // RFC 3261 §25.1: unreserved and user-unreserved; what needs escaping would never match.
+            let good = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,?/".contains(c);
+            if name.value.is_empty() || !name.value.chars().all(good) {
+                problems.add(
+                    name.span,
+                    "`name` is no user part of a SIP address",
+                    "letters, digits and -_.+ as in \"agent1\"",
+                );
+            } else if users.iter().any(|user| user.name == name.value) {
+                problems.add(
+                    name.span,
+                    format!("a second user `{}`", name.value),
+                    "remove one of them: a name has one password",
+                );
+            } else {
+                let password = password.map_or_else(String::new, |password| password.value.to_owned());
+                users.push(User {
+                    name: name.value.to_owned(),
+                    password,
+                });
+            }
+        }
+        fields.finish(problems);
+    }
+    users
+}
+
+pub(super) fn routes(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Vec<(Regex, Target)> {
+    let mut routes = Vec::new();
+    for mut fields in file.tables("route", "[[route]]", problems) {
+        let pattern = fields.required("match", "\"^[0-9]+$\"", problems);
+        let to = fields.required("to", "\"sip:127.0.0.1:5090\"", problems);
+        let pattern = pattern.and_then(|pattern| match Regex::new(pattern.value) {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                let what = format!(
+                    "`match` is no regular expression: {}",
+                    last.trim_start_matches("error: ")
+                );
+                problems.add(
+                    pattern.span,
+                    what,
+                    "in TOML, 'single quotes' keep backslashes as they are",
+                );
+                None
+            }
+        });
+        let target = to.and_then(|to| target("[[route]] to", &to, text, problems));
+        if let (Some(pattern), Some(target)) = (pattern, target) {
+            routes.push((pattern, target));
+        }
+        fields.finish(problems);
+    }
+    routes
+}
+
+pub(super) fn api(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Api> {
+    let mut fields = file.table("api", "[api]", problems)?;
+    let given = fields.text("listen", problems);
+    let token = fields.text("token", problems);
+    let listen = match &given {
+        Some(given) => socket_address("listen", given, problems).map(|address| address.value),
+        None => Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+    };
+    let outside = listen.is_some_and(|listen| !listen.ip().to_canonical().is_loopback());
+    match (&token, given) {
+        (None, Some(given)) if outside => {
+            let what = format!("the API is open to the network on {} without a token", given.value);
+            problems.add(given.span, what, "add token = \"…\", or listen on 127.0.0.1");
+        }
+        (Some(token), _) => {
+            // RFC 6750 §2.1: the characters of a bearer token.
+            let good = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+            if token.value.is_empty() || !token.value.chars().all(good) {
+                let hint = "letters, digits and -._~+/= (RFC 6750 §2.1), as `openssl rand -hex 16` prints them";
+                problems.add(
+                    token.span.clone(),
+                    "`token` cannot stand in an Authorization header",
+                    hint,
+                );
+            } else if outside && token.value.len() < 16 {
+                let hint = "take one from `openssl rand -hex 16`";
+                problems.add(
+                    token.span.clone(),
+                    "`token` is too short for an API that others can reach",
+                    hint,
+                );
+            }
+        }
+        (None, _) => {}
+    }
+    fields.finish(problems);
+    listen.map(|listen| Api {
+        listen,
+        token: token.map(|token| token.value.to_owned()),
+    })
+}
+
+fn socket_address(key: &str, given: &Found<&str>, problems: &mut Problems) -> Option<Found<SocketAddr>> {
+    match given.value.parse() {
+        Ok(address) => Some(given.with(address)),
+        Err(_) => {
+            problems.add(
+                given.span.clone(),
+                format!("`{key}` is no address: \"{}\"", given.value.escape_debug()),
+                ADDRESS_HINT,
+            );
+            None
+        }
+    }
+}
+
+/// A SIP URI that names a place: host, port, transport.
+fn target(key: &str, given: &Found<&str>, text: &str, problems: &mut Problems) -> Option<Target> {
+    let mut wrong = |what: String, hint: &str| {
+        problems.add(given.span.clone(), what, hint);
+        None
+    };
+    let example = "write sip:host or sip:host:port, with ;transport=tcp for TCP";
+    let uri = match Uri::parse(given.value) {
+        Ok(uri) => uri,
+        Err(error) => return wrong(format!("{key} is no SIP URI: {}", error.reason()), example),
+    };
+    match uri.scheme() {
+        Scheme::Sip => {}
+        Scheme::Sips => {
+            return wrong(
+                format!("{key}: sips is not in this version"),
+                "use sip:, over UDP or TCP",
+            );
+        }
+        Scheme::Tel | Scheme::Other => return wrong(format!("{key} is no SIP URI"), example),
+    }
+    if uri.user().is_some() {
+        return wrong(format!("{key} has a user part, which would never be used"), example);
+    }
+    let transport = match uri.param("transport") {
+        None => Transport::Udp,
+        Some(Some(name)) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
+        Some(Some(name)) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+        Some(_) => return wrong(format!("{key}: this transport is not in this version"), "udp or tcp"),
+    };
+    let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    if host.is_empty() {
+        return wrong(format!("{key} names no host"), example);
+    }
+    let start = given.span.start.min(text.len());
+    let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
+    Some(Target {
+        host,
+        port: uri.port().unwrap_or(5060),
+        transport,
+        place: format!("{key}, line {line}"),
+    })
+}

@@ -1,0 +1,223 @@
+use super::*;
+
+const WHOLE: &str = r#"
+[edge]
+domain = "example.test"
+node = 7
+transfer = "auto"
+hold = "inactive"
+ring_timeout_s = 20
+[[listen]]
+transport = "udp"
+address = "0.0.0.0:5060"
+advertise = "203.0.113.7"
+[[listen]]
+transport = "tcp"
+address = "127.0.0.1:5060"
+[pbx]
+uri = "sip:pbx.example.test:5080;transport=tcp"
+register = "local"
+[[peer]]
+name = "carrier"
+match = ["127.0.0.0/8", "2001:db8::1"]
+auth = "none"
+transfer = "refer"
+[[user]]
+name = "agent1"
+password = "secret"
+[[route]]
+match = '^\+?[0-9]+$'
+to = "sip:127.0.0.1:5090"
+[registrar]
+min_expires_s = 30
+max_expires_s = 300
+max_contacts = 2
+[timers]
+t1_ms = 100
+t2_ms = 400
+t4_ms = 500
+[api]
+listen = "127.0.0.1:8081"
+token = "abc"
+[log]
+level = "debug"
+format = "json"
+"#;
+
+#[test]
+fn every_key_reaches_the_engine() {
+    let config = Config::read("x", WHOLE).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(config.names().len(), 1);
+    let lost = config.settings([1; 16], |_| None).unwrap_err();
+    assert_eq!(
+        lost.to_string(),
+        "host name `pbx.example.test` was not found ([pbx] uri, line 16)"
+    );
+    let settings = config.settings([1; 16], |_| "192.0.2.9:5080".parse().ok()).unwrap();
+    assert_eq!(
+        (settings.domain.as_str(), settings.node, settings.key),
+        ("example.test", 7, [1; 16])
+    );
+    assert_eq!(settings.listeners[0].advertised, "203.0.113.7:5060".parse().unwrap());
+    assert_eq!(settings.listeners[1].transport, Transport::Tcp);
+    let pbx = settings.pbx.unwrap();
+    assert_eq!(
+        (pbx.host.as_str(), pbx.transport, pbx.register),
+        ("pbx.example.test", Transport::Tcp, Register::Local)
+    );
+    assert_eq!(pbx.address, "192.0.2.9:5080".parse().unwrap());
+    assert_eq!(settings.peers[0].networks[1].prefix, 128);
+    assert_eq!(settings.peers[0].transfer, TransferMode::Refer);
+    assert!(settings.routes[0].pattern.is_match("+49123"));
+    assert_eq!(settings.users[0].password, "secret");
+    assert_eq!(
+        (settings.transfer, settings.hold),
+        (TransferMode::Auto, HoldDirection::Inactive)
+    );
+    assert_eq!((settings.expires, settings.max_contacts), ((30, 300), 2));
+    assert_eq!(settings.timers.t1, Duration::from_millis(100));
+    assert_eq!(settings.ring_timeout, Duration::from_secs(20));
+    assert!(!settings.open);
+    assert_eq!(config.api.unwrap().token.as_deref(), Some("abc"));
+    assert_eq!(
+        config.log,
+        Log {
+            level: tracing::Level::DEBUG,
+            json: true
+        }
+    );
+}
+
+#[test]
+fn the_example_of_the_module_doc_is_accepted() {
+    let doc = include_str!("mod.rs");
+    let lines = doc.lines().skip_while(|line| !line.contains("```toml")).skip(1);
+    let text: String = lines
+        .take_while(|line| !line.contains("```"))
+        .map(|line| line.replacen("//! ", "", 1) + "\n")
+        .collect();
+    Config::read("doc", &text).unwrap_or_else(|report| panic!("{report}"));
+}
+
+#[test]
+fn the_embedded_default_is_open_on_loopback() {
+    let settings = Config::embedded().settings([0; 16], |_| None).unwrap();
+    assert!(settings.open && settings.listeners.len() == 2);
+    assert!(
+        settings
+            .listeners
+            .iter()
+            .all(|listener| listener.address.ip().is_loopback())
+    );
+}
+
+/// Reads a bad file and returns `line: what | hint` for each problem.
+fn told(text: &str) -> Vec<String> {
+    let report = Config::read("bad.toml", text).expect_err("must be refused");
+    let line = |p: &Problem| format!("{}: {} | {}", p.line, p.what, p.hint.clone().unwrap_or_default());
+    report.problems().iter().map(line).collect()
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_line() {
+    let text = r#"[edge]
+domian = "example.test"
+hold = "sendrecv"
+ring_timeout_s = 0
+[[listen]]
+transport = "tls"
+address = "localhost:5060"
+[[listen]]
+transport = "udp"
+address = "0.0.0.0:5060"
+[[user]]
+name = "a b"
+password = "x"
+[[user]]
+name = "agent1"
+password = 7
+[[user]]
+name = "agent1"
+password = "y"
+[[peer]]
+name = "p"
+match = ["10.0.0.0/40"]
+transfer = "pass"
+[[route]]
+match = "(["
+to = "tel:+49"
+[api]
+listen = "0.0.0.0:8080"
+[store]
+path = "warmline.db"
+"#;
+    let told = told(text);
+    let expect = [
+        "2: unknown key `domian` in [edge] | did you mean `domain`?",
+        "3: `hold` cannot be \"sendrecv\" | one of: sendonly, inactive",
+        "4: `ring_timeout_s` is out of bounds | from 1 to 600",
+        "6: `transport = \"tls\"` is not in this version | listen with \"udp\" or \"tcp\"",
+        "7: `address` is no address: \"localhost:5060\" | write IP:port",
+        "10: nobody can answer to 0.0.0.0 | add advertise",
+        "12: `name` is no user part of a SIP address | letters",
+        "16: `password` is an integer | it must be a text in quotes",
+        "18: a second user `agent1` | remove one",
+        "22: `10.0.0.0/40` is no address block | write an IP",
+        "23: `transfer = \"pass\"` is not in this version | use \"refer\"",
+        "25: `match` is no regular expression: unclosed character class | in TOML",
+        "26: [[route]] to is no SIP URI | write sip:host",
+        "28: the API is open to the network on 0.0.0.0:8080 without a token | add token",
+        "29: [store] is not in this version | remove the section",
+    ];
+    assert_eq!(told.len(), expect.len(), "{told:#?}");
+    for (told, expect) in told.iter().zip(expect) {
+        assert!(told.starts_with(expect), "{told}\nis not\n{expect}");
+    }
+}
+
+#[test]
+fn a_missing_key_is_told_at_its_section() {
+    let told =
+        told("[edge]\ndomain = \"x\"\n\n[[listen]]\naddress = \"127.0.0.1:5060\"\n[pbx]\nregister = \"through\"\n");
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(
+        told[0].starts_with("4: [[listen]] needs `transport` | add `transport = \"udp\"`"),
+        "{told:#?}"
+    );
+    assert!(told[1].starts_with("6: [pbx] needs `uri`"), "{told:#?}");
+}
+
+#[test]
+fn broken_syntax_is_told_with_its_line() {
+    let told = told("[edge]\ndomain = \n[edge]\nnode = 1 2\n");
+    assert!(told.iter().any(|line| line.starts_with("2: ")), "{told:#?}");
+    assert!(told.len() > 1, "{told:#?}");
+}
+
+#[test]
+fn an_edge_that_nobody_can_use_is_refused() {
+    let listen = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:0\"\n";
+    assert!(told(listen)[0].contains("nobody could use this edge"));
+    assert!(told("")[0].starts_with("1: the edge listens nowhere"), "{:?}", told(""));
+    Config::read("x", &format!("{listen}[registrar]\nopen = true\n")).unwrap();
+    let outside = told("[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:5060\"\n[registrar]\nopen = true\n");
+    assert!(
+        outside[0].starts_with("5: an open registrar cannot listen on 192.0.2.1:5060"),
+        "{outside:#?}"
+    );
+}
+
+#[test]
+fn any_text_is_refused_without_a_panic() {
+    for text in [
+        "\u{feff}",
+        "listen = 3",
+        "[listen]\n",
+        "[[edge]]\n[[edge]]",
+        "edge = [1]",
+        "[[peer]]\nmatch = \"x\"",
+        "a.b.c = {d = [}",
+    ] {
+        assert!(Config::read("x", text).is_err(), "{text}");
+    }
+}

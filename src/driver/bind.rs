@@ -1,0 +1,198 @@
+//! Opens the sockets that the settings ask for, before anything else starts.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::engine::Listener;
+use crate::transport::Transport;
+
+/// A burst of registrations must fit into the kernel's buffer while the engine is busy.
+const UDP_BUFFER: usize = 4 * 1024 * 1024;
+const BACKLOG: i32 = 1_024;
+
+/// Why the driver did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket could not be opened.
+    #[error("{} {address}: {source}", transport.as_str())]
+    Bind {
+        /// Of the listener.
+        transport: Transport,
+        /// Of the listener.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// This version has no such listener.
+    #[error("{} listeners are not in this version", .0.as_str())]
+    Unsupported(Transport),
+    /// A host name of the configuration has no address.
+    #[error(transparent)]
+    Unresolved(#[from] crate::config::Unresolved),
+    /// The system refused a thread, a timer or random numbers.
+    #[error("the system refused {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StartError::Bind {
+                transport,
+                address,
+                source,
+            } => bind_hint(transport.param(), *address, source),
+            StartError::Unsupported(_) => Some("listen with \"udp\" or \"tcp\"".to_owned()),
+            StartError::Unresolved(_) => {
+                Some("check the name and this machine's resolver, or write the address".to_owned())
+            }
+            StartError::System { .. } => None,
+        }
+    }
+}
+
+/// What a person can do when a port cannot be had.
+pub fn bind_hint(what: &str, address: SocketAddr, error: &io::Error) -> Option<String> {
+    let port = address.port();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let switch = if what == "udp" { "-u" } else { "-t" };
+            Some(format!(
+                "port in use: `ss -lnp {switch} sport = :{port}` shows by whom; stop it or choose another port"
+            ))
+        }
+        io::ErrorKind::AddrNotAvailable => Some(format!(
+            "this machine has no address {}: `ip address` shows those it has",
+            address.ip()
+        )),
+        io::ErrorKind::PermissionDenied => {
+            Some("ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Sockets that are open and not yet served.
+pub(super) struct Bound {
+    pub(super) udp: Vec<(Listener, UdpSocket)>,
+    pub(super) tcp: Vec<(Listener, TcpListener)>,
+}
+
+/// Opens every listener. Port 0 becomes the port that the system chose, in `listeners` too.
+pub(super) fn bind(listeners: &mut [Listener]) -> Result<Bound, StartError> {
+    let mut bound = Bound {
+        udp: Vec::new(),
+        tcp: Vec::new(),
+    };
+    // Phones expect one port for UDP and TCP: a listener with port 0 takes the port that its sibling got.
+    let mut siblings: Vec<SocketAddr> = Vec::new();
+    for listener in listeners {
+        let Listener { transport, address, .. } = *listener;
+        let wrong = |source| StartError::Bind {
+            transport,
+            address,
+            source,
+        };
+        let sibling = siblings
+            .iter()
+            .find(|sibling| address.port() == 0 && sibling.ip() == address.ip());
+        let wanted = sibling.copied().unwrap_or(address);
+        let actual = match transport {
+            Transport::Udp => {
+                let socket = udp(wanted).or_else(|_| udp(address)).map_err(wrong)?;
+                let actual = socket.local_addr().map_err(wrong)?;
+                settle(listener, actual);
+                bound.udp.push((*listener, socket));
+                actual
+            }
+            Transport::Tcp => {
+                let socket = tcp(wanted).or_else(|_| tcp(address)).map_err(wrong)?;
+                let actual = socket.local_addr().map_err(wrong)?;
+                settle(listener, actual);
+                bound.tcp.push((*listener, socket));
+                actual
+            }
+            Transport::Tls | Transport::Ws | Transport::Wss => return Err(StartError::Unsupported(transport)),
+        };
+        siblings.push(actual);
+    }
+    Ok(bound)
+}
+
+fn settle(listener: &mut Listener, actual: SocketAddr) {
+    listener.address = actual;
+    if listener.advertised.port() == 0 {
+        listener.advertised.set_port(actual.port());
+    }
+}
+
+fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    prepare(&socket, address)?;
+    socket.set_recv_buffer_size(UDP_BUFFER).ok(); // the system may allow less, and then less it is
+    socket.set_send_buffer_size(UDP_BUFFER).ok(); // likewise
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    prepare(&socket, address)?;
+    // A restart must not wait for the connections of the process before it (TIME_WAIT).
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() {
+        // [::] and 0.0.0.0 are two listeners, each with its own advertised address.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn any(transport: Transport) -> Listener {
+        let address = "127.0.0.1:0".parse().unwrap();
+        Listener {
+            transport,
+            address,
+            advertised: address,
+        }
+    }
+
+    #[test]
+    fn udp_and_tcp_share_the_port_that_the_system_chose() {
+        let mut listeners = [any(Transport::Udp), any(Transport::Tcp)];
+        let bound = bind(&mut listeners).unwrap();
+        assert_ne!(listeners[0].address.port(), 0);
+        assert_eq!(listeners[0].address, listeners[1].address);
+        assert_eq!(listeners[0].advertised, listeners[0].address);
+        assert_eq!((bound.udp.len(), bound.tcp.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_port_in_use_says_so() {
+        let mut first = [any(Transport::Udp)];
+        let _held = bind(&mut first).unwrap();
+        let error = bind(&mut first).err().unwrap();
+        assert!(
+            error.to_string().starts_with(&format!("UDP {}: ", first[0].address)),
+            "{error}"
+        );
+        assert!(error.hint().unwrap().contains("port in use"), "{error}");
+    }
+}

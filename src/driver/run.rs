@@ -1,0 +1,310 @@
+//! The loop that owns the engine: takes what came, tells the engine the time, performs what the engine asks for.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::clock;
+use super::stream::{StreamEvent, StreamLimits};
+use super::streams::Streams;
+use super::tap::{Tap, Tapped};
+use crate::api::{EventLog, Order};
+use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply};
+use crate::observe::{Metrics, Way};
+use crate::transport::{Flow, Transport};
+
+/// Datagrams taken from one socket before timers and commands get their turn.
+const BATCH: usize = 64;
+/// The longest datagram there is (RFC 768), and so the longest message over UDP.
+const DATAGRAM: usize = 65_535;
+/// Stream events that may wait for the engine; more make their connections wait.
+const QUEUE: usize = 1_024;
+
+/// How far the edge is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Serving,
+    /// No new connections.
+    Draining,
+    Stopped,
+}
+
+/// What the loop is given.
+pub(super) struct Parts {
+    pub(super) engine: Engine,
+    pub(super) udp: Vec<(Listener, UdpSocket)>,
+    pub(super) tcp: Vec<(Listener, tokio::net::TcpListener)>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) events: Arc<EventLog>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) tap: Option<Tap>,
+    pub(super) limits: StreamLimits,
+}
+
+struct Shell {
+    engine: Engine,
+    udp: Vec<(Listener, UdpSocket)>,
+    streams: Streams,
+    waiting: HashMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
+    next_command: u64,
+    failed: VecDeque<Flow>,
+    buffer: Vec<u8>,
+    events: Arc<EventLog>,
+    metrics: Arc<Metrics>,
+    tap: Option<Tap>,
+}
+
+/// Runs until the phase says stop.
+pub(super) async fn run(parts: Parts) {
+    let Parts {
+        engine,
+        udp,
+        tcp,
+        mut orders,
+        mut phase,
+        events,
+        metrics,
+        tap,
+        limits,
+    } = parts;
+    let (sender, mut stream_events) = mpsc::channel(QUEUE);
+    let mut streams = Streams::new(sender, limits);
+    for (listener, socket) in tcp {
+        streams.listen(listener.address, socket);
+    }
+    let mut shell = Shell {
+        engine,
+        udp,
+        streams,
+        waiting: HashMap::new(),
+        next_command: 1,
+        failed: VecDeque::new(),
+        buffer: vec![0; DATAGRAM],
+        events,
+        metrics,
+        tap,
+    };
+    shell.perform(clock::now());
+    loop {
+        let deadline = shell.engine.poll_timeout();
+        tokio::select! {
+            biased;
+            () = until(deadline) => shell.time_has_come(),
+            changed = phase.changed() => match (changed, *phase.borrow_and_update()) {
+                (Ok(()), Phase::Serving) => {}
+                (Ok(()), Phase::Draining) => shell.streams.stop_listening(),
+                (Ok(()), Phase::Stopped) | (Err(_), _) => break,
+            },
+            Some(order) = orders.recv() => shell.order(order),
+            Some(event) = stream_events.recv() => {
+                shell.stream_event(event);
+                // Whatever else is there shares this turn's look at the clock and the sockets.
+                for _ in 0..BATCH {
+                    let Ok(event) = stream_events.try_recv() else { break };
+                    shell.stream_event(event);
+                }
+            }
+            ready = readable(&shell.udp) => shell.drain(ready),
+        }
+    }
+    shell.streams.finish().await;
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The first socket that has something to read.
+async fn readable(sockets: &[(Listener, UdpSocket)]) -> usize {
+    poll_fn(|context| {
+        for (at, (_, socket)) in sockets.iter().enumerate() {
+            if socket.poll_recv_ready(context).is_ready() {
+                return Poll::Ready(at);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+impl Shell {
+    fn time_has_come(&mut self) {
+        let now = clock::now();
+        self.engine.handle_timeout(now);
+        self.perform(now);
+    }
+
+    /// Timers that fell due while messages kept us busy are not left to wait for a quiet moment.
+    fn catch_up(&mut self, now: Instant) {
+        if self.engine.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.engine.handle_timeout(now);
+            self.perform(now);
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        let id = CommandId(self.next_command);
+        self.next_command += 1;
+        self.waiting.insert(id, order.answer);
+        let now = clock::now();
+        self.engine.handle_input(
+            now,
+            Input::Command {
+                id,
+                command: order.command,
+            },
+        );
+        self.perform(now);
+    }
+
+    fn stream_event(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Accepted { stream, local, remote } => self.streams.accepted(stream, local, remote),
+            StreamEvent::Message { flow, bytes } => self.received(clock::now(), flow, bytes),
+            StreamEvent::Closed { flow } => {
+                self.failed.extend(self.streams.closed(flow.connection));
+                self.perform(clock::now());
+            }
+        }
+    }
+
+    /// Reads a socket until it is empty or the batch is full.
+    fn drain(&mut self, first: usize) {
+        let now = clock::now();
+        // The other sockets are looked at too, so that a busy one cannot starve them.
+        for step in 0..self.udp.len() {
+            let at = (first + step) % self.udp.len();
+            for _ in 0..BATCH {
+                let Some((listener, socket)) = self.udp.get(at) else {
+                    return;
+                };
+                let local = listener.address;
+                match socket.try_recv_from(&mut self.buffer) {
+                    Ok((length, remote)) => {
+                        let octets = self.buffer.get(..length).unwrap_or_default();
+                        // RFC 5626 §4.4.2 and phones' habits: an empty datagram or one of line ends keeps a NAT binding open.
+                        if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | 0 | b' ')) {
+                            continue;
+                        }
+                        // Copied, so that a dialog that keeps a header does not keep a 64 KiB buffer.
+                        let bytes = Bytes::copy_from_slice(octets);
+                        self.received(
+                            now,
+                            Flow {
+                                transport: Transport::Udp,
+                                local,
+                                remote,
+                                connection: 0,
+                            },
+                            bytes,
+                        );
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // An ICMP message about an earlier datagram: it names no flow, and a timer will notice the loss.
+                    Err(error) => tracing::debug!(%local, %error, "receive error"),
+                }
+            }
+        }
+        self.catch_up(clock::now());
+    }
+
+    fn received(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        self.metrics.message(Way::In, flow.transport);
+        self.tapped(now, Way::In, flow, &bytes);
+        self.engine.handle_input(now, Input::Received { flow, bytes });
+        self.perform(now);
+    }
+
+    /// Performs everything that the engine asks for, and tells it what could not be performed.
+    fn perform(&mut self, now: Instant) {
+        loop {
+            while let Some(output) = self.engine.poll_output() {
+                match output {
+                    Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
+                    Output::Event(event) => {
+                        self.metrics.event(&event);
+                        tracing::debug!(event = event.name(), "event");
+                        self.events.push(clock::wall(), event);
+                    }
+                    Output::Reply { id, reply } => {
+                        if let Some(answer) = self.waiting.remove(&id) {
+                            answer.send(reply).ok(); // the asker may have gone
+                        }
+                    }
+                }
+            }
+            let Some(flow) = self.failed.pop_front() else { return };
+            self.engine.handle_input(now, Input::FlowFailed { flow });
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        self.metrics.message(Way::Out, flow.transport);
+        self.tapped(now, Way::Out, flow, &bytes);
+        let failed = match flow.transport {
+            Transport::Udp => self.send_datagram(flow, &bytes),
+            Transport::Tcp => self.streams.send(flow, bytes),
+            // The engine has no such listener and so no such flow; if it made one up, it is told.
+            Transport::Tls | Transport::Ws | Transport::Wss => Err(vec![flow]),
+        };
+        if let Err(flows) = failed {
+            self.metrics.send_failure();
+            self.failed.extend(flows);
+        }
+    }
+
+    fn send_datagram(&self, flow: Flow, bytes: &[u8]) -> Result<(), Vec<Flow>> {
+        let exact = self
+            .udp
+            .iter()
+            .find(|(listener, _)| listener.address == flow.local || listener.advertised == flow.local);
+        let family = || {
+            self.udp
+                .iter()
+                .find(|(listener, _)| listener.address.is_ipv4() == flow.remote.is_ipv4())
+        };
+        let Some((_, socket)) = exact.or_else(family) else {
+            return Err(vec![flow]);
+        };
+        match socket.try_send_to(bytes, flow.remote) {
+            Ok(_) => Ok(()),
+            // A full send buffer is a lost datagram; SIP over UDP repeats what is lost (RFC 3261 §17).
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.metrics.send_failure();
+                Ok(())
+            }
+            // Left over from an ICMP answer to an earlier datagram: this one was not sent, but may be repeated.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                self.metrics.send_failure();
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(remote = %flow.remote, %error, "cannot send");
+                Err(vec![flow])
+            }
+        }
+    }
+
+    fn tapped(&self, at: Instant, way: Way, flow: Flow, bytes: &Bytes) {
+        if let Some(tap) = &self.tap {
+            tap.send(Tapped {
+                at,
+                way,
+                flow,
+                bytes: bytes.clone(),
+            })
+            .ok(); // nobody looks on any more
+        }
+    }
+}

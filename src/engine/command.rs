@@ -1,0 +1,76 @@
+//! Orders and questions of API clients: each is answered exactly once, at once or when the parties have agreed.
+
+use std::time::Instant;
+
+use super::{Command, CommandId, Engine, Refusal, RegistrationView, Reply};
+use crate::transfer::Policy;
+use crate::vocabulary::{Cause, LegHandle, LegOwner};
+
+impl Engine {
+    pub(super) fn command(&mut self, now: Instant, id: CommandId, command: Command) {
+        if let Some(reply) = self.carry_out(now, id, command).transpose() {
+            self.transfers.calls.replies.push_back((id, reply));
+        }
+    }
+
+    /// `None`: the answer comes later.
+    fn carry_out(&mut self, now: Instant, id: CommandId, command: Command) -> Result<Option<Reply>, Refusal> {
+        let reply = match command {
+            Command::Calls => Reply::Calls(self.transfers.calls.views()),
+            Command::Call { call } => {
+                let view = self.transfers.calls.view(call);
+                Reply::Call(view.ok_or_else(|| Refusal::NotFound { what: "call", handle: call.to_string() })?)
+            }
+            Command::Transfers => Reply::Transfers(self.transfers.views()),
+            Command::Transfer { transfer } => {
+                let view = self.transfers.view(transfer);
+                Reply::Transfer(view.ok_or_else(|| Refusal::NotFound { what: "transfer", handle: transfer.to_string() })?)
+            }
+            Command::Registrations => Reply::Registrations(self.registrations(now)),
+            Command::Totals => Reply::Totals(self.totals()),
+            Command::Hold { leg, direction } => {
+                self.transfers.calls.hold(now, id, leg, Some(direction))?;
+                return Ok(None);
+            }
+            Command::Resume { leg } => {
+                self.transfers.calls.hold(now, id, leg, None)?;
+                return Ok(None);
+            }
+            Command::HangUpLeg { leg } => self.hang_up_leg(now, leg)?,
+            Command::HangUpCall { call } => {
+                self.transfers.calls.hang_up(now, call)?;
+                Reply::Done
+            }
+            Command::StartTransfer { transferor, target, mode, ring_timeout } => {
+                let settings = &self.settings;
+                let policy = |leg: &crate::leg::Leg| mode.map_or_else(|| settings.transfer_policy(leg), |mode| Policy { mode });
+                let transfer = self.transfers.command(now, transferor, target, ring_timeout, policy)?;
+                let view = self.transfers.view(transfer);
+                Reply::Transfer(view.ok_or_else(|| Refusal::NotFound { what: "transfer", handle: transfer.to_string() })?)
+            }
+        };
+        Ok(Some(reply))
+    }
+
+    fn hang_up_leg(&mut self, now: Instant, handle: LegHandle) -> Result<Reply, Refusal> {
+        let leg = self.transfers.calls.legs.get(handle).filter(|leg| leg.is_alive());
+        let owner = leg.map(|leg| leg.owner).ok_or_else(|| Refusal::NotFound { what: "leg", handle: handle.to_string() })?;
+        match owner {
+            // As if its party had hung up: whoever owns the leg decides what follows.
+            LegOwner::Call(_) | LegOwner::Transfer(_) => self.legs().hang_up(now, handle),
+            LegOwner::Nobody => self.legs().release(now, handle, Cause::Command),
+        }
+        Ok(Reply::Done)
+    }
+
+    fn registrations(&self, now: Instant) -> Vec<RegistrationView> {
+        let view = |binding: &crate::registrar::Binding| RegistrationView {
+            aor: binding.aor.to_string(),
+            contact: binding.contact.to_string(),
+            expires_s: binding.expires_in(now),
+            address: binding.flow.remote,
+            kept: binding.kept.as_str(),
+        };
+        self.registrar.all(now).into_iter().map(view).collect()
+    }
+}

@@ -1,0 +1,55 @@
+//! What goes into the engine and what comes out of it.
+//!
+//! Everything that waits is outside: the driver turns bytes and API calls into an [`Input`], and performs each
+//! [`Output`]. One [`Command`] and [`Event`] vocabulary serves the HTTP API, the command line, the tests and an
+//! embedding host alike; the dialects under `api/` only translate it.
+
+use bytes::Bytes;
+
+use crate::transport::Flow;
+use crate::vocabulary::{Command, CommandId, Event, Refusal, Reply};
+
+/// What the outside tells the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// One whole message: a datagram, or what [`crate::transport::StreamFramer`] cut from a stream.
+    Received {
+        /// Where it came from.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// The flow can carry no more messages: a connection closed, could not be opened, or a send failed.
+    FlowFailed {
+        /// The flow, as it was given in [`Output::Transmit`] or [`Input::Received`].
+        flow: Flow,
+    },
+    /// An order from an API client; answered by exactly one [`Output::Reply`] with the same id.
+    Command {
+        /// Echoed in the reply.
+        id: CommandId,
+        /// The order.
+        command: Command,
+    },
+}
+
+/// What the engine asks the outside to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this message. A stream flow with connection 0 means: any connection to that remote address, opened if there is none.
+    Transmit {
+        /// Where to.
+        flow: Flow,
+        /// One whole message.
+        bytes: Bytes,
+    },
+    /// Something happened that an observer may want to know.
+    Event(Event),
+    /// The answer to a command.
+    Reply {
+        /// The command's id.
+        id: CommandId,
+        /// What came of it.
+        reply: Result<Reply, Refusal>,
+    },
+}

@@ -1,0 +1,192 @@
+//! What the engine must be told before its first message: the checked form of the configuration.
+//!
+//! `config/` builds this from a file; tests and embedding hosts build it by hand, starting from [`Settings::loopback`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::sip::Algorithm;
+use crate::transaction::Timers;
+use crate::transport::Transport;
+use crate::vocabulary::{HoldDirection, TransferMode};
+
+/// Everything the engine is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The SIP domain: realm of digest, host of addresses of record.
+    pub domain: String,
+    /// Where the driver listens; the first one of a transport is the source of new flows.
+    pub listeners: Vec<Listener>,
+    /// The PBX behind the edge; `None`: calls are routed by the local registrar and the routes.
+    pub pbx: Option<Pbx>,
+    /// Known sources with a profile.
+    pub peers: Vec<Peer>,
+    /// Who may register and call (local registrar).
+    pub users: Vec<User>,
+    /// Accept any user without a password. Only for loopback: the embedded default.
+    pub open: bool,
+    /// Number routing, first match wins.
+    pub routes: Vec<Route>,
+    /// Transfer mode where no peer profile says otherwise.
+    pub transfer: TransferMode,
+    /// How a party is held by the API.
+    pub hold: HoldDirection,
+    /// How long a target may ring: call and transfer.
+    pub ring_timeout: Duration,
+    /// How long the final NOTIFY may stay unanswered before the BYE goes anyway, and how long we wait for a BYE that the other side owes.
+    pub guard: Duration,
+    /// RFC 3261 timers.
+    pub timers: Timers,
+    /// Bounds of a binding's life, in seconds.
+    pub expires: (u32, u32),
+    /// Contacts per address of record.
+    pub max_contacts: usize,
+    /// Digest algorithms, the favourite first. Some phones know MD5 only and stumble over any other.
+    pub digest: Vec<Algorithm>,
+    /// Seals dialog tags, branches, nonces and flow tokens. Belongs to the cluster.
+    pub key: [u8; 16],
+    /// This node's number in the cluster.
+    pub node: u16,
+}
+
+/// A socket the driver listens on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// The bound address.
+    pub address: SocketAddr,
+    /// What we write into Via and Contact; differs from `address` behind NAT or on a wildcard.
+    pub advertised: SocketAddr,
+}
+
+/// The PBX behind the edge.
+#[derive(Clone, Debug)]
+pub struct Pbx {
+    /// Its SIP URI host part, for Request-URIs of our own making.
+    pub host: String,
+    /// Where its messages go.
+    pub address: SocketAddr,
+    /// How.
+    pub transport: Transport,
+    /// Who keeps the bindings.
+    pub register: Register,
+}
+
+/// Who keeps the bindings of phones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Register {
+    /// The PBX does; the edge adds Path and remembers the flow.
+    Through,
+    /// The edge does.
+    Local,
+}
+
+/// A known source: trunk, PBX, or phones with a profile.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// For logs and metrics.
+    pub name: String,
+    /// Source networks.
+    pub networks: Vec<Network>,
+    /// Whether its requests are challenged.
+    pub auth: PeerAuth,
+    /// How its parties are transferred.
+    pub transfer: TransferMode,
+}
+
+/// Whether a peer's requests are challenged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerAuth {
+    /// Trusted by its source address.
+    None,
+    /// Digest by the configured users.
+    Digest,
+}
+
+/// An address block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Any address inside.
+    pub address: IpAddr,
+    /// Prefix length in bits.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` lies in the block. IPv4-mapped IPv6 addresses count as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let bits = |ip: IpAddr| match ip.to_canonical() {
+            IpAddr::V4(v4) => (32u32, u128::from(u32::from(v4)) << 96),
+            IpAddr::V6(v6) => (128u32, u128::from(v6)),
+        };
+        let ((width, ours), (other_width, theirs)) = (bits(self.address), bits(address));
+        let prefix = u32::from(self.prefix).min(width);
+        width == other_width && (prefix == 0 || (ours ^ theirs) >> (128 - prefix) == 0)
+    }
+}
+
+/// A user of the local registrar.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The user part of its address of record.
+    pub name: String,
+    /// Its digest password.
+    pub password: String,
+}
+
+/// A rule for dialled numbers.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Matched against the user part of the Request-URI.
+    pub pattern: Regex,
+    /// Where its calls go.
+    pub address: SocketAddr,
+    /// How.
+    pub transport: Transport,
+    /// The host part of the new Request-URI.
+    pub host: String,
+}
+
+impl Settings {
+    /// The embedded default: one UDP listener, open local registrar, no PBX. Give it an address on loopback only.
+    pub fn loopback(address: SocketAddr) -> Settings {
+        Settings {
+            domain: address.ip().to_string(),
+            listeners: vec![Listener { transport: Transport::Udp, address, advertised: address }],
+            pbx: None,
+            peers: Vec::new(),
+            users: Vec::new(),
+            open: true,
+            routes: Vec::new(),
+            transfer: TransferMode::Native,
+            hold: HoldDirection::SendOnly,
+            ring_timeout: Duration::from_secs(60),
+            guard: Duration::from_secs(4),
+            timers: Timers::default(),
+            expires: (60, 3_600),
+            max_contacts: 5,
+            digest: vec![Algorithm::Sha256, Algorithm::Md5],
+            key: [0; 16],
+            node: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_its_addresses_only() {
+        let block = Network { address: "10.1.0.0".parse().unwrap(), prefix: 16 };
+        assert!(block.contains("10.1.255.7".parse().unwrap()));
+        assert!(block.contains("::ffff:10.1.2.3".parse().unwrap()));
+        assert!(!block.contains("10.2.0.1".parse().unwrap()));
+        assert!(!block.contains("::1".parse().unwrap()));
+        let all = Network { address: "::".parse().unwrap(), prefix: 0 };
+        assert!(all.contains("2001:db8::1".parse().unwrap()));
+    }
+}

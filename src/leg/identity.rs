@@ -1,0 +1,81 @@
+//! Who the edge is: its addresses in Via and Contact, and the times its legs keep.
+
+use std::hash::Hasher;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use compact_str::{CompactString, format_compact};
+use siphasher::sip::SipHasher24;
+
+use crate::transport::{Flow, Transport};
+
+/// Addresses, names and times of the edge.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Where we listen.
+    pub addresses: Vec<LocalAddress>,
+    /// How long a party may ring.
+    pub ring_timeout: Duration,
+    /// How long we wait for what a party owes: the answer to a final NOTIFY, a BYE after Replaces.
+    pub guard: Duration,
+    /// T1, T2 of RFC 3261.
+    pub t1: Duration,
+    /// See `t1`.
+    pub t2: Duration,
+    /// Seeds identifiers and back-off times.
+    pub key: [u8; 16],
+}
+
+/// A listening address and how it is written into messages.
+#[derive(Clone, Debug)]
+pub struct LocalAddress {
+    /// UDP, TCP, …
+    pub transport: Transport,
+    /// As bound.
+    pub bound: SocketAddr,
+    /// As others reach it: `192.0.2.1:5060`, `[2001:db8::1]:5060`.
+    pub written: CompactString,
+}
+
+impl Identity {
+    /// `host:port` for Via and Contact on this flow: the listener of its transport and address, else the first of its transport.
+    pub fn host_port(&self, flow: &Flow) -> CompactString {
+        let of_transport = || self.addresses.iter().filter(|address| address.transport == flow.transport);
+        of_transport()
+            .find(|address| address.bound == flow.local)
+            .or_else(|| of_transport().next())
+            .map_or_else(|| format_compact!("{}", flow.local), |address| address.written.clone())
+    }
+
+    /// Our Contact on this flow, with the user part by which the party knows us.
+    pub fn contact(&self, flow: &Flow, user: Option<&str>) -> CompactString {
+        let host = self.host_port(flow);
+        let user = user.map(|user| format_compact!("{user}@")).unwrap_or_default();
+        match flow.transport {
+            Transport::Udp => format_compact!("<sip:{user}{host}>"),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                format_compact!("<sip:{user}{host};transport={}>", flow.transport.param())
+            }
+        }
+    }
+
+    /// Whether this host and port (5060 if none) are ours.
+    pub fn is_us(&self, host: &str, port: Option<u16>) -> bool {
+        let Ok(ip) = host.trim_start_matches('[').trim_end_matches(']').parse() else { return false };
+        let address = SocketAddr::new(ip, port.unwrap_or(5060));
+        self.addresses.iter().any(|ours| ours.bound == address || ours.written == format_compact!("{address}"))
+    }
+
+    /// A token of 32 hex digits, different for each `serial` and not to be guessed without the key.
+    pub fn token(&self, serial: u64) -> CompactString {
+        format_compact!("{:016x}{:016x}", self.hash(serial, 1), self.hash(serial, 2))
+    }
+
+    /// A number that looks random, the same for the same `serial` and `use_`.
+    pub fn hash(&self, serial: u64, use_: u64) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write_u64(serial);
+        hasher.write_u64(use_);
+        hasher.finish()
+    }
+}

@@ -1,0 +1,191 @@
+//! REFER in both directions and the subscription that each makes.
+//!
+//! RFC 3515 §2.4: a REFER that is accepted makes a subscription; its NOTIFYs carry a sipfrag (RFC 3420) and the last one
+//! says `terminated`. RFC 4488: `Refer-Sub: false` makes none. The outcome of a REFER that we send is the sipfrag, the end
+//! of the subscription or the timer, never the 202 (LESSONS 21, 22). A NOTIFY that fails ends the subscription and
+//! nothing else (LESSONS 23).
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use super::{LegEvent, LegHandle, Legs, Purpose};
+use crate::sip::{HeaderName, Message, Method, Sipfrag};
+use crate::transaction::ServerHandle;
+
+/// The party sent REFER: we owe it NOTIFYs.
+#[derive(Debug)]
+pub(crate) struct Notifier {
+    /// `;id=` of the Event header: none for the first REFER in a dialog (RFC 3515 §2.4.6).
+    id: Option<u32>,
+    outstanding: bool,
+    /// What waits for the outstanding NOTIFY's answer: status, and whether it is the last.
+    queued: Option<(u16, bool)>,
+    /// Nothing more is to be said: the next answer ends it.
+    over: bool,
+}
+
+/// We sent REFER: the party owes us NOTIFYs.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    accepted: bool,
+}
+
+/// How a REFER of ours goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferProgress {
+    /// 2xx: accepted, nothing more.
+    Accepted,
+    /// Refused with this status; 408 and 503 also stand for silence and transport errors.
+    Refused(u16),
+    /// A sipfrag with a provisional status.
+    Trying(u16),
+    /// A sipfrag with a final status.
+    Final(u16),
+    /// The subscription ended and said nothing of the outcome.
+    Ended,
+}
+
+impl Legs {
+    /// Accepts a REFER with 202 (RFC 7647 §5 would say 200; phones and PBXs expect 202) and says 100 in a first NOTIFY.
+    /// With `Refer-Sub: false` nothing more is reported.
+    pub fn accept_refer(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
+        let silent = request.text(HeaderName::ReferSub).is_some_and(|value| value.split(';').next().is_some_and(|v| v.trim().eq_ignore_ascii_case("false")));
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let mut draft = request.respond(202).header(HeaderName::Contact, &leg.contact);
+        if silent {
+            draft = draft.header(HeaderName::ReferSub, "false");
+        }
+        let first = leg.refers == 0;
+        leg.refers = leg.refers.saturating_add(1);
+        self.transactions.respond(now, server, draft.print(), 202);
+        if !silent {
+            let id = (!first).then(|| request.cseq());
+            leg.notifier = Some(Notifier { id, outstanding: false, queued: None, over: false });
+            self.report(now, handle, 100, false);
+        }
+    }
+
+    /// Whether the party waits for the outcome of a REFER.
+    pub fn owes_report(&self, handle: LegHandle) -> bool {
+        self.get(handle).is_some_and(|leg| leg.notifier.is_some())
+    }
+
+    /// Reports `status` to the party whose REFER it was; `last` ends the subscription. While a NOTIFY is unanswered the
+    /// newest report waits: sent side by side, they could arrive in the wrong order.
+    pub fn report(&mut self, now: Instant, handle: LegHandle, status: u16, last: bool) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(notifier) = &mut leg.notifier else { return };
+        if notifier.over || notifier.queued.is_some_and(|(_, last)| last) {
+            return;
+        }
+        if notifier.outstanding {
+            notifier.queued = Some((status, last));
+            return;
+        }
+        notifier.outstanding = true;
+        notifier.over = last;
+        let event = match notifier.id {
+            Some(id) => format!("refer;id={id}"),
+            None => "refer".to_owned(),
+        };
+        let draft = leg
+            .dialog
+            .next_request(&Method::Notify)
+            .header(HeaderName::Contact, &leg.contact)
+            .header(HeaderName::Event, event)
+            .header(HeaderName::SubscriptionState, if last { "terminated;reason=noresource" } else { "active;expires=60" })
+            .body("message/sipfrag;version=2.0", Sipfrag::new(status).to_string());
+        self.request(now, handle, &draft, Purpose::Notify);
+    }
+
+    /// A NOTIFY of ours was answered, refused, or lost.
+    pub(crate) fn report_answered(&mut self, now: Instant, handle: LegHandle, status: u16) {
+        self.paid(handle);
+        let Some(leg) = self.get_mut(handle) else { return };
+        let Some(notifier) = &mut leg.notifier else { return };
+        notifier.outstanding = false;
+        let queued = notifier.queued.take();
+        if notifier.over || status >= 300 {
+            // RFC 6665 §4.2.2: 481 and its like remove the subscription.
+            leg.notifier = None;
+            self.tell(handle, LegEvent::ReportSettled);
+            self.finish_if_settled(handle);
+        } else if let Some((status, last)) = queued {
+            self.report(now, handle, status, last);
+        }
+    }
+
+    /// Our BYE ends what is left of the subscription: a NOTIFY behind it would find no dialog (LESSONS 5).
+    pub(crate) fn end_reports(&mut self, handle: LegHandle) {
+        let Some(leg) = self.get_mut(handle) else { return };
+        leg.notifier = leg.notifier.take().filter(|notifier| notifier.outstanding).map(|notifier| Notifier { queued: None, over: true, ..notifier });
+    }
+
+    /// Sends REFER to the party. Its outcome rises as [`LegEvent::Progress`].
+    pub fn refer(&mut self, now: Instant, handle: LegHandle, refer_to: impl Display, referred_by: Option<&str>) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let mut draft =
+            leg.dialog.next_request(&Method::Refer).header(HeaderName::Contact, &leg.contact).header(HeaderName::ReferTo, refer_to);
+        if let Some(referred_by) = referred_by {
+            draft = draft.header(HeaderName::ReferredBy, referred_by);
+        }
+        leg.subscriber = Some(Subscriber { accepted: false });
+        self.request(now, handle, &draft, Purpose::Refer);
+    }
+
+    /// The answer to our REFER, or its absence.
+    pub(crate) fn refer_answered(&mut self, handle: LegHandle, status: u16) {
+        self.paid(handle);
+        let Some(leg) = self.get_mut(handle) else { return };
+        let Some(subscriber) = &mut leg.subscriber else { return };
+        let progress = if status < 300 {
+            subscriber.accepted = true;
+            ReferProgress::Accepted
+        } else {
+            leg.subscriber = None;
+            ReferProgress::Refused(status)
+        };
+        self.tell(handle, LegEvent::Progress(progress));
+    }
+
+    /// The party's NOTIFY. One that belongs to no subscription of ours gets 481 (RFC 6665 §4.1.3).
+    pub(crate) fn notify_received(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
+        let event = request.text(HeaderName::Event).unwrap_or_default();
+        let ours = event.split(';').next().is_some_and(|package| package.trim().eq_ignore_ascii_case("refer"));
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        if !ours || leg.subscriber.is_none() {
+            let status = if ours { 481 } else { 489 };
+            self.transactions.respond(now, server, request.respond(status).print(), status);
+            return;
+        }
+        self.transactions.respond(now, server, request.respond(200).print(), 200);
+        let terminated = request
+            .text(HeaderName::SubscriptionState)
+            .is_some_and(|state| state.split(';').next().is_some_and(|state| state.trim().eq_ignore_ascii_case("terminated")));
+        let progress = match Sipfrag::parse(&request.body()).map(|fragment| fragment.status) {
+            Some(status) if status >= 200 => ReferProgress::Final(status),
+            _ if terminated => ReferProgress::Ended,
+            Some(status) => ReferProgress::Trying(status),
+            None => return,
+        };
+        if matches!(progress, ReferProgress::Final(_) | ReferProgress::Ended) {
+            leg.subscriber = None;
+        }
+        self.tell(handle, LegEvent::Progress(progress));
+    }
+}
+
+impl Legs {
+    /// What the party still has to say of a REFER of ours is of no interest any more.
+    pub fn end_subscription(&mut self, handle: LegHandle) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.subscriber = None;
+        }
+        self.finish_if_settled(handle);
+    }
+
+    /// How long an outcome may take after a REFER of ours was accepted: ringing included.
+    pub fn outcome_timeout(&self) -> Duration {
+        self.identity.ring_timeout + self.identity.guard
+    }
+}

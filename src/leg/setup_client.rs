@@ -1,0 +1,355 @@
+//! Calling a party: INVITE, provisional and final answers, forks, challenges, the ring timeout.
+//!
+//! RFC 3261 §13.2. A 2xx first promotes the leg and then sends the ACK: the party's BYE may follow on its heels
+//! (LESSONS 6). A further 2xx of another fork is acknowledged and released at once (§13.2.2.4).
+
+use std::time::{Duration, Instant};
+
+use compact_str::{CompactString, format_compact};
+
+use super::offer::Exchange;
+use super::release::Release;
+use super::{Abilities, Credentials, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser};
+use crate::dialog::{Dialog, DialogId, Role, RouteSet};
+use crate::sdp::Description;
+use crate::sip::{ALLOW, SUPPORTED};
+use crate::sip::{Challenge, Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
+use crate::transaction::ClientHandle;
+use crate::transport::Flow;
+use crate::vocabulary::{Cause, Event};
+
+/// Whom to call and as whom.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// The way to the party, or to the proxy or PBX in front of it.
+    pub flow: Flow,
+    /// Request-URI.
+    pub request_uri: Uri,
+    /// Preloaded Route values, topmost first.
+    pub routes: Vec<CompactString>,
+    /// From, without a tag.
+    pub from: NameAddr,
+    /// To, without a tag.
+    pub to: NameAddr,
+    /// The offer; `None`: the party offers in its 2xx.
+    pub offer: Option<Description>,
+    /// Further header lines (name, value) that are passed on.
+    pub extra: Vec<(CompactString, CompactString)>,
+    /// The dialog at the party that this one takes over.
+    pub replaces: Option<Replaces>,
+    /// For a challenge by the configured PBX.
+    pub credentials: Option<Credentials>,
+    /// How long the party may ring; `None`: the configured time.
+    pub ring_timeout: Option<Duration>,
+    /// Max-Forwards of the new request.
+    pub max_forwards: u8,
+}
+
+/// What is needed until our INVITE has its final answer.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) invite: Option<ClientHandle>,
+    pub(crate) invitation: Box<Invitation>,
+    pub(crate) ring_deadline: Instant,
+    pub(crate) timed_out: bool,
+    pub(crate) challenged: bool,
+}
+
+impl Legs {
+    /// Calls a party. What comes of it rises to `owner`.
+    pub fn invite(&mut self, now: Instant, owner: LegOwner, invitation: Invitation) -> LegHandle {
+        let call_id = self.fresh_token();
+        let origin = self.identity.hash(self.serial, 3) >> 2;
+        let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
+        let party = invitation.to.clone();
+        let identity = &self.identity;
+        let handle = self.table.insert_with(&call_id, None, |handle, tag| {
+            let dialog = Dialog {
+                id: DialogId { call_id: call_id.clone(), local_tag: tag.as_str().into(), remote_tag: CompactString::default() },
+                role: Role::Uac,
+                local: format_compact!("{};tag={tag}", invitation.from),
+                remote: format_compact!("{}", invitation.to),
+                remote_target: invitation.request_uri.clone(),
+                route_set: RouteSet::default(),
+                local_cseq: 0,
+                remote_cseq: None,
+                flow: invitation.flow,
+            };
+            let credentials = invitation.credentials.clone();
+            let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
+            let client = Client { invite: None, invitation: Box::new(invitation), ring_deadline, timed_out: false, challenged: false };
+            let mut leg = Leg::new(handle.into(), owner, dialog, party, true, State::Calling(Setup::Client(client)), origin, contact);
+            leg.credentials = credentials;
+            leg
+        });
+        let handle = LegHandle::from(handle);
+        self.deadlines.add(ring_deadline, handle);
+        self.send_invite(now, handle, None);
+        if let Some(leg) = self.get(handle) {
+            let call = match leg.owner {
+                LegOwner::Call(call) => Some(call),
+                LegOwner::Transfer(_) | LegOwner::Nobody => None,
+            };
+            let event = Event::LegStarted { leg: handle, call, party: leg.party.uri.to_string(), call_id: leg.dialog.id.call_id.to_string() };
+            self.events.push_back(event);
+        }
+        handle
+    }
+
+    /// Sends the INVITE of a leg in setup, with an answer to a challenge if there was one.
+    fn send_invite(&mut self, now: Instant, handle: LegHandle, authorization: Option<(HeaderName, CompactString)>) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return };
+        let invitation = &client.invitation;
+        leg.dialog.local_cseq = leg.dialog.local_cseq.wrapping_add(1);
+        let mut draft = Draft::request(&Method::Invite, invitation.request_uri.as_str());
+        for route in &invitation.routes {
+            draft = draft.header(HeaderName::Route, route);
+        }
+        draft = draft
+            .header(HeaderName::MaxForwards, invitation.max_forwards)
+            .header(HeaderName::From, &leg.dialog.local)
+            .header(HeaderName::To, &leg.dialog.remote)
+            .header(HeaderName::CallId, &leg.dialog.id.call_id)
+            .header(HeaderName::CSeq, format_args!("{} INVITE", leg.dialog.local_cseq))
+            .header(HeaderName::Contact, &leg.contact)
+            .header(HeaderName::Allow, ALLOW)
+            .header(HeaderName::Supported, SUPPORTED);
+        if let Some(replaces) = &invitation.replaces {
+            draft = draft.header(HeaderName::Replaces, replaces);
+        }
+        if let Some((name, value)) = authorization {
+            draft = draft.header(name, value);
+        }
+        for (name, value) in &invitation.extra {
+            draft = draft.header_named(name, value);
+        }
+        if let Some(offer) = &invitation.offer {
+            let body = offer.with_origin(leg.origin.0, leg.origin.1).bytes().clone();
+            draft = draft.body("application/sdp", body);
+        }
+        let flow = invitation.flow;
+        let sent_by = self.identity.host_port(&flow);
+        let invite = self.transactions.request(now, flow, &sent_by, &draft, TransactionUser::Leg(handle, Purpose::Setup));
+        client.invite = Some(invite);
+        leg.owed += 1;
+    }
+
+    /// A response to the INVITE that makes the dialog; also late ones, when the leg is confirmed or being released.
+    pub(crate) fn setup_answered(&mut self, now: Instant, handle: LegHandle, response: &Message) {
+        let Some(status) = response.status() else { return };
+        match status {
+            0..=100 => {}
+            101..=199 => self.setup_progress(handle, status, response),
+            200..=299 => self.setup_succeeded(now, handle, response),
+            _ => self.setup_failed(now, handle, status, Some(response)),
+        }
+    }
+
+    fn setup_progress(&mut self, handle: LegHandle, status: u16, response: &Message) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let state = std::mem::replace(&mut leg.state, State::Ended);
+        leg.state = match state {
+            State::Calling(setup) if response.to_tag().is_some() => State::Early(setup),
+            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => other,
+        };
+        if matches!(leg.state, State::Calling(_) | State::Early(_)) {
+            self.events.push_back(Event::LegRinging { leg: handle, status });
+            let description = super::request::description(response);
+            self.tell(handle, LegEvent::Ringing { status, description });
+        }
+    }
+
+    fn setup_succeeded(&mut self, now: Instant, handle: LegHandle, response: &Message) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(remote_tag) = response.to_tag() else { return };
+        if !leg.dialog.id.remote_tag.is_empty() {
+            if leg.dialog.id.remote_tag == remote_tag {
+                self.acknowledge_again(handle, response.cseq());
+            } else {
+                self.release_fork(now, handle, response);
+            }
+            return;
+        }
+        // Promote, then ACK: from here on the party's requests find their leg.
+        let cancelled = matches!(leg.state, State::Releasing(_));
+        let state = std::mem::replace(&mut leg.state, State::Confirmed);
+        leg.establish(response, remote_tag);
+        leg.abilities = Abilities::of(response);
+        leg.owed = leg.owed.saturating_sub(1);
+        let offer = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => client.invitation.offer,
+            State::Releasing(Release::Cancelling { offer, .. }) => offer,
+            State::Calling(Setup::Server(_)) | State::Early(Setup::Server(_)) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+        };
+        let description = super::request::description(response);
+        leg.remote = description.clone();
+        let offered = offer.is_some();
+        leg.sent = offer.map(|offer| offer.with_origin(leg.origin.0, leg.origin.1));
+        leg.exchange = if offered { Exchange::Stable } else { Exchange::OwesAck { cseq: response.cseq() } };
+        let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
+        self.table.set_remote_tag(handle.into(), &tag);
+        tracing::debug!(leg = %handle, %call_id, "leg confirmed");
+        if cancelled {
+            // RFC 3261 §15.1.1, §9.1: the 2xx crossed our CANCEL.
+            self.acknowledge(now, handle, None);
+            if let Some(leg) = self.get_mut(handle) {
+                leg.state = State::Releasing(Release::Settling { until: now });
+            }
+            self.bye_when_settled(now, handle);
+            return;
+        }
+        if offered {
+            self.acknowledge(now, handle, None);
+        }
+        self.events.push_back(Event::LegConfirmed { leg: handle });
+        self.tell(handle, LegEvent::Answered { description });
+    }
+
+    /// The INVITE failed: by a final response, or by silence (408) or a transport error (503) without one.
+    pub(crate) fn setup_failed(&mut self, now: Instant, handle: LegHandle, status: u16, response: Option<&Message>) {
+        if let (401 | 407, Some(response)) = (status, response)
+            && self.answer_challenge(now, handle, response)
+        {
+            return;
+        }
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        leg.owed = leg.owed.saturating_sub(1);
+        let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
+        let status = match &state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if client.timed_out => 408,
+            State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => status,
+        };
+        let told = matches!(state, State::Calling(_) | State::Early(_));
+        self.note_end(handle, if status == 408 { Cause::NoAnswer } else { Cause::Refused { status } });
+        if told {
+            self.tell(handle, LegEvent::Refused { status, response: response.cloned() });
+        }
+        self.finish_if_settled(handle);
+    }
+
+    /// Answers a challenge once, if the leg has credentials: only legs to the configured PBX have (LESSONS 19, 37).
+    fn answer_challenge(&mut self, now: Instant, handle: LegHandle, response: &Message) -> bool {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return false };
+        let Some(credentials) = leg.credentials.clone() else { return false };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return false };
+        if client.challenged {
+            return false;
+        }
+        let (challenge_in, answer_in) = match response.status() {
+            Some(407) => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
+            _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
+        };
+        let uri = client.invitation.request_uri.to_string();
+        let cnonce = self.identity.token(u64::from(leg.dialog.local_cseq) ^ leg.origin.0);
+        // RFC 8760 §2.3: the first challenge that we can answer; the server puts its favourite first.
+        let Some(challenge) = response
+            .headers(challenge_in)
+            .filter_map(|value| std::str::from_utf8(value).ok())
+            .find_map(|value| Challenge::parse(value).ok())
+        else {
+            return false;
+        };
+        let value = crate::sip::answer(&challenge, &credentials.user, &credentials.password, &Method::Invite, &uri, &cnonce);
+        client.challenged = true;
+        leg.owed = leg.owed.saturating_sub(1);
+        self.send_invite(now, handle, Some((answer_in, value)));
+        true
+    }
+
+    /// RFC 3261 §13.2.2.4: every 2xx is acknowledged; a fork that lost is then released.
+    fn release_fork(&mut self, now: Instant, handle: LegHandle, response: &Message) {
+        let Some(leg) = self.get(handle) else { return };
+        let mut fork = leg.dialog.clone();
+        establish(&mut fork, response, response.to_tag().unwrap_or_default());
+        let flow = fork.flow;
+        let sent_by = self.sent_by(&flow);
+        let ack = fork.ack_for_2xx(response.cseq());
+        let _ = self.transactions.send_ack(flow, &sent_by, &ack);
+        let bye = fork.next_request(&Method::Bye);
+        self.transactions.request(now, flow, &sent_by, &bye, TransactionUser::Nobody);
+    }
+
+    /// The party did not answer in time: CANCEL, and 408 to the owner when the INVITE's final answer comes.
+    pub(crate) fn ring_timeout(&mut self, now: Instant, handle: LegHandle) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return };
+        if now < client.ring_deadline || client.timed_out {
+            return;
+        }
+        client.timed_out = true;
+        if let Some(invite) = client.invite {
+            self.transactions.cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
+        }
+    }
+}
+
+impl Leg {
+    #[expect(clippy::too_many_arguments, reason = "the one place where a leg is made")]
+    pub(crate) fn new(
+        handle: LegHandle,
+        owner: LegOwner,
+        dialog: Dialog,
+        party: NameAddr,
+        we_called: bool,
+        state: State,
+        origin: u64,
+        contact: CompactString,
+    ) -> Leg {
+        Leg {
+            handle,
+            contact,
+            owner,
+            dialog,
+            party,
+            user: None,
+            remote: None,
+            sent: None,
+            holding: false,
+            held_by_command: None,
+            told_held: false,
+            abilities: Abilities::default(),
+            state,
+            we_called,
+            exchange: Exchange::Stable,
+            waiting_offers: Default::default(),
+            origin: (origin, 1),
+            notifier: None,
+            subscriber: None,
+            owed: 0,
+            refers: 0,
+            last_ack: None,
+            cause: None,
+            credentials: None,
+        }
+    }
+}
+
+/// RFC 3261 §12.1.2: what the first 2xx makes of the dialog. A Contact or Record-Route that cannot be read leaves the
+/// target where the party was called: the party can still be released there.
+fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str) {
+    dialog.id.remote_tag = remote_tag.into();
+    if let Some(to) = response.text(HeaderName::To) {
+        dialog.remote = to.into();
+    }
+    if let Err(error) = dialog.confirm(response) {
+        tracing::debug!(call_id = %dialog.id.call_id, %error, "2xx without a usable target");
+    }
+    super::follow_route(dialog);
+}
+
+impl Leg {
+    fn establish(&mut self, response: &Message, remote_tag: &str) {
+        establish(&mut self.dialog, response, remote_tag);
+    }
+}
+
+impl Abilities {
+    /// What a message says in Allow and Supported. RFC 3261 §20.5: no Allow says nothing; REFER is then tried.
+    pub(crate) fn of(message: &Message) -> Abilities {
+        Abilities {
+            refer: message.header(HeaderName::Allow).is_none() || message.has_token(HeaderName::Allow, "REFER"),
+            replaces: message.has_token(HeaderName::Supported, "replaces"),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Being called by a party: INVITE received, ringing, answer, refusal, CANCEL.
+//!
+//! RFC 3261 §13.3. The 2xx is sent again until its ACK comes (§13.3.1.4), by the same state that a re-INVITE's 2xx uses.
+
+use std::time::Instant;
+
+use compact_str::CompactString;
+
+use super::offer::Exchange;
+use super::release::Release;
+use super::{Abilities, Leg, LegEvent, LegHandle, LegOwner, Legs, Setup, State};
+use crate::dialog::{Dialog, DialogError};
+use crate::sdp::Description;
+use crate::sip::{ALLOW, SUPPORTED};
+use crate::sip::{Draft, HeaderName, Message};
+use crate::transaction::ServerHandle;
+use crate::transport::Flow;
+use crate::vocabulary::{Cause, Event};
+
+/// What is needed until the party's INVITE has its final answer.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) server: ServerHandle,
+    pub(crate) request: Message,
+}
+
+impl Legs {
+    /// A leg for an INVITE that was accepted for routing. Nothing is answered yet.
+    ///
+    /// # Errors
+    /// When From, To or Contact cannot be read; the caller answers with the error's status.
+    pub fn incoming(
+        &mut self,
+        owner: LegOwner,
+        flow: Flow,
+        server: ServerHandle,
+        request: &Message,
+        user: Option<CompactString>,
+    ) -> Result<LegHandle, DialogError> {
+        let party = request.from()?;
+        self.serial = self.serial.wrapping_add(1);
+        let origin = self.identity.hash(self.serial, 3) >> 2;
+        // Everything that can fail is read before the table is touched.
+        let mut dialog = Dialog::from_uas(request, "", flow)?;
+        super::follow_route(&mut dialog);
+        let contact = self.identity.contact(&flow, request.to().ok().and_then(|to| to.uri.user().map(CompactString::from)).as_deref());
+        let remote = super::request::description(request);
+        let handle = self.table.insert_with(request.call_id(), request.from_tag(), |handle, tag| {
+            dialog.id.local_tag = tag.as_str().into();
+            dialog.local.push_str(tag.as_str());
+            let setup = Setup::Server(Server { server, request: request.clone() });
+            let mut leg = Leg::new(handle.into(), owner, dialog, party, false, State::Calling(setup), origin, contact);
+            leg.remote = remote;
+            leg.user = user;
+            leg.abilities = Abilities::of(request);
+            leg
+        });
+        let handle = LegHandle::from(handle);
+        self.invites.insert(server, handle);
+        if let Some(leg) = self.get(handle) {
+            let call = match leg.owner {
+                LegOwner::Call(call) => Some(call),
+                LegOwner::Transfer(_) | LegOwner::Nobody => None,
+            };
+            let event = Event::LegStarted { leg: handle, call, party: leg.party.uri.to_string(), call_id: leg.dialog.id.call_id.to_string() };
+            self.events.push_back(event);
+        }
+        Ok(handle)
+    }
+
+    /// The INVITE of a party that has no final answer yet.
+    pub fn invite_of(&self, handle: LegHandle) -> Option<&Message> {
+        match &self.get(handle)?.state {
+            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => Some(&server.request),
+            State::Calling(Setup::Client(_)) | State::Early(Setup::Client(_)) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+        }
+    }
+
+    /// Sends a provisional answer (180, 183), with early media if there is some.
+    pub fn ring(&mut self, now: Instant, handle: LegHandle, status: u16, description: Option<&Description>) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let state = std::mem::replace(&mut leg.state, State::Ended);
+        leg.state = match state {
+            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => {
+                let mut draft = server.request.respond(status).to_tag(&leg.dialog.id.local_tag).header(HeaderName::Contact, &leg.contact);
+                if let Some(description) = description {
+                    draft = draft.body("application/sdp", leg.present(description).bytes().clone());
+                }
+                self.transactions.respond(now, server.server, draft.print(), status);
+                State::Early(Setup::Server(server))
+            }
+            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => other,
+        };
+    }
+
+    /// Answers the party's INVITE with 200. `description` is the answer, or the offer if the INVITE had none.
+    pub fn answer(&mut self, now: Instant, handle: LegHandle, description: Option<&Description>) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let state = std::mem::replace(&mut leg.state, State::Confirmed);
+        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = state else {
+            leg.state = state;
+            return;
+        };
+        let mut draft = server
+            .request
+            .respond(200)
+            .to_tag(&leg.dialog.id.local_tag)
+            .header(HeaderName::Contact, &leg.contact)
+            .copy(&server.request, HeaderName::RecordRoute)
+            .header(HeaderName::Allow, ALLOW)
+            .header(HeaderName::Supported, SUPPORTED);
+        if let Some(description) = description {
+            let presented = leg.present(description);
+            draft = draft.body("application/sdp", presented.bytes().clone());
+            leg.sent = Some(presented);
+        }
+        let offered = leg.remote.is_none();
+        let cseq = server.request.cseq();
+        self.invites.remove(&server.server);
+        self.await_ack(now, handle, server.server, draft.print(), cseq, offered);
+        self.events.push_back(Event::LegConfirmed { leg: handle });
+    }
+
+    /// Refuses the party's INVITE. `why` is a response whose challenges, Retry-After, Warning and Contact (of 3xx) are passed on.
+    pub fn reject(&mut self, now: Instant, handle: LegHandle, status: u16, why: Option<&Message>, cause: Cause) {
+        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
+        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = state else {
+            leg.state = state;
+            return;
+        };
+        let mut draft = server.request.respond(status).to_tag(&leg.dialog.id.local_tag);
+        if let Some(why) = why {
+            draft = pass_reasons(draft, why, status);
+        }
+        self.transactions.respond(now, server.server, draft.print(), status);
+        self.invites.remove(&server.server);
+        self.note_end(handle, cause);
+        self.finish_if_settled(handle);
+    }
+
+    /// CANCEL of an INVITE without final answer: 487 to a setup, the session as before for a re-INVITE.
+    pub(crate) fn cancelled(&mut self, now: Instant, invite: ServerHandle) {
+        let Some(handle) = self.invites.get(&invite).copied() else { return };
+        let Some(leg) = self.get(handle) else { return };
+        if leg.is_early() {
+            self.reject(now, handle, 487, None, Cause::Party);
+            self.tell(handle, LegEvent::Released { cause: Cause::Party });
+        } else if matches!(leg.exchange, Exchange::Received { .. }) {
+            self.refuse_offer(now, handle, 487);
+        }
+    }
+}
+
+impl Leg {
+    /// A description as this party may see it: one session id for the leg's life, the version counted up with every change (RFC 3264 §8).
+    pub(crate) fn present(&mut self, description: &Description) -> Description {
+        let same = description.with_origin(self.origin.0, self.origin.1);
+        if self.sent.as_ref().is_none_or(|sent| sent.bytes() == same.bytes()) {
+            return same;
+        }
+        self.origin.1 += 1;
+        description.with_origin(self.origin.0, self.origin.1)
+    }
+}
+
+fn pass_reasons(mut draft: Draft, why: &Message, status: u16) -> Draft {
+    let names =
+        [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate, HeaderName::RetryAfter, HeaderName::Warning, HeaderName::Reason];
+    for name in names {
+        draft = draft.copy(why, name);
+    }
+    if (300..400).contains(&status) || status == 485 {
+        draft = draft.copy(why, HeaderName::Contact);
+    }
+    match why.reason_phrase().and_then(|phrase| std::str::from_utf8(phrase).ok()) {
+        Some(phrase) if why.status() == Some(status) => draft.reason_phrase(phrase),
+        Some(_) | None => draft,
+    }
+}

@@ -1,0 +1,110 @@
+//! Decisions: what was chosen where the plan left it open, or where a wall of the plan was moved, and why.
+//!
+//! One heading a decision, the newest last. An entry says what was decided, what it was weighed against, and what would
+//! make us look at it again. Whoever moves a wall adds the entry in the same commit.
+//!
+//! ## No `webrtc` dependency until the media rooms need it
+//!
+//! The project's owner asked for the `webrtc` crate. This version moves no media: descriptions pass from party to party
+//! and the packets go directly between them. A dependency that nothing calls costs every build and every audit, so it
+//! comes in with the first room that uses it (`media/`: ICE and DTLS-SRTP for browsers). What was found about its
+//! sans-IO core when it was tried stays in the project's notes on dependencies.
+//!
+//! ## A room `phone`
+//!
+//! The plan of the house knows no phone. Three places need one: `warmline demo` shows a transfer without any other
+//! program, the tests in virtual time need parties that hold, refer and hang up on command, and an embedding host wants an
+//! example to start from. Three half-phones would drift apart. So `phone` is one scripted softphone, sans-IO like the
+//! engine, and it imports `sip` and `sdp` only: if it shared the dialog or transaction rooms with the edge, a mistake in
+//! one would be made by both sides of the test and cancel out.
+//!
+//! ## `engine::Settings` is the checked form of the configuration, and `config` builds it
+//!
+//! The plan has imports go `engine` ← `api`, and `config` beside it. The engine must be told what it serves, yet must not
+//! know files. So the type of what it is told belongs to the engine ([`crate::engine::Settings`]), `config` reads the
+//! text and builds it, and an embedding host builds it by hand. `config` therefore stands above `engine`; `driver`, `api`
+//! and `cli` may import it. Rooms below the engine take small structs of their own
+//! ([`crate::registrar::RegistrarConfig`], [`crate::proxy::ProxyConfig`]), so that a test of one room states only what
+//! that room reads.
+//!
+//! ## Local tags are sealed
+//!
+//! Firm in the plan, and written down here because it surprises: a To or From tag of this edge is no random text but
+//! node, slot and generation of the leg under a 64-bit keyed MAC. A request inside a dialog is matched by decoding its tag
+//! and comparing Call-ID and remote tag. What is gained: no map to look in, no lock, no growth with the number of
+//! dialogs, and a forged tag dies before any table is touched. What it costs: the key must be kept as long as dialogs
+//! live, and be the same on every node of a cluster. Via branches, flow tokens and digest nonces are made the same way.
+//!
+//! ## The join re-offers each side the other's description, instead of RFC 3725 flow I
+//!
+//! To join customer and consult, each must get the other's session description. RFC 3725 §4.1 does it with one chain: an
+//! INVITE without a body to one side, its offer from the 2xx to the other side, the answer back in the ACK. While the
+//! other side thinks, a 2xx hangs without its ACK and is retransmitted; and if the other side answers 491, the chain has
+//! to be answered with something invented and begun again.
+//!
+//! Both parties of a transfer have a description already. So the edge sends each side a re-INVITE that carries the
+//! description which the other last gave. Each re-INVITE is a complete transaction: it is acknowledged the moment it is
+//! answered, a 491 is retried alone after the times of RFC 3261 §14.1 (LESSONS 24), and a refusal leaves the session as
+//! it was (RFC 6141 §3). If an answer says something else than the offer was made from (another port, a codec less), the
+//! side that was offered the old text is offered the new one. What it costs: one re-INVITE more in that case. To look at again: parties that
+//! refuse any offer which is not a subset of what they had.
+//!
+//! ## Benches are plain loops
+//!
+//! `benches/` holds programs without a harness. A loop of their own takes the median of many rounds, and the same
+//! program under `callgrind` counts instructions: that number is the same on a busy machine with two shared cores, where
+//! a statistical harness sees mostly its neighbours. No dependency is needed for either.
+//!
+//! ## Digest: the nonce is sealed, and only its count is remembered
+//!
+//! A nonce carries its time and source under the key, so a challenge costs no memory and a flood of unauthenticated
+//! requests leaves nothing behind. What cannot be done without memory is to refuse the same credentials a second time:
+//! that needs the nonce-count (RFC 7616 §5.12). It is kept per nonce, only after credentials were found to be right, for
+//! the minute that the nonce lives, and bounded. A client that always says `nc=00000001` is not locked out: it is
+//! challenged with `stale=true` and comes back with the new nonce.
+//!
+//! ## Outbound is kept over streams, not over UDP
+//!
+//! RFC 5626 asks of a registrar that says `outbound` to answer the keepalive: CRLF over streams, STUN over UDP. This
+//! version answers CRLF. So a `reg-id` names a binding over TCP, TLS and WebSocket, and is ignored over UDP, as §6 has it
+//! for a registrar without outbound: the phone sees that `Require: outbound` is missing and goes on as an ordinary one.
+//!
+//! ## A room `vocabulary` below `leg`
+//!
+//! The plan puts `Event` and `Command` into `engine`, at the top. But a leg, a call and a transfer are the ones who know
+//! what happened, and imports go one way: they would each need an event type of their own and the engine three
+//! translations of it. So handles, orders, events and views lie in `vocabulary`, which owns no behaviour, and `engine`
+//! re-exports them: whoever embeds the engine imports everything from there.
+//!
+//! ## The layers own each other
+//!
+//! `Engine` owns `Transfers`, which owns `Calls`, which owns `Legs`, which owns `Transactions`. A layer orders the lower
+//! one by a method call and hears of it through one queue, `Legs::reports`, which `engine/settle.rs` empties: each report
+//! goes to the leg's one owner. This replaces "drain after every mutation" by a loop that every input ends in, and the
+//! borrow checker refuses a lower layer that wants to reach up.
+//!
+//! ## Whoever hung up first is still told
+//!
+//! A phone that sends BYE right after its REFER (LESSONS 3) has ended its INVITE usage, and with it most phones forget
+//! the dialog; RFC 5057 §3 has the subscription live on. The last NOTIFY is sent to it all the same: a phone that kept the
+//! subscription learns the outcome, one that did not answers 481, which ends the subscription and nothing else (LESSONS
+//! 23). Nobody waits for that answer. After a BYE of *ours* no NOTIFY follows: that dialog is over by our own word.
+//!
+//! ## NOTIFYs of one subscription go one after the other
+//!
+//! RFC 6665 allows to send the next NOTIFY while the last is unanswered. Over UDP the two can then change places, and a
+//! phone that gets `100` behind `terminated` answers 481 or 500. So one is out at a time, the newest report waits, and the
+//! guard timer (4 s) bounds what a phone can delay that answers none.
+//!
+//! ## What `auto` means for a transfer
+//!
+//! `refer` is chosen when the transferee allows REFER and, for an attended transfer, supports `replaces` and sits behind
+//! the same next hop as the target: only then can the dialog that Replaces names be reached from there. A REFER that is
+//! refused falls back to `native` (RFC 5589 §7.4). A REFER that was accepted and then failed does not: the target may have
+//! rung already, and its owner should learn what it said.
+//!
+//! ## API hold tells the other side too
+//!
+//! A phone that holds knows that it does. When an API client holds a customer, the operator's phone would go on sending
+//! to somebody who is not to hear it. So the held party is offered `sendonly` (or `inactive`), and the other side
+//! `inactive`; resuming offers both `sendrecv`. With the media rooms the first will carry music.

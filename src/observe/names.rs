@@ -1,0 +1,99 @@
+//! Events by name, as clients and metrics see them.
+
+use crate::engine::{Event, TransferFailure};
+
+impl Event {
+    /// Every name that [`Event::name`] can give, in alphabetical order.
+    pub const NAMES: [&'static str; 16] = [
+        "call.connected",
+        "call.ended",
+        "call.held",
+        "call.resumed",
+        "call.started",
+        "leg.confirmed",
+        "leg.ended",
+        "leg.ringing",
+        "leg.started",
+        "message.refused",
+        "registration.added",
+        "registration.removed",
+        "transfer.completed",
+        "transfer.failed",
+        "transfer.progress",
+        "transfer.requested",
+    ];
+
+    /// The name under which it is serialised.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::RegistrationAdded { .. } => "registration.added",
+            Event::RegistrationRemoved { .. } => "registration.removed",
+            Event::CallStarted { .. } => "call.started",
+            Event::CallConnected { .. } => "call.connected",
+            Event::CallHeld { .. } => "call.held",
+            Event::CallResumed { .. } => "call.resumed",
+            Event::CallEnded { .. } => "call.ended",
+            Event::LegStarted { .. } => "leg.started",
+            Event::LegRinging { .. } => "leg.ringing",
+            Event::LegConfirmed { .. } => "leg.confirmed",
+            Event::LegEnded { .. } => "leg.ended",
+            Event::TransferRequested { .. } => "transfer.requested",
+            Event::TransferProgress { .. } => "transfer.progress",
+            Event::TransferCompleted { .. } => "transfer.completed",
+            Event::TransferFailed { .. } => "transfer.failed",
+            Event::MessageRefused { .. } => "message.refused",
+        }
+    }
+}
+
+impl TransferFailure {
+    /// Every name that [`TransferFailure::name`] can give.
+    pub const NAMES: [&'static str; 9] = [
+        "join_refused",
+        "no_outcome",
+        "refer_refused",
+        "target_busy",
+        "target_gone",
+        "target_no_answer",
+        "target_refused",
+        "target_unreachable",
+        "transferee_gone",
+    ];
+
+    /// The name under which it is serialised.
+    pub fn name(self) -> &'static str {
+        match self {
+            TransferFailure::TargetBusy => "target_busy",
+            TransferFailure::TargetNoAnswer => "target_no_answer",
+            TransferFailure::TargetRefused => "target_refused",
+            TransferFailure::TargetUnreachable => "target_unreachable",
+            TransferFailure::TransfereeGone => "transferee_gone",
+            TransferFailure::TargetGone => "target_gone",
+            TransferFailure::JoinRefused => "join_refused",
+            TransferFailure::ReferRefused => "refer_refused",
+            TransferFailure::NoOutcome => "no_outcome",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_serialised_form() {
+        let event = Event::MessageRefused {
+            source: "192.0.2.1:5060".parse().unwrap(),
+            status: None,
+            why: String::new(),
+        };
+        assert_eq!(serde_json::to_value(&event).unwrap()["event"], event.name());
+        let failure = TransferFailure::TargetNoAnswer;
+        assert_eq!(serde_json::to_value(failure).unwrap(), failure.name());
+    }
+
+    #[test]
+    fn the_lists_are_sorted_for_the_metrics() {
+        assert!(Event::NAMES.is_sorted() && TransferFailure::NAMES.is_sorted());
+    }
+}

@@ -1,0 +1,117 @@
+//! Orders and questions from outside, and their answers.
+
+use std::time::Duration;
+
+use super::{CallHandle, CallView, HoldDirection, LegHandle, RegistrationView, Totals, TransferHandle, TransferMode, TransferTarget, TransferView};
+
+/// Names one [`Command`] until its reply; chosen by the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CommandId(pub u64);
+
+/// An order or a question from outside. Handles are those of [`Event`]s and [`CallView`]s.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// List all calls.
+    Calls,
+    /// Show one call.
+    Call {
+        /// Which.
+        call: CallHandle,
+    },
+    /// List all transfers that are still running, and the last ones that ended.
+    Transfers,
+    /// Show one transfer.
+    Transfer {
+        /// Which.
+        transfer: TransferHandle,
+    },
+    /// List all bindings of the registrar.
+    Registrations,
+    /// Count what lives in the engine.
+    Totals,
+    /// Put the party of this leg on hold by re-INVITE (RFC 5359 §2.1). Answered when the party has agreed.
+    Hold {
+        /// The leg of the party to be held.
+        leg: LegHandle,
+        /// `sendonly` or `inactive`.
+        direction: HoldDirection,
+    },
+    /// Take the party of this leg back from hold.
+    Resume {
+        /// The leg of the held party.
+        leg: LegHandle,
+    },
+    /// End one leg, and with it its call.
+    HangUpLeg {
+        /// The leg.
+        leg: LegHandle,
+    },
+    /// End a call: all its legs are released.
+    HangUpCall {
+        /// The call.
+        call: CallHandle,
+    },
+    /// Transfer the party that talks with `transferor` to `target`.
+    StartTransfer {
+        /// The leg of the operator who leaves.
+        transferor: LegHandle,
+        /// Who comes instead.
+        target: TransferTarget,
+        /// How; `None`: the transferee's peer profile decides.
+        mode: Option<TransferMode>,
+        /// How long the target may ring; `None`: the configured time.
+        ring_timeout: Option<Duration>,
+    },
+}
+
+/// The answer to a [`Command`] that was carried out.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// To [`Command::Calls`].
+    Calls(Vec<CallView>),
+    /// To [`Command::Call`].
+    Call(CallView),
+    /// To [`Command::Transfers`].
+    Transfers(Vec<TransferView>),
+    /// To [`Command::Transfer`], and to [`Command::StartTransfer`] as soon as it is accepted.
+    Transfer(TransferView),
+    /// To [`Command::Registrations`].
+    Registrations(Vec<RegistrationView>),
+    /// To [`Command::Totals`].
+    Totals(Totals),
+    /// Done.
+    Done,
+}
+
+/// Why a command was not carried out. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such call, leg or transfer, or it has ended.
+    #[error("{what} {handle} does not exist or has ended")]
+    NotFound {
+        /// `call`, `leg` or `transfer`.
+        what: &'static str,
+        /// As it was given.
+        handle: String,
+    },
+    /// The object exists, but its state does not allow this.
+    #[error("{why}")]
+    Conflict {
+        /// What stands against it, and what to do.
+        why: String,
+    },
+    /// The party answered with a SIP error.
+    #[error("the party answered {status}")]
+    Party {
+        /// Its final status.
+        status: u16,
+    },
+    /// A value is not acceptable; `field` names it as the API does.
+    #[error("{field}: {why}")]
+    Invalid {
+        /// The API's field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}

@@ -1,0 +1,18 @@
+//! The words that every room above the dialog layer shares: handles, orders, events, views.
+//!
+//! Owns no behaviour. It lies below `leg` so that a leg, a call and a transfer can say what happened in the words in
+//! which the API will tell it; `engine` re-exports all of it, and embedding hosts import it from there.
+
+mod command;
+mod event;
+mod handle;
+mod slots;
+mod transfer;
+mod view;
+
+pub use command::{Command, CommandId, Refusal, Reply};
+pub use event::{Cause, Event};
+pub use handle::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
+pub use slots::{Handle, Slots};
+pub use transfer::{HoldDirection, TransferFailure, TransferKind, TransferMode, TransferTarget};
+pub use view::{CallView, LegView, RegistrationView, Totals, TransferView};

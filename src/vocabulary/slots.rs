@@ -1,0 +1,98 @@
+//! A table addressed by handle: slot and generation, so that a handle of something that ended never reaches what took its place.
+
+use std::marker::PhantomData;
+
+/// What addresses a [`Slots`] table.
+pub trait Handle: Copy {
+    /// From its parts.
+    fn new(slot: u32, generation: u32) -> Self;
+    /// Slot and generation.
+    fn parts(self) -> (u32, u32);
+}
+
+/// Values by handle, iterated in the order of their slots.
+#[derive(Debug)]
+pub struct Slots<H, T> {
+    rows: Vec<(u32, Option<T>)>,
+    free: Vec<u32>,
+    live: usize,
+    handle: PhantomData<H>,
+}
+
+impl<H: Handle, T> Default for Slots<H, T> {
+    fn default() -> Self {
+        Slots { rows: Vec::new(), free: Vec::new(), live: 0, handle: PhantomData }
+    }
+}
+
+impl<H: Handle, T> Slots<H, T> {
+    /// Puts in what `make` makes of its own handle.
+    pub fn insert_with(&mut self, make: impl FnOnce(H) -> T) -> H {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.rows.push((0, None));
+            u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
+        });
+        let row = &mut self.rows[slot as usize];
+        let handle = H::new(slot, row.0);
+        row.1 = Some(make(handle));
+        self.live += 1;
+        handle
+    }
+
+    /// The value, while it lives.
+    pub fn get(&self, handle: H) -> Option<&T> {
+        let (slot, generation) = handle.parts();
+        self.rows.get(slot as usize).filter(|row| row.0 == generation).and_then(|row| row.1.as_ref())
+    }
+
+    /// The value, while it lives.
+    pub fn get_mut(&mut self, handle: H) -> Option<&mut T> {
+        let (slot, generation) = handle.parts();
+        self.rows.get_mut(slot as usize).filter(|row| row.0 == generation).and_then(|row| row.1.as_mut())
+    }
+
+    /// Takes the value out; the handle is dead from now on, also after 2^32 reuses of the slot came by only one in 2^32.
+    pub fn remove(&mut self, handle: H) -> Option<T> {
+        let (slot, generation) = handle.parts();
+        let row = self.rows.get_mut(slot as usize).filter(|row| row.0 == generation)?;
+        let value = row.1.take()?;
+        row.0 = row.0.wrapping_add(1);
+        self.free.push(slot);
+        self.live -= 1;
+        Some(value)
+    }
+
+    /// How many live.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether none lives.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// All values in the order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (H, &T)> {
+        self.rows
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, (generation, value))| value.as_ref().map(|value| (H::new(slot as u32, *generation), value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::CallHandle;
+
+    #[test]
+    fn a_handle_of_what_ended_reaches_nothing() {
+        let mut slots: Slots<CallHandle, &str> = Slots::default();
+        let first = slots.insert_with(|_| "first");
+        assert_eq!(slots.remove(first), Some("first"));
+        let second = slots.insert_with(|_| "second");
+        assert_eq!((second.slot, slots.get(first), slots.get(second)), (first.slot, None, Some(&"second")));
+        assert_eq!((slots.remove(first), slots.len()), (None, 1));
+    }
+}

@@ -1,0 +1,96 @@
+//! What an observer sees of calls, legs, transfers and bindings.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use super::{CallHandle, LegHandle, TransferFailure, TransferHandle, TransferKind, TransferMode};
+
+/// What lives in the engine at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Legs, early or confirmed.
+    pub dialogs: usize,
+    /// Client and server transactions.
+    pub transactions: usize,
+    /// Calls.
+    pub calls: usize,
+    /// Transfers without a terminal event.
+    pub transfers: usize,
+    /// Bindings in the registrar.
+    pub registrations: usize,
+}
+
+/// A call as an observer sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallView {
+    /// Its handle.
+    pub id: CallHandle,
+    /// `alerting`, `connected`, `held` or `ended`.
+    pub state: &'static str,
+    /// Its legs: the caller's first.
+    pub legs: Vec<LegView>,
+}
+
+/// A leg as an observer sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LegView {
+    /// Its handle.
+    pub id: LegHandle,
+    /// The party's address of record, as its From or To says it.
+    pub party: String,
+    /// `calling`, `early`, `confirmed`, `releasing` or `ended`.
+    pub state: &'static str,
+    /// Whether the edge holds this party (by API, or because the other side asked for it).
+    pub held: bool,
+    /// Whether this party holds the other side.
+    pub holding: bool,
+    /// The dialog's Call-ID.
+    pub call_id: String,
+    /// The session description that the party last sent, as text.
+    pub description: Option<String>,
+    /// The session description that the party was last sent.
+    pub sent_description: Option<String>,
+    /// Where its messages come from and go to.
+    pub address: SocketAddr,
+}
+
+/// A transfer as an observer sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransferView {
+    /// Its handle.
+    pub id: TransferHandle,
+    /// `blind`, `attended` or `replaced`.
+    pub kind: TransferKind,
+    /// `native` or `refer`.
+    pub mode: TransferMode,
+    /// `trying`, `joining`, `reporting`, `completed`, `failed`.
+    pub state: &'static str,
+    /// The operator's leg.
+    pub transferor: LegHandle,
+    /// The customer's leg.
+    pub transferee: LegHandle,
+    /// The consult's leg, once there is one.
+    pub target_leg: Option<LegHandle>,
+    /// The consult's address.
+    pub target: String,
+    /// Why it failed.
+    pub reason: Option<TransferFailure>,
+    /// The SIP status that says so.
+    pub status: Option<u16>,
+}
+
+/// A binding as an observer sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RegistrationView {
+    /// Address of record.
+    pub aor: String,
+    /// The contact as registered.
+    pub contact: String,
+    /// Seconds until it expires.
+    pub expires_s: u64,
+    /// Where its messages come from.
+    pub address: SocketAddr,
+    /// `local` (kept here) or `through` (kept by the PBX).
+    pub kept: &'static str,
+}
