@@ -58,7 +58,7 @@ impl Engine {
         match caller {
             Caller::Pbx | Caller::Trusted => Ok(None),
             Caller::Phone if self.settings.registers_through() => Ok(None),
-            Caller::Phone => self.registrar.authenticate(now, flow, request, true).map_err(Box::new),
+            Caller::Phone => self.registrar.authenticate(now, flow, request, true),
         }
     }
 

@@ -68,6 +68,9 @@ impl Engine {
         if !outside {
             match self.legs().find(&request) {
                 Match::Found(leg) => self.legs().request_received(now, leg.into(), flow, server, request),
+                // A subscription between phone and PBX comes along the flow that the edge sealed into its Record-Route; what
+                // has no such Route gets its 481 there.
+                Match::NotOurs if *request.method() != Method::Invite => self.other_request(now, flow, server, request),
                 // RFC 3261 §12.2.2; the same answer, at the same cost, for unknown, guessed and forged.
                 Match::NotOurs | Match::Forged | Match::Gone(_) | Match::OtherNode(_) | Match::Mismatch => {
                     self.legs().refuse(now, server, &request, 481, None);

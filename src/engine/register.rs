@@ -78,7 +78,9 @@ impl Engine {
     fn forward(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message, out: Flow, target: Option<&Uri>) {
         let edge = self.transfers.calls.legs.identity.host_port(&out);
         let forward = if *request.method() == Method::Subscribe {
-            self.proxy.forward_recorded(&request, &flow, &self.flows, &edge, out.transport)
+            // What comes later in this dialog, from either side, finds the phone along its flow.
+            let phone = if self.caller(&flow, &request) == Caller::Pbx { &out } else { &flow };
+            self.proxy.forward_recorded(&request, phone, &self.flows, &edge, out.transport, target)
         } else {
             self.proxy.forward(&request, &self.flows, target)
         };
@@ -94,7 +96,8 @@ impl Engine {
 
     /// A response to a request that was forwarded goes back as it came, less our Via.
     pub(super) fn forwarded_answered(&mut self, now: Instant, server: ServerHandle, response: &Message) {
-        let Some(status) = response.status() else { return };
+        // RFC 3261 §16.7 step 5: 100 is for one hop.
+        let Some(status) = response.status().filter(|status| *status > 100) else { return };
         self.legs().transactions.respond(now, server, proxy::response_back(response), status);
         if status < 200 {
             return;

@@ -88,17 +88,21 @@ impl Proxy {
     }
 
     /// The same as [`Proxy::forward`] with a Record-Route on top, for a request that makes a dialog between phone and PBX
-    /// (SUBSCRIBE): what they send each other later comes along the sealed flow of the phone. RFC 3261 §16.6 step 4.
+    /// (SUBSCRIBE): what they send each other later comes along the sealed flow `phone`, which is the phone's whoever of
+    /// the two subscribes. RFC 3261 §16.6 step 4.
     pub fn forward_recorded<'m>(
         &self,
         request: &'m Message,
-        flow: &Flow,
+        phone: &Flow,
         seal: &FlowSeal,
         edge_host: &str,
         transport: Transport,
+        target: Option<&Uri>,
     ) -> Result<Forward<'m>, Refused> {
-        let record = format!("<sip:{}@{edge_host};transport={};lr>", seal.token(flow), transport.param());
-        Ok(self.forward(request, seal, None)?.push(HeaderName::RecordRoute, record))
+        let forward = self.forward(request, seal, target)?;
+        let (token, transport) = (seal.token(phone), transport.param());
+        let record = format_args!("<sip:{token}@{edge_host};transport={transport};lr>");
+        Ok(forward.push(HeaderName::RecordRoute, record))
     }
 
     pub(super) fn refuse(&self, request: &Message, status: u16, why: impl Display) -> Refused {

@@ -258,7 +258,9 @@ fn a_request_to_a_binding_gets_its_contact() {
 #[test]
 fn a_subscription_is_recorded_so_that_its_notify_finds_the_phone() {
     let message = request("SUBSCRIBE", "sip:bob@example.com", false, &[]);
-    let sent = proxy(true).forward_recorded(&message, &phone(), &seal(), "192.0.2.1:5060", Transport::Udp).unwrap();
+    let sent = proxy(true)
+        .forward_recorded(&message, &phone(), &seal(), "192.0.2.1:5060", Transport::Udp, None)
+        .unwrap();
     let sent = Message::parse(sent.print()).unwrap();
     let route = format!("Route: {}", sent.text(HeaderName::RecordRoute).unwrap());
     let notify = request("NOTIFY", "sip:alice@10.0.0.7:5062", true, &[route]);

@@ -70,6 +70,7 @@
 //! assert!(registrar.lookup(later, "alice").is_empty());
 //! ```
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -187,7 +188,7 @@ impl Registrar {
     /// Where a user is now: highest q first, among equals the newest first. `user` is the unescaped user part.
     pub fn lookup(&self, now: Instant, user: &str) -> Vec<&Binding> {
         let mut found: Vec<&Binding> = self.bindings.of(user).iter().filter(|binding| binding.expires > now).collect();
-        found.sort_by(|a, b| (b.q, b.id).cmp(&(a.q, a.id)));
+        found.sort_by_key(|binding| Reverse((binding.q, binding.id)));
         found
     }
 

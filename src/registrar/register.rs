@@ -52,7 +52,7 @@ impl Registrar {
         if !unknown.is_empty() {
             return Err(Box::new(self.answer(request, 420).header(HeaderName::Unsupported, unknown.join(", "))));
         }
-        let user = self.authenticate(now, flow, request, false).map_err(Box::new)?;
+        let user = self.authenticate(now, flow, request, false)?;
         let aor = self.aor(request)?;
         if user.is_some_and(|user| user != aor.user) {
             return Err(self.refuse(request, 403, "Not Your Address-Of-Record"));

@@ -54,9 +54,8 @@ fn salvage(bytes: &[u8], error: ParseError) -> Option<Draft> {
     let wanted = [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
     let all: Vec<(HeaderName, &[u8], &[u8])> = lines.filter_map(header_of).collect();
     for name in wanted {
-        let mut found = all.iter().filter(|(id, _, value)| *id == name && !value.is_empty());
         let mut any = false;
-        while let Some((id, text, value)) = found.next() {
+        for (id, text, value) in all.iter().filter(|(id, _, value)| *id == name && !value.is_empty()) {
             any = true;
             draft.copy_line(*id, text, value);
             if name == HeaderName::To && memmem::find(&value.to_ascii_lowercase(), b"tag").is_none() {

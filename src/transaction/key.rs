@@ -22,7 +22,7 @@ use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24x128};
 use subtle::ConstantTimeEq;
 
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, Via};
 use crate::transport::{Transport, base32};
 
 /// What every branch of RFC 3261 begins with.
@@ -116,12 +116,11 @@ impl Keys {
         bool::from(hasher.finish().to_be_bytes().ct_eq(mac)).then_some(((fields >> 32) as u32, fields as u32))
     }
 
-    /// The key of the server transaction to which a request of `method` with this top Via belongs. `None` when there is
-    /// no Via. For an ACK ask with `INVITE`.
-    pub(super) fn request(&self, message: &Message, method: &str) -> Option<Key> {
+    /// The key of the server transaction to which a request of `method` with this top Via belongs. For an ACK ask with
+    /// `INVITE`.
+    pub(super) fn request(&self, message: &Message, via: &Via<'_>, method: &str) -> Option<Key> {
         match compliant_branch(message) {
             Some(branch) => {
-                let via = message.top_via()?;
                 let mut hasher = self.hasher(b'3', method);
                 field(&mut hasher, branch.as_bytes());
                 if via.host.bytes().any(|octet| octet.is_ascii_uppercase()) {

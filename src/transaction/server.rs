@@ -13,7 +13,7 @@ use super::server_invite::ServerInvite;
 use super::server_other::ServerOther;
 use super::{Event, Received, ServerHandle, Timers, Transactions, Whose};
 use crate::sip::{Message, Method};
-use crate::transport::{Flow, response_fallback, response_flow, stamp};
+use crate::transport::{Flow, Reception, stamped};
 
 /// What a machine wants done.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -110,20 +110,26 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         if *message.method() == Method::Ack {
             return self.receive_ack(now, message);
         }
-        let key = self.keys.request(&message, message.method().as_str())?;
+        // Read once: matching, the way back and the stamp all ask for it.
+        let via = message.top_via()?;
+        let key = self.keys.request(&message, &via, message.method().as_str())?;
         if let Some(server) = self.index.get(&key).copied() {
             self.receive_again(server);
             return None;
         }
-        let reply = response_flow(&message, &flow);
-        if !reply.is_sendable() {
+        let reception = Reception::of(&via, &flow);
+        if !reception.reply.is_sendable() {
             return None; // nobody to answer to
         }
-        let message = stamp(message, flow.remote);
-        if *message.method() == Method::Cancel {
-            return self.receive_cancel(now, reply, key, message);
+        let is_cancel = *message.method() == Method::Cancel;
+        let cancelled = if is_cancel { self.keys.request(&message, &via, Method::Invite.as_str()) } else { None };
+        let message = if reception.wants_stamp { stamped(message, flow.remote) } else { message };
+        let server = self.insert_server(now, reception, key, &message);
+        if is_cancel {
+            let invite = cancelled.and_then(|key| self.index.get(&key)).copied();
+            self.answer_cancel(now, server, key, invite, &message);
+            return Some(Received::Cancel { server, invite, message });
         }
-        let server = self.insert_server(now, reply, key, &message);
         Some(Received::Request { server, message })
     }
 
@@ -138,17 +144,21 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     }
 
     /// RFC 3261 §9.2. The layer answers the CANCEL itself; what becomes of the INVITE is its user's.
-    fn receive_cancel(&mut self, now: Instant, reply: Flow, key: Key, message: Message) -> Option<Received<U>> {
-        let invite = self.keys.request(&message, Method::Invite.as_str()).and_then(|key| self.index.get(&key)).copied();
+    fn answer_cancel(
+        &mut self,
+        now: Instant,
+        server: ServerHandle,
+        key: Key,
+        invite: Option<ServerHandle>,
+        message: &Message,
+    ) {
         let status = if invite.is_some() { 200 } else { 481 };
-        let server = self.insert_server(now, reply, key, &message);
         // RFC 3261 §9.2: the To tag is that of the INVITE's responses, when one is known.
         let chosen = invite.and_then(|invite| self.last_response(invite));
         let sealed = self.keys.tag(key);
         let tag = chosen.as_ref().and_then(Message::to_tag).or(std::str::from_utf8(&sealed).ok()).unwrap_or("cancel");
         let response = message.respond(status).to_tag(tag).print();
         self.respond(now, server, response, status);
-        Some(Received::Cancel { server, invite, message })
     }
 
     fn receive_ack(&mut self, now: Instant, message: Message) -> Option<Received<U>> {
@@ -163,7 +173,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     /// The INVITE of an ACK (RFC 3261 §17.2.3).
     fn find_acknowledged(&self, ack: &Message) -> Option<ServerHandle> {
         let invite = Method::Invite.as_str();
-        if let Some(server) = self.index.get(&self.keys.request(ack, invite)?) {
+        if let Some(server) = self.index.get(&self.keys.request(ack, &ack.top_via()?, invite)?) {
             return Some(*server);
         }
         if key::compliant_branch(ack).is_some() {
@@ -182,16 +192,16 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         }
     }
 
-    fn insert_server(&mut self, now: Instant, reply: Flow, key: Key, message: &Message) -> ServerHandle {
+    fn insert_server(&mut self, now: Instant, reception: Reception, key: Key, message: &Message) -> ServerHandle {
+        let Reception { reply, fallback, wants_stamp: _ } = reception;
         let machine = if *message.method() == Method::Invite {
             Machine::Invite(ServerInvite::start(now, message.bytes().clone()))
         } else {
             Machine::Other(ServerOther::start(now, &self.timers, message.bytes().clone()))
         };
-        let fallback = response_fallback(message, &reply).map(|flow| flow.remote);
         let (slot, generation) = self.servers.insert_with(|_, _| Server {
             reply,
-            fallback,
+            fallback: fallback.map(|flow| flow.remote),
             key,
             merge_key: None,
             merged_with: None,

@@ -86,7 +86,12 @@ impl Transfers {
             || place.by.is_some()
             || self.calls.legs.get(place.replaced).is_some_and(|leg| match (&leg.user, &user) {
                 (Some(theirs), Some(ours)) => theirs == ours,
-                (Some(_) | None, None) | (None, Some(_)) => leg.party.uri.user().is_some() && leg.party.uri.user() == party.uri.user(),
+                // Where the PBX does the authentication we know no users: the same address of record from the same host.
+                (Some(_) | None, None) | (None, Some(_)) => {
+                    leg.party.uri.user().is_some()
+                        && leg.party.uri.user() == party.uri.user()
+                        && leg.dialog.flow.remote.ip() == flow.remote.ip()
+                }
             });
         if !allowed {
             return Err(ReplacesRefused::Forbidden);

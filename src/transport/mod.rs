@@ -41,6 +41,7 @@ mod via;
 
 pub use framing::{Frame, FrameError, FrameErrorKind, INCOMPLETE_LIMIT, MESSAGE_LIMIT, PONG, StreamFramer};
 pub use seal::FlowSeal;
+pub(crate) use via::{Reception, stamped};
 pub use via::{ViaParam, response_fallback, response_flow, stamp};
 
 /// What carries a flow's messages (RFC 3261 §18; WebSocket: RFC 7118).

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Flow, Transport};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, Via};
 
 /// The Via that we put on a request, by `Display` (RFC 3261 §20.42); over UDP it asks for `rport` (RFC 3581 §3).
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +36,50 @@ impl fmt::Display for ViaParam<'_> {
     }
 }
 
+/// What the top Via of a request and the flow that it came on say together; read once for all three questions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reception {
+    /// Where the response goes: see [`response_flow`].
+    pub(crate) reply: Flow,
+    /// Where it may be tried when that fails: see [`response_fallback`].
+    pub(crate) fallback: Option<Flow>,
+    /// Whether [`stamp`] has something to add.
+    pub(crate) wants_stamp: bool,
+}
+
+impl Reception {
+    pub(crate) fn of(via: &Via<'_>, flow: &Flow) -> Reception {
+        let rport = via.param("rport");
+        let reply = if flow.transport.is_reliable() || rport.is_some() {
+            *flow
+        } else {
+            Flow { remote: at_sent_by(flow, via.port), ..*flow }
+        };
+        let fallback = match flow.transport {
+            Transport::Tcp | Transport::Tls => {
+                let fallback = Flow { remote: at_sent_by(flow, via.port), connection: 0, ..*flow };
+                (fallback != *flow && fallback.is_sendable()).then_some(fallback)
+            }
+            Transport::Udp | Transport::Ws | Transport::Wss => None,
+        };
+        Reception { reply, fallback, wants_stamp: rport == Some(None) || !is_host(via.host, flow.remote.ip()) }
+    }
+}
+
 /// A received request with `received` and `rport` in its top Via as RFC 3261 §18.2.1 and RFC 3581 §4 want them.
 ///
 /// A request whose sent-by is the address in `source` and that does not ask for `rport` comes back as it is, not
 /// copied. A response is never changed.
 pub fn stamp(message: Message, source: SocketAddr) -> Message {
-    if !message.is_request() || !wants_stamp(&message, source.ip()) {
-        return message;
-    }
+    let wanted = message.is_request()
+        && message
+            .top_via()
+            .is_some_and(|via| via.param("rport") == Some(None) || !is_host(via.host, source.ip()));
+    if wanted { stamped(message, source) } else { message }
+}
+
+/// The same, when it is known that there is something to add.
+pub(crate) fn stamped(message: Message, source: SocketAddr) -> Message {
     // A message that would no longer parse (the longer line breaks a limit) stays as it was: its responses go by the
     // flow, so that the missing parameters hurt nobody but a client that reads them.
     spliced(&message, source).and_then(|bytes| Message::parse(bytes).ok()).unwrap_or(message)
@@ -54,26 +90,13 @@ pub fn stamp(message: Message, source: SocketAddr) -> Message {
 /// A reliable flow answers on its own connection. UDP answers to the source address: to the source port when the
 /// request has `rport`, else to sent-by's port. The caller checks [`Flow::is_sendable`] before it sends.
 pub fn response_flow(request: &Message, flow: &Flow) -> Flow {
-    if flow.transport.is_reliable() {
-        return *flow;
-    }
-    match request.top_via() {
-        Some(via) if via.param("rport").is_none() => Flow { remote: at_sent_by(flow, via.port), ..*flow },
-        Some(_) | None => *flow,
-    }
+    request.top_via().map_or(*flow, |via| Reception::of(&via, flow).reply)
 }
 
 /// Where a response may be tried when the connection of its request has gone (RFC 3261 §18.2.2): a connection to
 /// sent-by's port at the request's source. `None` for UDP and for WebSocket, whose clients cannot be called.
 pub fn response_fallback(request: &Message, flow: &Flow) -> Option<Flow> {
-    match flow.transport {
-        Transport::Tcp | Transport::Tls => {
-            let port = request.top_via()?.port;
-            let fallback = Flow { remote: at_sent_by(flow, port), connection: 0, ..*flow };
-            (fallback != *flow && fallback.is_sendable()).then_some(fallback)
-        }
-        Transport::Udp | Transport::Ws | Transport::Wss => None,
-    }
+    Reception::of(&request.top_via()?, flow).fallback
 }
 
 fn at_sent_by(flow: &Flow, port: Option<u16>) -> SocketAddr {
@@ -82,11 +105,10 @@ fn at_sent_by(flow: &Flow, port: Option<u16>) -> SocketAddr {
     remote
 }
 
-fn wants_stamp(message: &Message, source: IpAddr) -> bool {
-    let Some(via) = message.top_via() else { return false };
-    let host = via.host.trim_start_matches('[').trim_end_matches(']');
-    let elsewhere = host.parse::<IpAddr>().ok().is_none_or(|ip| ip.to_canonical() != source.to_canonical());
-    elsewhere || matches!(via.param("rport"), Some(None))
+/// Whether sent-by's host is this very address; a name never is (RFC 3261 §18.2.1).
+fn is_host(host: &str, source: IpAddr) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == source.to_canonical())
 }
 
 /// The message with its first Via value rewritten; every other octet as it came.

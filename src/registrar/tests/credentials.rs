@@ -28,6 +28,19 @@ fn a_user_registers_for_nobody_else() {
     assert!(world.registrar.is_empty());
 }
 
+#[test]
+fn an_algorithm_that_is_not_offered_is_not_taken() {
+    let mut world = World::closed();
+    world.registrar.config.digest = vec![Algorithm::Sha256];
+    let challenge = world.challenges(&request("r", 1, DESK)).remove(0);
+    let weaker = Challenge { algorithm: Algorithm::Md5, ..challenge.clone() };
+    let line = authorization(&weaker, "alice", "wonder");
+    let again = world.challenges(&request("r", 2, &format!("{line}{DESK}")));
+    assert_eq!((again.len(), again[0].algorithm), (1, Algorithm::Sha256));
+    let line = authorization(&challenge, "alice", "wonder");
+    assert_eq!(world.status(&request("r", 3, &format!("{line}{DESK}"))), 200);
+}
+
 /// The response without what differs in every response: the nonce.
 fn shape(response: &Message) -> (Option<u16>, Vec<String>) {
     let without_nonce = |value: &str| {
