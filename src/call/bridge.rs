@@ -135,7 +135,9 @@ impl Calls {
     /// last sent and what is wanted now (RFC 6337 §5, LESSONS 27).
     pub(crate) fn offered(&mut self, now: Instant, handle: CallHandle, from: LegHandle, description: Option<Description>) {
         let Some(call) = self.table.get_mut(handle) else { return };
-        let (Some(to), Bridge::Quiet) = (call.other(from), &call.bridge) else {
+        // An operator who has left in mid-transfer answers no more; the party tries again when the target has come.
+        let other = call.other(from).filter(|other| self.legs.get(*other).is_some_and(Leg::is_confirmed));
+        let (Some(to), Bridge::Quiet) = (other, &call.bridge) else {
             self.legs.refuse_offer(now, from, 491);
             return;
         };
