@@ -111,6 +111,40 @@ fn an_operator_may_leave_while_the_target_rings() {
     world.assert_nothing_left();
 }
 
+/// LESSONS 3 and 25: the customer's own hold meets an operator who leaves, and a target that answers.
+#[test]
+fn a_customer_may_hold_while_the_operator_leaves() {
+    for hold in [270, 279, 280, 281, 282, 283, 290, 1_000, 1_279, 1_281, 1_283] {
+        let mut world = World::new();
+        let (at_bob, customer) = world.call(BOB, ALICE);
+        world.alice().refer(customer, CAROL);
+        for elapsed in 1..=1_400 {
+            world.advance(millis(1));
+            match elapsed {
+                280 => world.alice().bye(customer),
+                1_280 => {
+                    world.carol().pick_up();
+                }
+                _ => {}
+            }
+            if elapsed == hold {
+                world.bob().hold(at_bob);
+            }
+        }
+        world.run();
+        assert_eq!(world.completed(), 1, "bob held {hold} ms after the REFER");
+        assert!(
+            world.phone(CAROL).is_held(world.the(CAROL)),
+            "bob held {hold} ms after the REFER"
+        );
+        world.bob().resume(at_bob);
+        world.run();
+        assert!(world.connected(BOB, CAROL), "bob held {hold} ms after the REFER");
+        world.hang_up(CAROL);
+        world.assert_nothing_left();
+    }
+}
+
 /// LESSONS 3 and 4: nobody is left to give the customer back to.
 #[test]
 fn a_customer_whose_operator_left_and_whose_target_refuses_is_released() {
