@@ -145,6 +145,32 @@ fn a_customer_may_hold_while_the_operator_leaves() {
     }
 }
 
+/// LESSONS 25: the target's own offer comes before that of the join, which waits for a hold that is under way.
+#[test]
+fn a_target_may_hold_before_it_is_joined() {
+    let mut world = World::new();
+    let (_, customer) = world.call(BOB, ALICE);
+    world.alice().refer(customer, CAROL);
+    world.advance(millis(300));
+    // Bob's answer to alice's hold is slow, so the join cannot begin.
+    world.network(|packet| match packet.is_answer_from(BOB, Method::Invite, 200) {
+        true => Fate::Delay(millis(300)),
+        false => Fate::Deliver,
+    });
+    world.alice().hold(customer);
+    let at_carol = world.carol().pick_up();
+    world.advance(millis(100));
+    world.carol().hold(at_carol);
+    world.run();
+    assert_eq!(world.completed(), 1);
+    assert!(world.phone(BOB).is_held(world.the(BOB)), "carol holds bob now");
+    world.carol().resume(at_carol);
+    world.run();
+    assert!(world.connected(BOB, CAROL));
+    world.hang_up(BOB);
+    world.assert_nothing_left();
+}
+
 /// LESSONS 3 and 4: nobody is left to give the customer back to.
 #[test]
 fn a_customer_whose_operator_left_and_whose_target_refuses_is_released() {
