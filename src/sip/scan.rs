@@ -5,7 +5,7 @@ use super::chars::{
 };
 use super::error::{ParseError, ParseErrorKind};
 use super::find::{count, find, find2, find3, find_line_feed};
-use super::header_name::HeaderName;
+use super::header_name::{HeaderName, known_at};
 use super::index::{Entry, Index, Span, Start};
 use super::limits::Limits;
 use super::method::Method;
@@ -163,9 +163,10 @@ fn header_line(
 ) -> Result<usize, ParseError> {
     let data = lines.data;
     let line = data.get(start..).unwrap_or_default();
-    // Beyond the end of the line this finds a "name" with a CRLF in it, which is none.
-    let colon = find(line, b':').ok_or_else(|| no_line_end(line))?;
-    let (id, name_len) = header_name(cut(line, 0, colon)).ok_or(wrong(ParseErrorKind::HeaderLine))?;
+    let (id, name_len, colon) = match known_at(line) {
+        Some((id, colon)) => (id, colon as u8, colon),
+        None => header_name(line)?,
+    };
     let mut from = start + colon + 1;
     let end = loop {
         let end = lines.end(from).ok_or_else(|| no_line_end(line))?;
@@ -205,20 +206,20 @@ fn no_line_end(rest: &[u8]) -> ParseError {
     wrong(if more { ParseErrorKind::HeaderLine } else { ParseErrorKind::Unterminated })
 }
 
-/// The number and the length of a header name. White space may stand behind it (RFC 3261 §7.3.1); a control or
-/// anything else that is no token may not: a hop behind us could read another name.
-#[inline]
-fn header_name(name: &[u8]) -> Option<(HeaderName, u8)> {
-    let mut name = name;
+/// A header name that was not known at first sight: its number, its length, and where its colon stands. White space may
+/// stand behind it (RFC 3261 §7.3.1); a control or anything else that is no token may not: a hop behind us could read
+/// another name.
+fn header_name(line: &[u8]) -> Result<(HeaderName, u8, usize), ParseError> {
+    // Beyond the end of the line this finds a "name" with a CRLF in it, which is none.
+    let colon = find(line, b':').ok_or_else(|| no_line_end(line))?;
+    let mut name = cut(line, 0, colon);
     while let [rest @ .., b' ' | b'\t'] = name {
         name = rest;
     }
-    let id = HeaderName::lookup(name);
-    // A known name is a token; any other must be looked at.
-    if id == HeaderName::Other && !is_token(name) {
-        return None;
+    match u8::try_from(name.len()) {
+        Ok(len) if is_token(name) => Ok((HeaderName::lookup(name), len, colon)),
+        Ok(_) | Err(_) => Err(wrong(ParseErrorKind::HeaderLine)),
     }
-    Some((id, u8::try_from(name.len()).ok()?))
 }
 
 /// Reads the fields that transaction and dialog matching need.
