@@ -1,25 +1,25 @@
 //! Instructions and allocations of a look-up: the difference between two runs under callgrind, N and 2 N look-ups.
 
-use crate::load::{Joined, Load, Ours};
-use std::hint::black_box;
+use crate::load::{Batch, Joined, Load, Ours, repeat};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use warmline::dialog::BATCH;
 
 const LOOKUPS: usize = 16_000;
 
 /// Runs under valgrind: makes the table and looks up so often.
 pub(crate) fn child(case: &str, size: usize, lookups: usize) {
-    let load = Load::new(size);
-    black_box(match case {
-        "one" => Ours::new(&load).one_by_one(&load, 0, lookups),
-        "batch" => Ours::new(&load).batches(&load, 0, lookups),
-        "joined" => Joined::new(&load).one_by_one(&load, 0, lookups),
+    let (load, batches) = (Load::new(size), lookups / BATCH);
+    match case {
+        "one" => repeat(&mut Ours::new(&load), &load, batches),
+        "batch" => repeat(&mut Batch(&Ours::new(&load)), &load, batches),
+        "joined" => repeat(&mut Joined::new(&load), &load, batches),
         other => panic!("no such case: {other}"),
-    });
+    }
 }
 
 /// The closing lines, or why there are none.
-pub(crate) fn all(sizes: &[usize], batched: usize) -> Result<Vec<String>, String> {
+pub(crate) fn all(sizes: &[usize]) -> Result<Vec<String>, String> {
     let valgrind = Command::new("valgrind")
         .arg("--version")
         .stdout(Stdio::null())
@@ -34,7 +34,7 @@ pub(crate) fn all(sizes: &[usize], batched: usize) -> Result<Vec<String>, String
         lines.push(format!("instructions dialog_match/{size} {instructions:.0}"));
         lines.push(format!("allocations dialog_match/{size} {allocations}"));
     }
-    let size = *sizes.last().unwrap_or(&batched);
+    let size = *sizes.last().unwrap_or(&1_000);
     let (instructions, allocations) = per_lookup("batch", size)?;
     lines.push(format!("instructions dialog_match/batch_{size} {instructions:.0}"));
     lines.push(format!("allocations dialog_match/batch_{size} {allocations}"));

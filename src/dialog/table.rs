@@ -9,7 +9,7 @@
 //!
 //! | the tag | its row | result |
 //! |---|---|---|
-//! | not 29 of our characters | not read | `NotOurs` |
+//! | not 32 of our characters | not read | `NotOurs` |
 //! | MAC fails | not read | `Forged` |
 //! | another node's, not adopted | not read | `OtherNode` |
 //! | ours | other generation, or vacant | `Gone` |
@@ -22,7 +22,7 @@
 //! whose generations have all been used is retired: 128 bytes lost after four thousand million calls.
 //!
 //! ```
-//! use warmline::dialog::{Match, Seal, Table};
+//! use warmline::dialog::{Match, Seal, TAG_LEN, Table};
 //!
 //! let mut table = Table::new(Seal::new([7; 16], 3), 1);
 //! let mut ours = None;
