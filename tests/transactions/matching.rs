@@ -126,6 +126,7 @@ fn a_response_goes_where_rfc_3581_says() {
         connection: 0,
     };
     for (params, remote, line) in [
+        (";rport;a=b", "203.0.113.7:40001", "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;rport=40001;a=b;received=203.0.113.7"),
         (";rport", "203.0.113.7:40001", "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;rport=40001;received=203.0.113.7"),
         ("", "203.0.113.7:5062", "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;received=203.0.113.7"),
         (";maddr=224.0.1.75", "203.0.113.7:5062", "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;maddr=224.0.1.75;received=203.0.113.7"),
