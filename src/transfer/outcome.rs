@@ -92,7 +92,7 @@ impl Transfers {
             State::Reporting { .. } => return,
         };
         for leg in made {
-            self.drop_leg(now, leg, Cause::Transferred);
+            self.drop_leg(now, leg, Cause::OtherParty);
         }
         self.calls.legs.end_subscription(transfer.transferee);
         if let Some((call, _)) = transfer.consult {
