@@ -40,7 +40,10 @@ fn main() {
     let (rounds, batches) = if quick { (11, 4_000) } else { (41, 10_000) };
     let mut closing = Vec::new();
     println!("ns a look-up: median of {rounds} interleaved rounds of {batches} batches of {BATCH}\n");
-    println!("{:<28}{:>8}{:>8}{:>8}{:>14}{:>14}", "", "ours", "joined", "three", "ours/joined", "ours/three");
+    println!(
+        "{:<28}{:>8}{:>8}{:>8}{:>14}{:>14}",
+        "", "ours", "joined", "three", "ours/joined", "ours/three"
+    );
     for size in SIZES {
         let load = Load::new(size);
         let mut ours = Ours::new(&load);
@@ -60,12 +63,18 @@ fn main() {
             }
         }
         times.print(&format!("dialog_match/{size}"), &times.ours);
-        closing.push(format!("ratio dialog_match/{size} {:.3}", ratio(&times.ours, &times.joined)));
+        closing.push(format!(
+            "ratio dialog_match/{size} {:.3}",
+            ratio(&times.ours, &times.joined)
+        ));
         if size == BATCHED {
             times.print(&format!("dialog_match/batch_{size}"), &times.batch);
             let against_three = ratio(&times.ours, &times.three);
             closing.push(format!("ratio dialog_match/{size}_three_strings {against_three:.3}"));
-            closing.push(format!("ratio dialog_match/batch_{size} {:.3}", ratio(&times.batch, &times.joined)));
+            closing.push(format!(
+                "ratio dialog_match/batch_{size} {:.3}",
+                ratio(&times.batch, &times.joined)
+            ));
             let [match_bytes, ours, joined, three] =
                 [ours.match_bytes(), ours.resident, joined.resident, three.resident].map(|bytes| bytes / size);
             println!("\nbytes a dialog: match state {match_bytes}");

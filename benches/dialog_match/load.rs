@@ -24,7 +24,11 @@ impl Random {
         let mut bits = 0;
         for character in pattern.chars() {
             bits = if bits == 0 { self.next() } else { bits };
-            text.push(if character == '0' { char::from(b"0123456789abcdef"[(bits & 15) as usize]) } else { character });
+            text.push(if character == '0' {
+                char::from(b"0123456789abcdef"[(bits & 15) as usize])
+            } else {
+                character
+            });
             bits >>= 4;
         }
     }
@@ -45,7 +49,11 @@ impl Messages {
         let start = place * self.stride();
         let (call_id, rest) = text[start..start + self.stride()].split_at(CALL_ID);
         let (remote_tag, local_tag) = rest.split_at(REMOTE);
-        Query { local_tag, call_id, remote_tag }
+        Query {
+            local_tag,
+            call_id,
+            remote_tag,
+        }
     }
 
     /// What a receive call leaves behind: so many messages in a buffer that is used again, and warm.
@@ -67,7 +75,10 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn new(size: usize) -> Load {
         let mut random = Random(size as u64);
-        let mut messages = Messages { text: String::with_capacity(size * 70), local: 10 };
+        let mut messages = Messages {
+            text: String::with_capacity(size * 70),
+            local: 10,
+        };
         for _ in 0..size {
             random.digits(&mut messages.text, "00000000-0000-4000-8000-000000000000@198.51.100.23");
             random.digits(&mut messages.text, "gK00000000");
@@ -109,7 +120,10 @@ pub(crate) fn times(finds: &mut impl Finds, load: &Load, start: usize, batches: 
 /// The first batch again and again, for counting.
 pub(crate) fn repeat(finds: &mut impl Finds, load: &Load, batches: usize) {
     let mut buffer = String::new();
-    let messages = Messages { text: finds.messages(load).text.clone(), local: finds.messages(load).local };
+    let messages = Messages {
+        text: finds.messages(load).text.clone(),
+        local: finds.messages(load).local,
+    };
     let received = messages.receive(&mut buffer, 0);
     let found: usize = (0..batches).map(|_| finds.find(0, &received)).sum();
     assert_eq!(found, batches * BATCH, "every look-up finds its dialog");
@@ -137,13 +151,20 @@ impl Ours {
         for (handle, place) in handles.iter().zip(&load.order) {
             in_place[*place] = *handle;
         }
-        let mut messages = Messages { text: String::with_capacity(load.order.len() * 92), local: TAG_LEN };
+        let mut messages = Messages {
+            text: String::with_capacity(load.order.len() * 92),
+            local: TAG_LEN,
+        };
         for (place, handle) in in_place.iter().enumerate() {
             let query = load.messages.query(&load.messages.text, place);
             let tag = table.tag(*handle).expect("it lives");
             messages.text.extend([query.call_id, query.remote_tag, tag.as_str()]);
         }
-        Ours { table, messages, resident }
+        Ours {
+            table,
+            messages,
+            resident,
+        }
     }
 
     pub(crate) fn match_bytes(&self) -> usize {
@@ -161,7 +182,9 @@ impl Finds for Ours {
         let (mut at, mut found) = (0, 0);
         while let Some(message) = batch.get(at) {
             let result = self.table.find(message.local_tag, message.call_id, message.remote_tag);
-            let Some(payload) = result.handle().and_then(|handle| self.table.get(handle)) else { break };
+            let Some(payload) = result.handle().and_then(|handle| self.table.get(handle)) else {
+                break;
+            };
             found += 1;
             at += 1 + (*payload ^ (place + at));
         }
@@ -210,7 +233,11 @@ impl Joined {
             join(&mut key, &load.messages.query(&load.messages.text, *place));
             map.insert(key, *place);
         }
-        Joined { map, key: String::with_capacity(128), resident: resident().saturating_sub(before) }
+        Joined {
+            map,
+            key: String::with_capacity(128),
+            resident: resident().saturating_sub(before),
+        }
     }
 }
 
@@ -224,7 +251,9 @@ impl Finds for Joined {
         let (mut at, mut found) = (0, 0);
         while let Some(message) = batch.get(at) {
             join(&mut self.key, message);
-            let Some(payload) = self.map.get(self.key.as_str()) else { break };
+            let Some(payload) = self.map.get(self.key.as_str()) else {
+                break;
+            };
             found += 1;
             at += 1 + (*payload ^ (place + at));
         }
@@ -239,7 +268,11 @@ pub(crate) struct Three {
 }
 
 fn three(message: &Query<'_>) -> [String; 3] {
-    [message.call_id.to_owned(), message.local_tag.to_owned(), message.remote_tag.to_owned()]
+    [
+        message.call_id.to_owned(),
+        message.local_tag.to_owned(),
+        message.remote_tag.to_owned(),
+    ]
 }
 
 impl Three {
@@ -249,7 +282,10 @@ impl Three {
         for place in &load.order {
             map.insert(three(&load.messages.query(&load.messages.text, *place)), *place);
         }
-        Three { map, resident: resident().saturating_sub(before) }
+        Three {
+            map,
+            resident: resident().saturating_sub(before),
+        }
     }
 }
 
@@ -262,7 +298,9 @@ impl Finds for Three {
     fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize {
         let (mut at, mut found) = (0, 0);
         while let Some(message) = batch.get(at) {
-            let Some(payload) = self.map.get(&three(message)) else { break };
+            let Some(payload) = self.map.get(&three(message)) else {
+                break;
+            };
             found += 1;
             at += 1 + (*payload ^ (place + at));
         }
@@ -273,6 +311,10 @@ impl Finds for Three {
 /// Resident bytes of this process.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: usize = statm.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or_default();
+    let pages: usize = statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|field| field.parse().ok())
+        .unwrap_or_default();
     pages * 4096
 }

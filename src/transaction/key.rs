@@ -84,7 +84,11 @@ impl Keys {
         let branches = SipHasher24::new_with_key(&derive.finish128().as_bytes());
         derive.write(b" and requests");
         let requests = SipHasher24x128::new_with_key(&derive.finish128().as_bytes());
-        Keys { branches, requests, acks: 0 }
+        Keys {
+            branches,
+            requests,
+            acks: 0,
+        }
     }
 
     /// The branch of the client transaction in this slot.
