@@ -14,39 +14,13 @@ use crate::transport::{Flow, ViaParam};
 
 impl Engine {
     pub(super) fn register(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
-        if self.settings.registers_through() {
-            self.register_through(now, flow, server, request);
+        if let Some(out) = self.flow_to_pbx().filter(|_| self.settings.registers_through()) {
+            self.forward(now, flow, server, request, out, None);
             return;
         }
         let (response, changes) = self.registrar.register(now, flow, &request);
         self.answer(now, server, &response);
         self.note_bindings(changes);
-    }
-
-    /// RFC 3327 §5.1: the PBX keeps the binding and will come back along our Path.
-    fn register_through(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
-        let Some((transport, remote)) = self.settings.pbx.as_ref().map(|pbx| (pbx.transport, pbx.address)) else {
-            return;
-        };
-        let out = self.flow_to(transport, remote);
-        let edge = self.transfers.calls.legs.identity.host_port(&out);
-        match self
-            .proxy
-            .register_through(&request, &flow, &self.flows, &edge, transport)
-        {
-            Ok(forward) => {
-                let method = forward.method().clone();
-                self.transfers.calls.legs.transactions.forward(
-                    now,
-                    out,
-                    method,
-                    TransactionUser::Forwarded(server),
-                    via(out, &edge, forward),
-                );
-                self.forwarded.insert(server, (flow, request));
-            }
-            Err(refusal) => self.answer(now, server, &refusal),
-        }
     }
 
     /// Any other request outside of our dialogs: the proxy decides.
@@ -71,14 +45,10 @@ impl Engine {
         }
         match decision {
             Decision::AnswerHere(draft) | Decision::Refuse(draft) => self.answer(now, server, &draft),
-            Decision::ForwardToPbx => {
-                let Some((transport, remote)) = self.settings.pbx.as_ref().map(|pbx| (pbx.transport, pbx.address))
-                else {
-                    return;
-                };
-                let out = self.flow_to(transport, remote);
-                self.forward(now, flow, server, request, out, None);
-            }
+            Decision::ForwardToPbx => match self.flow_to_pbx() {
+                Some(out) => self.forward(now, flow, server, request, out, None),
+                None => self.legs().refuse(now, server, &request, 404, None),
+            },
             Decision::ToFlow(out) => self.forward(now, flow, server, request, out, None),
             Decision::ToBinding(user) => match self.registrar.lookup(now, &user).first() {
                 Some(binding) => {
@@ -92,6 +62,11 @@ impl Engine {
         }
     }
 
+    fn flow_to_pbx(&self) -> Option<Flow> {
+        let pbx = self.settings.pbx.as_ref()?;
+        Some(self.flow_to(pbx.transport, pbx.address))
+    }
+
     fn forward(
         &mut self,
         now: Instant,
@@ -102,7 +77,11 @@ impl Engine {
         target: Option<&Uri>,
     ) {
         let edge = self.transfers.calls.legs.identity.host_port(&out);
-        let forward = if *request.method() == Method::Subscribe {
+        let forward = if *request.method() == Method::Register {
+            // RFC 3327 §5.1: the PBX keeps the binding and will come back along our Path.
+            self.proxy
+                .register_through(&request, &flow, &self.flows, &edge, out.transport)
+        } else if *request.method() == Method::Subscribe {
             // What comes later in this dialog, from either side, finds the phone along its flow.
             let phone = if self.caller(&flow, &request) == Caller::Pbx {
                 &out
