@@ -163,7 +163,11 @@ impl Calls {
         description: Option<Description>,
     ) {
         let Some(call) = self.table.get_mut(handle) else { return };
-        let (Some(to), Bridge::Quiet) = (call.other(from), &call.bridge) else {
+        // An operator who has left in mid-transfer answers no more; the party tries again when the target has come.
+        let other = call
+            .other(from)
+            .filter(|other| self.legs.get(*other).is_some_and(Leg::is_confirmed));
+        let (Some(to), Bridge::Quiet) = (other, &call.bridge) else {
             self.legs.refuse_offer(now, from, 491);
             return;
         };
