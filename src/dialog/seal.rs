@@ -162,7 +162,12 @@ impl Seal {
     /// The tag that says `parts`, whichever node of the cluster they name (adopted dialogs keep their tags).
     pub fn print(&self, parts: TagParts) -> Tag {
         let (fields, mac) = (word(parts), self.mac(parts));
-        let groups = [fields & LOW, fields >> 5 & HIGH | spread(parts.node) << 3, mac & LOW, mac >> 5 & HIGH];
+        let groups = [
+            fields & LOW,
+            fields >> 5 & HIGH | spread(parts.node) << 3,
+            mac & LOW,
+            mac >> 5 & HIGH,
+        ];
         let mut text = [0; TAG_LEN];
         for (character, value) in text.iter_mut().zip(groups.map(u64::to_le_bytes).as_flattened()) {
             *character = ALPHABET.get(usize::from(*value)).copied().unwrap_or(b'a');
@@ -181,13 +186,23 @@ impl Seal {
     /// Opens a tag and tells a stranger's from a forged one. The MAC is compared in constant time.
     #[inline]
     pub fn read(&self, tag: &str) -> Opened {
-        let Some([low, high, mac_low, mac_high]) = groups(tag.as_bytes()) else { return Opened::NotOurs };
+        let Some([low, high, mac_low, mac_high]) = groups(tag.as_bytes()) else {
+            return Opened::NotOurs;
+        };
         let fields = low | (high & HIGH) << 5;
-        let parts = TagParts { node: gather(high >> 3), slot: (fields >> 32) as u32, generation: fields as u32 };
+        let parts = TagParts {
+            node: gather(high >> 3),
+            slot: (fields >> 32) as u32,
+            generation: fields as u32,
+        };
         // The bits above the MAC's have one form, so that a tag has one spelling. One word is compared at once, and
         // so in constant time.
         let wrong = self.mac(parts) ^ (mac_low | mac_high << 5) | mac_high & !HIGH;
-        if wrong == 0 { Opened::Ours(parts) } else { Opened::Forged }
+        if wrong == 0 {
+            Opened::Ours(parts)
+        } else {
+            Opened::Forged
+        }
     }
 
     /// The keys are given to the hasher here and not in [`Seal::new`]: so the compiler knows that nothing has been
