@@ -14,25 +14,38 @@ const fn hits(word: u64, needle: u8) -> u64 {
     x.wrapping_sub(LOW) & !x
 }
 
+/// Where `needle` stands first in a word, counted in octets.
+#[inline]
+pub(crate) const fn find_in_word(word: u64, needle: u8) -> Option<usize> {
+    let found = hits(word, needle) & HIGH;
+    if found == 0 {
+        None
+    } else {
+        Some((found.trailing_zeros() / 8) as usize)
+    }
+}
+
 #[inline]
 fn search(data: &[u8], hit: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
     let mut rest = data;
-    let mut at = 0;
     while let Some((octets, next)) = rest.split_first_chunk::<8>() {
         let found = hit(u64::from_le_bytes(*octets)) & HIGH;
         if found != 0 {
-            return Some(at + (found.trailing_zeros() / 8) as usize);
+            return Some(data.len() - rest.len() + (found.trailing_zeros() / 8) as usize);
         }
-        at += 8;
         rest = next;
     }
-    for octet in rest {
-        if is(*octet) {
-            return Some(at);
-        }
-        at += 1;
+    if rest.is_empty() {
+        return None;
     }
-    None
+    match data.last_chunk::<8>() {
+        // The last word overlaps what was searched: nothing was there.
+        Some(octets) => {
+            let found = hit(u64::from_le_bytes(*octets)) & HIGH;
+            (found != 0).then(|| data.len() - 8 + (found.trailing_zeros() / 8) as usize)
+        }
+        None => data.iter().position(|octet| is(*octet)),
+    }
 }
 
 /// Where `a` stands first.
@@ -44,13 +57,21 @@ pub(crate) fn find(data: &[u8], a: u8) -> Option<usize> {
 /// Where one of two octets stands first.
 #[inline]
 pub(crate) fn find2(data: &[u8], a: u8, b: u8) -> Option<usize> {
-    search(data, |word| hits(word, a) | hits(word, b), |octet| octet == a || octet == b)
+    search(
+        data,
+        |word| hits(word, a) | hits(word, b),
+        |octet| octet == a || octet == b,
+    )
 }
 
 /// Where one of three octets stands first.
 #[inline]
 pub(crate) fn find3(data: &[u8], a: u8, b: u8, c: u8) -> Option<usize> {
-    search(data, |word| hits(word, a) | hits(word, b) | hits(word, c), |octet| octet == a || octet == b || octet == c)
+    search(
+        data,
+        |word| hits(word, a) | hits(word, b) | hits(word, c),
+        |octet| octet == a || octet == b || octet == c,
+    )
 }
 
 /// The next line feed: most header lines are short, bodies and odd lines are not.
@@ -58,21 +79,20 @@ pub(crate) fn find3(data: &[u8], a: u8, b: u8, c: u8) -> Option<usize> {
 pub(crate) fn find_line_feed(data: &[u8]) -> Option<usize> {
     const SHORT: usize = 96;
     let mut rest = data;
-    let mut at = 0;
-    while at < SHORT
-        && let Some((octets, next)) = rest.split_first_chunk::<16>()
-    {
-        let words = u128::from_le_bytes(*octets);
-        let (low, high) = (hits(words as u64, b'\n'), hits((words >> 64) as u64, b'\n'));
-        if (low | high) & HIGH != 0 {
-            let (low, high) = (low & HIGH, high & HIGH);
-            let bits = if low != 0 { low.trailing_zeros() } else { 64 + high.trailing_zeros() };
-            return Some(at + (bits / 8) as usize);
+    while let Some((octets, next)) = rest.split_first_chunk::<16>() {
+        // Without a branch, so that all sixteen are compared at once.
+        if octets.iter().fold(false, |any, octet| any | (*octet == b'\n')) {
+            let words = u128::from_le_bytes(*octets);
+            let low = find_in_word(words as u64, b'\n');
+            let at = low.or_else(|| find_in_word((words >> 64) as u64, b'\n').map(|at| 8 + at))?;
+            return Some(data.len() - rest.len() + at);
         }
-        at += 16;
         rest = next;
+        if data.len() - rest.len() >= SHORT {
+            break;
+        }
     }
-    memchr::memchr(b'\n', rest).map(|found| at + found)
+    memchr::memchr(b'\n', rest).map(|found| data.len() - rest.len() + found)
 }
 
 /// How many octets equal `needle`.
