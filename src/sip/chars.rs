@@ -1,12 +1,12 @@
 //! Octet classes of RFC 3261 §25.1, and cuts that cannot panic.
 
+use super::find::find2;
+
 const TOKEN: u8 = 1;
 /// What may stand in a Request-URI: printable ASCII but angle brackets and quotes (RFC 4475 §3.1.2.7).
 const URI: u8 = 2;
-/// What may stand in an identifier that peers compare (tag, branch): as `URI`, without the separators `,` and `;`.
-const IDENTIFIER: u8 = 4;
 /// Printable ASCII.
-const PRINTABLE: u8 = 8;
+const PRINTABLE: u8 = 4;
 
 const fn classes() -> [u8; 256] {
     let mut table = [0u8; 256];
@@ -20,9 +20,6 @@ const fn classes() -> [u8; 256] {
             table[octet] |= PRINTABLE;
             if !matches!(c, b'<' | b'>' | b'"') {
                 table[octet] |= URI;
-                if !matches!(c, b',' | b';') {
-                    table[octet] |= IDENTIFIER;
-                }
             }
         }
         octet += 1;
@@ -53,12 +50,6 @@ fn all(text: &[u8], class: u8) -> bool {
 #[inline]
 pub(crate) fn is_uri_text(text: &[u8]) -> bool {
     all(text, URI)
-}
-
-/// Non-empty, and fit for a tag or branch.
-#[inline]
-pub(crate) fn is_identifier(text: &[u8]) -> bool {
-    all(text, IDENTIFIER)
 }
 
 /// Non-empty printable ASCII in one piece.
@@ -140,14 +131,14 @@ pub(crate) fn decimal_u32(text: &[u8]) -> Option<u32> {
 }
 
 /// The length of the quoted string at the start of `data`, both quotes counted; `None` when it does not end.
+#[inline]
 pub(crate) fn quoted_len(data: &[u8]) -> Option<usize> {
     let mut at = 1;
-    while let Some(octet) = data.get(at) {
-        match octet {
-            b'\\' => at += 2,
-            b'"' => return Some(at + 1),
-            _ => at += 1,
+    loop {
+        at += find2(data.get(at..)?, b'"', b'\\')?;
+        if data.get(at) == Some(&b'"') {
+            return Some(at + 1);
         }
+        at += 2;
     }
-    None
 }

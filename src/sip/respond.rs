@@ -19,7 +19,11 @@ impl Message {
             .copy(self, HeaderName::To)
             .copy(self, HeaderName::CallId)
             .copy(self, HeaderName::CSeq);
-        if status == 100 { draft.copy(self, HeaderName::Timestamp) } else { draft }
+        if status == 100 {
+            draft.copy(self, HeaderName::Timestamp)
+        } else {
+            draft
+        }
     }
 
     /// The refusal of a message that [`Message::parse`] refused: its status, a reason phrase that names the culprit,
@@ -51,12 +55,17 @@ fn salvage(bytes: &[u8], error: ParseError) -> Option<Draft> {
         return None;
     }
     let mut draft = Draft::status_line(error.status()).reason_phrase(&error.reason());
-    let wanted = [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
+    let wanted = [
+        HeaderName::Via,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+    ];
     let all: Vec<(HeaderName, &[u8], &[u8])> = lines.filter_map(header_of).collect();
     for name in wanted {
-        let mut found = all.iter().filter(|(id, _, value)| *id == name && !value.is_empty());
         let mut any = false;
-        while let Some((id, text, value)) = found.next() {
+        for (id, text, value) in all.iter().filter(|(id, _, value)| *id == name && !value.is_empty()) {
             any = true;
             draft.copy_line(*id, text, value);
             if name == HeaderName::To && memmem::find(&value.to_ascii_lowercase(), b"tag").is_none() {

@@ -1,15 +1,13 @@
 //! The one pass over a message that builds its [`Index`].
 
-use super::chars::{
-    cut, decimal, decimal_u32, is_identifier, is_lws, is_printable, is_token, is_uri_text, quoted_len, trim, trim_end,
-    trim_start,
-};
+use super::chars::{cut, decimal_u32, is_lws, is_printable, is_token, is_uri_text, quoted_len, trim_end, trim_start};
 use super::error::{ParseError, ParseErrorKind};
-use super::header_name::HeaderName;
+use super::find::{count, find, find_line_feed, find2, find3};
+use super::header_name::{HeaderName, known_at};
 use super::index::{Entry, Index, Span, Start};
 use super::limits::Limits;
 use super::method::Method;
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::memrchr;
 
 /// The longest header section: its offsets are 16 bits wide.
 const LONGEST_HEAD: usize = 65_535;
@@ -46,7 +44,7 @@ pub(crate) fn scan(data: &[u8], limits: &Limits, index: &mut Index) -> Result<()
     }
     lines.ends += 1;
     // Every CR belongs to a line end: two elements that read a bare one differently would see different messages.
-    if memchr_iter(b'\r', cut(data, 0, at + 2)).count() != lines.ends {
+    if count(cut(data, 0, at + 2), b'\r') != lines.ends {
         return Err(wrong(ParseErrorKind::HeaderLine));
     }
     index.headers_end = at as u16;
@@ -71,7 +69,7 @@ impl Lines<'_> {
     /// The offset of the CR of the next CRLF; `None` when there is none or a bare LF comes before it.
     #[inline]
     fn end(&mut self, from: usize) -> Option<usize> {
-        let at = from + memchr(b'\n', self.data.get(from..)?)?;
+        let at = from + find_line_feed(self.data.get(from..)?)?;
         let cr = at.checked_sub(1)?;
         self.ends += 1;
         (cr >= from && self.data.get(cr) == Some(&b'\r')).then_some(cr)
@@ -98,21 +96,29 @@ impl Seen {
             Seen { to: false, .. } => missing(HeaderName::To),
             Seen { call_id: false, .. } => missing(HeaderName::CallId),
             Seen { cseq: false, .. } => missing(HeaderName::CSeq),
-            Seen { via: true, from: true, to: true, call_id: true, cseq: true } => Ok(()),
+            Seen {
+                via: true,
+                from: true,
+                to: true,
+                call_id: true,
+                cseq: true,
+            } => Ok(()),
         }
     }
 }
 
 /// RFC 3261 §7.1 and §7.2. Exactly one SP between the elements and none after them.
 fn start_line(line: &[u8], limits: &Limits, index: &mut Index) -> Result<(), ParseError> {
-    let space = memchr(b' ', line).ok_or(wrong(ParseErrorKind::StartLine))?;
+    let space = find(line, b' ').ok_or(wrong(ParseErrorKind::StartLine))?;
     let first = cut(line, 0, space);
     // A "/" is no token octet: this is a Status-Line and no method.
     if first.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/")) {
         version(first)?;
         let code = cut(line, space + 1, space + 4);
         let status = decimal_u32(code).and_then(|code| u16::try_from(code).ok());
-        let status = status.filter(|code| code_in_range(*code)).ok_or(wrong(ParseErrorKind::StartLine))?;
+        let status = status
+            .filter(|code| code_in_range(*code))
+            .ok_or(wrong(ParseErrorKind::StartLine))?;
         let reason = match line.get(space + 4) {
             // noreason of RFC 4475 has the SP; a phrase-less line without it is let pass.
             None => Span::default(),
@@ -122,7 +128,9 @@ fn start_line(line: &[u8], limits: &Limits, index: &mut Index) -> Result<(), Par
         index.start = Start::Response { status, reason };
         return Ok(());
     }
-    let last = memrchr(b' ', line).filter(|last| *last > space).ok_or(wrong(ParseErrorKind::StartLine))?;
+    let last = memrchr(b' ', line)
+        .filter(|last| *last > space)
+        .ok_or(wrong(ParseErrorKind::StartLine))?;
     let uri = cut(line, space + 1, last);
     if !is_uri_text(uri) {
         return Err(wrong(ParseErrorKind::StartLine));
@@ -132,7 +140,9 @@ fn start_line(line: &[u8], limits: &Limits, index: &mut Index) -> Result<(), Par
     if uri.len() > limits.uri {
         return Err(wrong(ParseErrorKind::UriTooLong));
     }
-    index.start = Start::Request { uri: Span::new(space + 1, last) };
+    index.start = Start::Request {
+        uri: Span::new(space + 1, last),
+    };
     Ok(())
 }
 
@@ -145,11 +155,20 @@ fn version(text: &[u8]) -> Result<(), ParseError> {
     if text.eq_ignore_ascii_case(b"SIP/2.0") {
         return Ok(());
     }
-    let number = text.get(..4).filter(|name| name.eq_ignore_ascii_case(b"SIP/")).and(text.get(4..));
+    let number = text
+        .get(..4)
+        .filter(|name| name.eq_ignore_ascii_case(b"SIP/"))
+        .and(text.get(4..));
     let is_number = number.is_some_and(|n| {
-        n.contains(&b'.') && n.first().is_some_and(u8::is_ascii_digit) && n.iter().all(|o| o.is_ascii_digit() || *o == b'.')
+        n.contains(&b'.')
+            && n.first().is_some_and(u8::is_ascii_digit)
+            && n.iter().all(|o| o.is_ascii_digit() || *o == b'.')
     });
-    Err(wrong(if is_number { ParseErrorKind::Version } else { ParseErrorKind::StartLine }))
+    Err(wrong(if is_number {
+        ParseErrorKind::Version
+    } else {
+        ParseErrorKind::StartLine
+    }))
 }
 
 /// Indexes the header line at `start`; returns where the next line starts.
@@ -162,9 +181,14 @@ fn header_line(
     seen: &mut Seen,
 ) -> Result<usize, ParseError> {
     let data = lines.data;
-    let mut from = start;
+    let line = data.get(start..).unwrap_or_default();
+    let (id, name_len, colon) = match known_at(line) {
+        Some((id, colon)) => (id, colon as u8, colon),
+        None => header_name(line)?,
+    };
+    let mut from = start + colon + 1;
     let end = loop {
-        let end = lines.end(from).ok_or_else(|| no_line_end(data, from))?;
+        let end = lines.end(from).ok_or_else(|| no_line_end(line))?;
         match data.get(end + 2) {
             // A line that starts with white space continues the one before (RFC 3261 §7.3.1).
             Some(b' ' | b'\t') => from = end + 2,
@@ -174,47 +198,67 @@ fn header_line(
     if end - start > limits.header_line || end + 4 > LONGEST_HEAD || index.entries.len() >= limits.headers {
         return Err(wrong(ParseErrorKind::HeadersTooLarge));
     }
-    let line = cut(data, start, end);
-    let colon = line.iter().position(|octet| *octet == b':').ok_or(wrong(ParseErrorKind::HeaderLine))?;
-    let (id, name_len) = header_name(cut(line, 0, colon)).ok_or(wrong(ParseErrorKind::HeaderLine))?;
-    let value = trim_end(cut(line, colon + 1, line.len()));
-    let value_start = start + colon + 1 + value.iter().take_while(|octet| is_lws(**octet)).count();
-    let value = Span::new(value_start, (start + colon + 1 + value.len()).max(value_start));
-    index.entries.push(Entry { id, name_len, line: start as u16, value });
+    let value = value_span(data, start + colon + 1, end);
+    index.entries.push(Entry {
+        id,
+        name_len,
+        line: start as u16,
+        value,
+    });
     if id <= HeaderName::ContentLength {
         meaning(data, id, value, index, seen)?;
     }
     Ok(end + 2)
 }
 
-/// A message that ends too early, or a bare LF.
-#[cold]
-fn no_line_end(data: &[u8], from: usize) -> ParseError {
-    let more = memchr(b'\n', data.get(from..).unwrap_or_default()).is_some();
-    wrong(if more { ParseErrorKind::HeaderLine } else { ParseErrorKind::Unterminated })
+/// The value between a colon and the end of its line, trimmed.
+#[inline]
+fn value_span(data: &[u8], mut start: usize, mut end: usize) -> Span {
+    while start < end && data.get(start).is_some_and(|octet| is_lws(*octet)) {
+        start += 1;
+    }
+    while start < end && data.get(end - 1).is_some_and(|octet| is_lws(*octet)) {
+        end -= 1;
+    }
+    Span::new(start, end)
 }
 
-/// The number and the length of a header name. White space may stand behind it (RFC 3261 §7.3.1); a control or
-/// anything else that is no token may not: a hop behind us could read another name.
-#[inline]
-fn header_name(name: &[u8]) -> Option<(HeaderName, u8)> {
-    let mut name = name;
+/// A message that ends too early, or a bare LF, or a line without a colon.
+#[cold]
+fn no_line_end(rest: &[u8]) -> ParseError {
+    let more = find_line_feed(rest).is_some();
+    wrong(if more {
+        ParseErrorKind::HeaderLine
+    } else {
+        ParseErrorKind::Unterminated
+    })
+}
+
+/// A header name that was not known at first sight: its number, its length, and where its colon stands. White space may
+/// stand behind it (RFC 3261 §7.3.1); a control or anything else that is no token may not: a hop behind us could read
+/// another name.
+fn header_name(line: &[u8]) -> Result<(HeaderName, u8, usize), ParseError> {
+    // Beyond the end of the line this finds a "name" with a CRLF in it, which is none.
+    let colon = find(line, b':').ok_or_else(|| no_line_end(line))?;
+    let mut name = cut(line, 0, colon);
     while let [rest @ .., b' ' | b'\t'] = name {
         name = rest;
     }
-    let id = HeaderName::lookup(name);
-    // A known name is a token; any other must be looked at.
-    if id == HeaderName::Other && !is_token(name) {
-        return None;
+    match u8::try_from(name.len()) {
+        Ok(len) if is_token(name) => Ok((HeaderName::lookup(name), len, colon)),
+        Ok(_) | Err(_) => Err(wrong(ParseErrorKind::HeaderLine)),
     }
-    Some((id, u8::try_from(name.len()).ok()?))
 }
 
 /// Reads the fields that transaction and dialog matching need.
 fn meaning(data: &[u8], id: HeaderName, value: Span, index: &mut Index, seen: &mut Seen) -> Result<(), ParseError> {
     let text = value.of(data);
     let once = |seen: &mut bool| {
-        if std::mem::replace(seen, true) { Err(ParseError::at(ParseErrorKind::Duplicate, id)) } else { Ok(()) }
+        if std::mem::replace(seen, true) {
+            Err(ParseError::at(ParseErrorKind::Duplicate, id))
+        } else {
+            Ok(())
+        }
     };
     if id == HeaderName::Via {
         if !seen.via {
@@ -250,14 +294,18 @@ fn meaning(data: &[u8], id: HeaderName, value: Span, index: &mut Index, seen: &m
 
 /// `1*DIGIT LWS Method`. RFC 3261 §8.1.1.5 allows less than 2³¹; what fits 32 bits is let pass, nothing wraps.
 fn cseq_of(text: &[u8], span: Span) -> Option<(u32, Span)> {
-    let digits = text.iter().take_while(|octet| octet.is_ascii_digit()).count();
-    let number = decimal(cut(text, 0, digits)).and_then(|n| u32::try_from(n).ok())?;
-    let blank = text.iter().skip(digits).take_while(|octet| is_lws(**octet)).count();
-    let method = digits + blank;
-    if blank == 0 || !is_token(cut(text, method, text.len())) {
+    let mut number = 0u32;
+    let mut rest = text;
+    while let Some((digit @ b'0'..=b'9', next)) = rest.split_first() {
+        number = number.checked_mul(10)?.checked_add(u32::from(digit - b'0'))?;
+        rest = next;
+    }
+    let method = trim_start(rest);
+    if rest.len() == text.len() || method.len() == rest.len() || !is_token(method) {
         return None;
     }
-    Some((number, Span::new(usize::from(span.start) + method, usize::from(span.end))))
+    let end = usize::from(span.end);
+    Some((number, Span::new(end - method.len(), end)))
 }
 
 /// The `tag` of a From or To value: empty when there is none, `None` when the value cannot be read or has two.
@@ -265,14 +313,14 @@ fn tag_of(text: &[u8], span: Span) -> Option<Span> {
     let mut rest = text;
     // Over the display name to the `<` or, without one, to the first `;`.
     loop {
-        let Some(at) = rest.iter().position(|octet| matches!(octet, b'"' | b'<' | b';')) else {
+        let Some(at) = find3(rest, b'"', b'<', b';') else {
             return (!text.is_empty()).then(Span::default);
         };
         rest = rest.get(at..)?;
         match rest.first() {
             Some(b'"') => rest = rest.get(quoted_len(rest)?..)?,
             Some(b'<') => {
-                rest = rest.get(rest.iter().position(|octet| *octet == b'>')? + 1..)?;
+                rest = rest.get(find(rest, b'>')? + 1..)?;
                 break;
             }
             Some(_) | None => break,
@@ -283,7 +331,7 @@ fn tag_of(text: &[u8], span: Span) -> Option<Span> {
 
 /// The `branch` of the first value of a Via line, as [`Index::branch`] wants it.
 fn branch_of(text: &[u8], span: Span) -> Result<Span, ParseError> {
-    let start = text.iter().position(|octet| matches!(octet, b';' | b',')).unwrap_or(text.len());
+    let start = find2(text, b';', b',').unwrap_or(text.len());
     let rest = cut(text, start, text.len());
     let found = param_span(rest, usize::from(span.start) + start, b"branch", true).ok_or(bad(HeaderName::Via))?;
     // RFC 4475 §3.2.1: the magic cookie alone names no transaction; it must not make all such requests one.
@@ -298,9 +346,10 @@ fn branch_of(text: &[u8], span: Span) -> Result<Span, ParseError> {
 /// comma where the field is a list. `None` for a broken list or for two of that name; an empty span when it is not
 /// there.
 #[inline]
-fn param_span(text: &[u8], base: usize, wanted: &[u8], list: bool) -> Option<Span> {
+fn param_span<const N: usize>(text: &[u8], base: usize, wanted: &[u8; N], list: bool) -> Option<Span> {
     let mut found = Span::default();
     let mut rest = trim_start(text);
+    let end = base + text.len();
     match rest.first() {
         None => return Some(found),
         Some(b',') if list => return Some(found),
@@ -308,21 +357,16 @@ fn param_span(text: &[u8], base: usize, wanted: &[u8], list: bool) -> Option<Spa
         Some(_) => return None,
     }
     loop {
-        let at = param_end(rest, list)?;
-        let (param, tail) = rest.split_at_checked(at)?;
-        let param = trim(param);
-        let name = param.get(..wanted.len()).filter(|name| name.eq_ignore_ascii_case(wanted));
-        if name.is_some()
-            && let Some((b'=', value)) = trim_start(cut(param, wanted.len(), param.len())).split_first()
-        {
-            let value = trim_start(value);
-            // An identifier that two elements could read differently is refused: empty, twice, quoted, with blanks.
-            if found.end != 0 || !is_identifier(value) {
+        let (param, tail) = rest.split_at_checked(param_end(rest, list)?)?;
+        if let Some(value) = value_of(trim_start(param), wanted) {
+            let blanks = value.len();
+            let value = trim_end(value);
+            let blanks = blanks - value.len();
+            // What is no token, or stands twice, the next hop could read otherwise and match another dialog.
+            if found.end != 0 || !is_token(value) {
                 return None;
             }
-            // `param` was cut from the end of `rest` up to `tail`; the value ends where it ends.
-            let blanks = at - trim_end(cut(rest, 0, at)).len();
-            let end = base + (text.len() - tail.len()) - blanks;
+            let end = end - tail.len() - blanks;
             found = Span::new(end - value.len(), end);
         }
         match tail.split_first() {
@@ -332,13 +376,30 @@ fn param_span(text: &[u8], base: usize, wanted: &[u8], list: bool) -> Option<Spa
     }
 }
 
+/// What follows `name =`, if the parameter has this name (in lower case here, in any case there).
+#[inline]
+fn value_of<'a, const N: usize>(param: &'a [u8], name: &[u8; N]) -> Option<&'a [u8]> {
+    let (start, rest) = param.split_first_chunk::<N>()?;
+    let differs = start
+        .iter()
+        .zip(name)
+        .fold(0, |differs, (a, b)| differs | ((a | 0x20) ^ b));
+    if differs != 0 {
+        return None;
+    }
+    match trim_start(rest).split_first() {
+        Some((b'=', value)) => Some(trim_start(value)),
+        Some(_) | None => None,
+    }
+}
+
 /// Where a parameter ends; `None` for a quoted string that does not.
 #[inline]
 fn param_end(text: &[u8], list: bool) -> Option<usize> {
     let mut from = 0;
     loop {
         let rest = text.get(from..)?;
-        let Some(at) = rest.iter().position(|octet| matches!(octet, b';' | b'"' | b',')) else {
+        let Some(at) = find3(rest, b';', b'"', b',') else {
             return Some(text.len());
         };
         match rest.get(at) {
