@@ -263,7 +263,9 @@ impl Transfers {
             (State::Joining { offered, .. }, LegEvent::OfferRefused { status }) if *offered == Some(leg) => {
                 self.fail(now, handle, TransferFailure::JoinRefused, Some(status));
             }
-            (State::Taking { offered: true, .. }, LegEvent::OfferAnswered { description }) if leg == transfer.transferee => {
+            (State::Taking { offered: true, .. }, LegEvent::OfferAnswered { description })
+                if leg == transfer.transferee =>
+            {
                 self.peer_answered(now, handle, description.as_ref());
             }
             (State::Taking { offered: true, .. }, LegEvent::OfferRefused { status }) if leg == transfer.transferee => {
