@@ -2,7 +2,7 @@
 
 mod world;
 
-use warmline::engine::TransferFailure;
+use warmline::engine::{Command, TransferFailure};
 use warmline::phone::{CallState, EndReason};
 use warmline::sip::Method;
 use world::{ALICE, BOB, CAROL, EVERYBODY, Fate, Who, World, millis, seconds};
@@ -526,4 +526,27 @@ fn a_bye_that_nobody_answers_ends_after_all() {
         (totals.dialogs, totals.calls, totals.transfers, totals.transactions),
         (0, 0, 0, 0)
     );
+}
+
+/// LESSONS 4: an API client is a party too.
+#[test]
+fn a_call_that_the_api_ends_in_mid_transfer_ends_the_transfer() {
+    for wait in [1, 2, 3, 300, 2_000] {
+        let mut world = World::new();
+        let (_, customer) = world.call(BOB, ALICE);
+        world.alice().refer(customer, CAROL);
+        world.advance(millis(wait));
+        let call = world.call_of(BOB).id;
+        world.command(Command::HangUpCall { call });
+        world.run();
+        for who in EVERYBODY {
+            assert_eq!(
+                world.phone(who).live(),
+                [],
+                "{} is free, {wait} ms after the REFER",
+                who.user()
+            );
+        }
+        world.assert_nothing_left();
+    }
 }
