@@ -229,6 +229,24 @@ fn both_phones_hold_at_the_same_moment() {
     world.assert_nothing_left();
 }
 
+/// LESSONS 24 and 27: one asks for an offer while the other makes one; both are answered.
+#[test]
+fn an_offer_that_crosses_a_reinvite_without_one_is_answered() {
+    for after in 0..5 {
+        let mut world = World::new();
+        let (his, mine) = world.call(BOB, ALICE);
+        world.alice().hold(mine);
+        world.run();
+        world.bob().reinvite_without_offer(his);
+        world.advance(millis(after));
+        world.alice().resume(mine);
+        world.run();
+        assert!(world.connected(ALICE, BOB), "alice resumed {after} ms after bob asked");
+        world.hang_up(ALICE);
+        world.assert_nothing_left();
+    }
+}
+
 /// LESSONS 24: the edge's own re-INVITE is answered 491 and tried again, by RFC 3261 §14.1.
 #[test]
 fn a_491_is_tried_again_later_by_whoever_owns_the_call_id() {

@@ -5,10 +5,10 @@
 
 mod world;
 
-use warmline::engine::{Command, HoldDirection, TransferTarget};
-use warmline::phone::{CallState, PhoneCall};
+use warmline::engine::{Command, HoldDirection, Settings, TransferMode, TransferTarget};
+use warmline::phone::{CallState, PhoneCall, PhoneTransport};
 use warmline::sip::Uri;
-use world::{EVERYBODY, Fate, Who, World, millis, seconds};
+use world::{EVERYBODY, Fate, Who, World, millis, seconds, users};
 
 /// Dice that fall the same way for the same seed (splitmix64).
 struct Dice(u64);
@@ -170,7 +170,23 @@ enum Ground {
 fn walk(seed: u64, steps: u32, ground: Ground) {
     eprintln!("seed {seed}");
     let mut dice = Dice(seed);
-    let mut world = World::new();
+    let mode = match seed % 4 {
+        0 | 1 => TransferMode::Native,
+        2 => TransferMode::Auto,
+        _ => TransferMode::Refer,
+    };
+    let change = |settings: &mut Settings| {
+        settings.transfer = mode;
+        settings.open = !seed.is_multiple_of(5);
+        settings.users = users();
+    };
+    // A stream loses and reorders nothing.
+    let transport = |who: Who| match seed % 3 == 0 && who != Who::Alice && ground != Ground::Muddy {
+        true => PhoneTransport::Tcp,
+        false => PhoneTransport::Udp,
+    };
+    let mut world = World::unregistered(change, transport);
+    world.register_everybody();
     if ground == Ground::Muddy {
         let mut network = Dice(!seed);
         world.network(move |_| match network.throw(40) {

@@ -512,6 +512,29 @@ fn a_bye_waits_for_the_ack_that_a_reinvite_is_owed() {
     }
 }
 
+/// LESSONS 7, where the ACK waits for somebody else's: the caller brought no offer, so the callee's ACK is hers.
+#[test]
+fn a_callee_that_is_owed_an_ack_gets_it_before_the_bye() {
+    let mut world = World::new();
+    let call = world.alice().call_without_offer(BOB);
+    world.advance(millis(300));
+    world.network(|packet| match packet.is_from(ALICE, Method::Ack) {
+        true => Fate::Lose,
+        false => Fate::Deliver,
+    });
+    world.bob().pick_up();
+    world.advance(millis(100));
+    assert_eq!(world.phone(ALICE).state(call), Some(CallState::Connected));
+    assert_eq!(world.line(BOB, "< ACK"), None);
+    world.alice().bye(call);
+    world.run();
+    assert!(world.in_order(BOB, "< ACK", "< BYE"));
+    assert_eq!(world.phone(BOB).live(), []);
+    world.heal();
+    world.advance(seconds(40));
+    world.assert_nothing_left();
+}
+
 /// LESSONS 14: both sides think that the other will hang up.
 #[test]
 fn a_bye_that_nobody_answers_ends_after_all() {
