@@ -1,5 +1,7 @@
 //! The native API as its clients see it: a router in front of a scripted engine, and once over a real connection.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 

@@ -52,8 +52,15 @@ fn a_refusal_reaches_the_caller_as_it_is() {
         world.bob().rejects_with(status);
         let call = world.alice().call(BOB);
         world.run();
-        assert_eq!(world.phone(ALICE).state(call), Some(CallState::Ended(EndReason::Refused(status))));
-        let cause = if status == 480 { Cause::NoAnswer } else { Cause::Refused { status } };
+        assert_eq!(
+            world.phone(ALICE).state(call),
+            Some(CallState::Ended(EndReason::Refused(status)))
+        );
+        let cause = if status == 480 {
+            Cause::NoAnswer
+        } else {
+            Cause::Refused { status }
+        };
         assert_eq!(world.ends_of_calls(), [cause]);
         world.assert_nothing_left();
     }
@@ -65,13 +72,19 @@ fn nobody_of_that_name_is_404_and_a_phone_that_is_not_there_480() {
     let call = world.alice().call_uri("sip:nobody@example.org");
     world.run();
     let state = world.phone(ALICE).state(call);
-    assert!(matches!(state, Some(CallState::Ended(EndReason::Refused(404 | 480)))), "{state:?}");
+    assert!(
+        matches!(state, Some(CallState::Ended(EndReason::Refused(404 | 480)))),
+        "{state:?}"
+    );
     world.bob().unregister();
     world.run();
     let call = world.alice().call(BOB);
     world.run();
     let state = world.phone(ALICE).state(call);
-    assert!(matches!(state, Some(CallState::Ended(EndReason::Refused(404 | 480)))), "{state:?}");
+    assert!(
+        matches!(state, Some(CallState::Ended(EndReason::Refused(404 | 480)))),
+        "{state:?}"
+    );
     world.assert_nothing_left();
 }
 
@@ -80,9 +93,16 @@ fn a_call_that_nobody_answers_ends_after_the_ring_timeout() {
     let mut world = World::with(|settings| settings.ring_timeout = seconds(45));
     let call = world.alice().call(BOB);
     world.advance(seconds(44));
-    assert_eq!(world.phone(ALICE).state(call), Some(CallState::Early), "a phone may ring longer than 64*T1");
+    assert_eq!(
+        world.phone(ALICE).state(call),
+        Some(CallState::Early),
+        "a phone may ring longer than 64*T1"
+    );
     world.advance(seconds(3));
-    assert!(matches!(world.phone(ALICE).state(call), Some(CallState::Ended(EndReason::Refused(408 | 480 | 487)))));
+    assert!(matches!(
+        world.phone(ALICE).state(call),
+        Some(CallState::Ended(EndReason::Refused(408 | 480 | 487)))
+    ));
     assert_eq!(world.phone(BOB).live(), [], "bob's phone is quiet");
     assert_eq!(world.ends_of_calls(), [Cause::NoAnswer]);
     world.assert_nothing_left();
@@ -95,7 +115,10 @@ fn a_phone_that_does_not_react_at_all_is_given_up() {
     let call = world.alice().call(BOB);
     world.advance(seconds(40));
     let state = world.phone(ALICE).state(call);
-    assert!(matches!(state, Some(CallState::Ended(EndReason::Refused(408 | 480 | 503)))), "{state:?}");
+    assert!(
+        matches!(state, Some(CallState::Ended(EndReason::Refused(408 | 480 | 503)))),
+        "{state:?}"
+    );
     world.assert_nothing_left();
 }
 
@@ -106,7 +129,10 @@ fn a_caller_gives_up_while_it_rings() {
     world.advance(seconds(2));
     world.alice().cancel(call);
     world.run();
-    assert_eq!(world.phone(ALICE).state(call), Some(CallState::Ended(EndReason::Cancelled)));
+    assert_eq!(
+        world.phone(ALICE).state(call),
+        Some(CallState::Ended(EndReason::Cancelled))
+    );
     assert_eq!(world.phone(BOB).live(), []);
     assert_eq!(world.ends_of_calls(), [Cause::Party]);
     world.assert_nothing_left();
@@ -139,7 +165,10 @@ fn a_cancel_right_behind_the_invite_ends_the_call() {
         world.advance(millis(after));
         world.alice().cancel(call);
         world.run();
-        assert!(matches!(world.phone(ALICE).state(call), Some(CallState::Ended(_))), "CANCEL after {after} ms");
+        assert!(
+            matches!(world.phone(ALICE).state(call), Some(CallState::Ended(_))),
+            "CANCEL after {after} ms"
+        );
         assert_eq!(world.phone(BOB).live(), [], "CANCEL after {after} ms");
         world.assert_nothing_left();
     }
@@ -209,14 +238,22 @@ fn every_message_of_a_call_may_be_lost_once() {
         let count = seen.clone();
         world.network(move |_| {
             *count.borrow_mut() += 1;
-            if *count.borrow() == lost { Fate::Lose } else { Fate::Deliver }
+            if *count.borrow() == lost {
+                Fate::Lose
+            } else {
+                Fate::Deliver
+            }
         });
         world.tolerate("BYE came before the ACK");
         let call = world.alice().call(BOB);
         world.advance(seconds(3));
         world.bob().pick_up();
         world.run();
-        assert_eq!(world.phone(ALICE).state(call), Some(CallState::Connected), "message {lost} was lost");
+        assert_eq!(
+            world.phone(ALICE).state(call),
+            Some(CallState::Connected),
+            "message {lost} was lost"
+        );
         assert!(world.connected(ALICE, BOB), "message {lost} was lost");
         world.hang_up(ALICE);
         world.assert_nothing_left();
@@ -268,10 +305,21 @@ fn info_and_message_pass_to_the_other_side() {
     let body = Some(("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"));
     world.alice().request(at_alice, Method::Info, &[], body);
     world.run();
-    let info = world.phone(BOB).requests(&Method::Info).pop().expect("bob has the INFO");
+    let info = world
+        .phone(BOB)
+        .requests(&Method::Info)
+        .pop()
+        .expect("bob has the INFO");
     assert_eq!(info.body(), "Signal=5\r\nDuration=160\r\n");
     assert_eq!(info.text(HeaderName::ContentType), Some("application/dtmf-relay"));
-    assert_eq!(world.phone(ALICE).responses(&Method::Info).pop().and_then(|answer| answer.status()), Some(200));
+    assert_eq!(
+        world
+            .phone(ALICE)
+            .responses(&Method::Info)
+            .pop()
+            .and_then(|answer| answer.status()),
+        Some(200)
+    );
     world.hang_up(BOB);
     world.assert_nothing_left();
 }
@@ -281,7 +329,10 @@ fn a_request_in_an_unknown_or_forged_dialog_is_481() {
     let mut world = World::new();
     let (at_alice, _) = world.call(ALICE, BOB);
     let target = world.phone(ALICE).remote_target(at_alice).expect("a dialog").to_owned();
-    for to in ["<sip:bob@example.org>;tag=forged", "<sip:bob@example.org>;tag=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+    for to in [
+        "<sip:bob@example.org>;tag=forged",
+        "<sip:bob@example.org>;tag=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ] {
         for method in ["BYE", "INVITE", "REFER", "NOTIFY"] {
             let call_id = world.phone(ALICE).call_id(at_alice).expect("a dialog").to_owned();
             let request = format!(
@@ -294,7 +345,10 @@ fn a_request_in_an_unknown_or_forged_dialog_is_481() {
             world.tolerate("481 to a");
             world.dave().send_octets(request);
             world.advance(millis(50));
-            assert!(world.line(DAVE, &format!("< 481 {method}")).is_some(), "{method} with {to}");
+            assert!(
+                world.line(DAVE, &format!("< 481 {method}")).is_some(),
+                "{method} with {to}"
+            );
         }
     }
     assert!(world.connected(ALICE, BOB));
@@ -311,15 +365,24 @@ fn a_malformed_request_is_400_and_its_reason_names_the_header() {
     world.dave().send_octets(request);
     world.advance(millis(50));
     let lines = world.phone(DAVE).lines();
-    let answer = lines.iter().rev().find(|line| !line.sent).map(|line| String::from_utf8_lossy(&line.bytes).into_owned());
+    let answer = lines
+        .iter()
+        .rev()
+        .find(|line| !line.sent)
+        .map(|line| String::from_utf8_lossy(&line.bytes).into_owned());
     let answer = answer.expect("an answer");
     let first = answer.lines().next().unwrap_or_default();
     assert!(first.starts_with("SIP/2.0 400 ") && first.contains("CSeq"), "{first}");
     // Silence for ACK and for responses.
     let heard = world.phone(DAVE).lines().iter().filter(|line| !line.sent).count();
     world.dave().send_octets(request.replace("OPTIONS", "ACK"));
-    world.dave().send_octets("SIP/2.0 200 OK\r\nVia: nonsense\r\nCSeq: 1 INVITE\r\n\r\n");
+    world
+        .dave()
+        .send_octets("SIP/2.0 200 OK\r\nVia: nonsense\r\nCSeq: 1 INVITE\r\n\r\n");
     world.advance(seconds(1));
-    assert_eq!(world.phone(DAVE).lines().iter().filter(|line| !line.sent).count(), heard);
+    assert_eq!(
+        world.phone(DAVE).lines().iter().filter(|line| !line.sent).count(),
+        heard
+    );
     world.assert_nothing_left();
 }

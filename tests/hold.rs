@@ -10,10 +10,12 @@ use world::{ALICE, BOB, Fate, Who, World, millis, seconds};
 
 /// Who was put on hold and taken back, by the engine's events.
 fn holds(world: &World) -> Vec<(bool, LegHandle)> {
-    let hold = |event: &Event| match event {
-        Event::CallHeld { leg, .. } => Some((true, *leg)),
-        Event::CallResumed { leg, .. } => Some((false, *leg)),
-        _ => None,
+    let held = |event: &Event| matches!(event, Event::CallHeld { .. });
+    let hold = |event: &Event| {
+        let (Event::CallHeld { leg, .. } | Event::CallResumed { leg, .. }) = event else {
+            return None;
+        };
+        Some((held(event), *leg))
     };
     world.events().filter_map(hold).collect()
 }
@@ -21,7 +23,10 @@ fn holds(world: &World) -> Vec<(bool, LegHandle)> {
 fn direction(world: &World, who: Who) -> (Option<Direction>, Option<Direction>) {
     let phone = world.phone(who);
     let call = world.the(who);
-    (phone.direction(call), phone.remote(call).map(|remote| remote.direction()))
+    (
+        phone.direction(call),
+        phone.remote(call).map(|remote| remote.direction()),
+    )
 }
 
 #[test]
@@ -34,8 +39,14 @@ fn a_phone_holds_and_takes_back() {
         world.alice().hold(mine);
         world.run();
         assert!(world.phone(BOB).is_held(his));
-        assert_eq!(direction(&world, BOB), (Some(Direction::RecvOnly), Some(Direction::SendOnly)));
-        assert_eq!(direction(&world, ALICE), (Some(Direction::SendOnly), Some(Direction::RecvOnly)));
+        assert_eq!(
+            direction(&world, BOB),
+            (Some(Direction::RecvOnly), Some(Direction::SendOnly))
+        );
+        assert_eq!(
+            direction(&world, ALICE),
+            (Some(Direction::SendOnly), Some(Direction::RecvOnly))
+        );
         assert_eq!(world.call_of(BOB).state, "held");
         world.alice().resume(mine);
         world.run();
@@ -54,7 +65,10 @@ fn two_phones_that_hold_each_other_hear_nothing_until_both_resume() {
     world.run();
     world.bob().hold(his);
     world.run();
-    assert_eq!(direction(&world, ALICE), (Some(Direction::Inactive), Some(Direction::Inactive)));
+    assert_eq!(
+        direction(&world, ALICE),
+        (Some(Direction::Inactive), Some(Direction::Inactive))
+    );
     world.alice().resume(mine);
     world.run();
     assert!(world.phone(ALICE).is_held(mine), "bob still holds");
@@ -67,15 +81,25 @@ fn two_phones_that_hold_each_other_hear_nothing_until_both_resume() {
 
 #[test]
 fn the_api_holds_and_takes_back() {
-    for (direction, heard) in [(HoldDirection::SendOnly, Direction::SendOnly), (HoldDirection::Inactive, Direction::Inactive)] {
+    for (direction, heard) in [
+        (HoldDirection::SendOnly, Direction::SendOnly),
+        (HoldDirection::Inactive, Direction::Inactive),
+    ] {
         let mut world = World::new();
         let (his, _) = world.call(BOB, ALICE);
         let leg = world.leg_of(BOB).id;
         let hold = world.command(Command::Hold { leg, direction });
         assert!(world.reply(hold).is_none(), "the answer waits for bob's");
         world.run();
-        assert!(matches!(world.reply(hold), Some(Ok(Reply::Done))), "{:?}", world.reply(hold));
-        assert_eq!(world.phone(BOB).remote(his).map(|remote| remote.direction()), Some(heard));
+        assert!(
+            matches!(world.reply(hold), Some(Ok(Reply::Done))),
+            "{:?}",
+            world.reply(hold)
+        );
+        assert_eq!(
+            world.phone(BOB).remote(his).map(|remote| remote.direction()),
+            Some(heard)
+        );
         assert!(world.leg_of(BOB).held && world.call_of(BOB).state == "held");
         let resume = world.command(Command::Resume { leg });
         world.run();
@@ -93,9 +117,16 @@ fn a_party_that_refuses_to_be_held_stays_as_it_was() {
     world.call(BOB, ALICE);
     let leg = world.leg_of(BOB).id;
     world.bob().answers_reinvite_with(488);
-    let hold = world.command(Command::Hold { leg, direction: HoldDirection::SendOnly });
+    let hold = world.command(Command::Hold {
+        leg,
+        direction: HoldDirection::SendOnly,
+    });
     world.run();
-    assert!(matches!(world.reply(hold), Some(Err(Refusal::Party { status: 488 }))), "{:?}", world.reply(hold));
+    assert!(
+        matches!(world.reply(hold), Some(Err(Refusal::Party { status: 488 }))),
+        "{:?}",
+        world.reply(hold)
+    );
     assert!(world.connected(ALICE, BOB), "RFC 6141 §3: as if it had not been asked");
     assert_eq!(holds(&world), []);
     world.hang_up(BOB);
@@ -109,7 +140,13 @@ fn a_hold_that_the_other_phone_refuses_is_refused_to_the_holder() {
     world.bob().answers_reinvite_with(488);
     world.alice().hold(mine);
     world.run();
-    assert!(world.phone(ALICE).responses(&Method::Invite).iter().any(|answer| answer.status() == Some(488)));
+    assert!(
+        world
+            .phone(ALICE)
+            .responses(&Method::Invite)
+            .iter()
+            .any(|answer| answer.status() == Some(488))
+    );
     assert!(!world.phone(ALICE).is_holding(mine));
     assert!(world.connected(ALICE, BOB));
     world.hang_up(BOB);
@@ -125,7 +162,10 @@ fn a_resume_of_what_nobody_holds_is_a_conflict() {
     world.run();
     assert!(matches!(world.reply(resume), Some(Err(Refusal::Conflict { .. }))));
     world.hang_up(BOB);
-    let late = world.command(Command::Hold { leg, direction: HoldDirection::SendOnly });
+    let late = world.command(Command::Hold {
+        leg,
+        direction: HoldDirection::SendOnly,
+    });
     assert!(matches!(world.reply(late), Some(Err(Refusal::NotFound { .. }))));
     world.assert_nothing_left();
 }
@@ -139,7 +179,10 @@ fn an_offer_is_answered_within_its_mirror_even_when_the_other_phone_is_not() {
     world.alice().hold(mine);
     world.run();
     // Alice complains when her sendonly is answered with anything that sends.
-    assert_eq!(direction(&world, ALICE), (Some(Direction::SendOnly), Some(Direction::RecvOnly)));
+    assert_eq!(
+        direction(&world, ALICE),
+        (Some(Direction::SendOnly), Some(Direction::RecvOnly))
+    );
     world.assert_clean();
 }
 
@@ -174,7 +217,10 @@ fn both_phones_hold_at_the_same_moment() {
     world.bob().hold(his);
     world.run();
     assert!(world.phone(ALICE).is_holding(mine) && world.phone(BOB).is_holding(his));
-    assert_eq!(direction(&world, ALICE), (Some(Direction::Inactive), Some(Direction::Inactive)));
+    assert_eq!(
+        direction(&world, ALICE),
+        (Some(Direction::Inactive), Some(Direction::Inactive))
+    );
     world.alice().resume(mine);
     world.bob().resume(his);
     world.run();
@@ -193,13 +239,22 @@ fn a_491_is_tried_again_later_by_whoever_owns_the_call_id() {
         let leg = world.leg_of(who).id;
         world.seat(who).answers_reinvite_with(491);
         let before = world.count(who, "< INVITE");
-        let hold = world.command(Command::Hold { leg, direction: HoldDirection::SendOnly });
+        let hold = world.command(Command::Hold {
+            leg,
+            direction: HoldDirection::SendOnly,
+        });
         world.run();
         assert!(matches!(world.reply(hold), Some(Ok(Reply::Done))));
         assert!(world.count(who, "< INVITE") > before + 1);
         let lines = world.phone(who).lines();
-        let refused = lines.iter().position(|line| line.summary.starts_with("491")).expect("the 491");
-        let again = lines[refused..].iter().find(|line| line.summary.starts_with("INVITE")).expect("the second try");
+        let refused = lines
+            .iter()
+            .position(|line| line.summary.starts_with("491"))
+            .expect("the 491");
+        let again = lines[refused..]
+            .iter()
+            .find(|line| line.summary.starts_with("INVITE"))
+            .expect("the second try");
         let waited = again.at.duration_since(lines[refused].at).as_millis();
         // Two messages of a millisecond each lie between the two lines.
         assert!((from..=until + 2).contains(&waited), "{who:?} waited {waited} ms");
@@ -234,10 +289,16 @@ fn a_phone_that_holds_while_it_is_joined_is_joined_and_holds() {
         world.carol().hold(warm.at_carol);
         world.run();
         assert_eq!(world.completed(), 1, "carol held {after} ms after the REFER");
-        assert!(world.phone(BOB).is_held(warm.at_bob), "carol held {after} ms after the REFER");
+        assert!(
+            world.phone(BOB).is_held(warm.at_bob),
+            "carol held {after} ms after the REFER"
+        );
         world.carol().resume(warm.at_carol);
         world.run();
-        assert!(world.connected(BOB, world::CAROL), "carol held {after} ms after the REFER");
+        assert!(
+            world.connected(BOB, world::CAROL),
+            "carol held {after} ms after the REFER"
+        );
         world.hang_up(BOB);
         world.assert_nothing_left();
     }

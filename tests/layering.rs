@@ -4,6 +4,8 @@
 //! resolved to a room (`crate::room::…`, groups in braces, and `super::super::room`), and checked against the tables
 //! of `layering/rules.rs`. A finding names file, line, rule, and what to do instead.
 
+#![expect(clippy::unwrap_used, reason = "a source that cannot be read fails the test")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

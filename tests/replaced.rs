@@ -8,12 +8,17 @@ use warmline::sip::{HeaderName, Method, Replaces};
 use world::{ALICE, BOB, CAROL, DAVE, Who, World, millis};
 
 fn value(replaces: &Replaces) -> String {
-    format!("{};to-tag={};from-tag={}", replaces.call_id, replaces.to_tag, replaces.from_tag)
+    format!(
+        "{};to-tag={};from-tag={}",
+        replaces.call_id, replaces.to_tag, replaces.from_tag
+    )
 }
 
 /// `who` sends INVITE with this Replaces, and is answered so.
 fn refused(world: &mut World, who: Who, replaces: &str) -> Option<u16> {
-    let call = world.seat(who).invite_with(&BOB.uri(), &[(HeaderName::Replaces, replaces)]);
+    let call = world
+        .seat(who)
+        .invite_with(&BOB.uri(), &[(HeaderName::Replaces, replaces)]);
     world.run();
     match world.phone(who).state(call) {
         Some(CallState::Ended(EndReason::Refused(status))) => Some(status),
@@ -35,19 +40,28 @@ fn a_newcomer_takes_its_own_users_place() {
     let new = world.alice().invite_with_replaces(&BOB.uri(), &replaces);
     world.run();
     assert_eq!(world.phone(ALICE).state(new), Some(CallState::Connected));
-    assert_eq!(world.phone(ALICE).state(old), Some(CallState::Ended(EndReason::HungUpByRemote)));
-    assert!(world.connected(ALICE, BOB), "one call, not a second one that nobody asked for");
+    assert_eq!(
+        world.phone(ALICE).state(old),
+        Some(CallState::Ended(EndReason::HungUpByRemote))
+    );
+    assert!(
+        world.connected(ALICE, BOB),
+        "one call, not a second one that nobody asked for"
+    );
     let kinds: Vec<_> = world.events().filter_map(kind).collect();
-    assert_eq!((kinds.as_slice(), world.completed()), ([TransferKind::Replaced].as_slice(), 1));
+    assert_eq!(
+        (kinds.as_slice(), world.completed()),
+        ([TransferKind::Replaced].as_slice(), 1)
+    );
     world.hang_up(BOB);
     world.assert_nothing_left();
 }
 
 fn kind(event: &Event) -> Option<TransferKind> {
-    match event {
-        Event::TransferRequested { kind, .. } => Some(*kind),
-        _ => None,
-    }
+    let Event::TransferRequested { kind, .. } = event else {
+        return None;
+    };
+    Some(*kind)
 }
 
 #[test]
@@ -66,7 +80,10 @@ fn the_newcomer_is_answered_before_the_replaced_dialog_ends() {
 fn nothing_that_matches_is_481() {
     let mut world = World::new();
     talking(&mut world);
-    assert_eq!(refused(&mut world, ALICE, "nobody@example.org;to-tag=a;from-tag=b"), Some(481));
+    assert_eq!(
+        refused(&mut world, ALICE, "nobody@example.org;to-tag=a;from-tag=b"),
+        Some(481)
+    );
     assert!(world.connected(ALICE, BOB));
 }
 
@@ -75,7 +92,12 @@ fn nothing_that_matches_is_481() {
 fn a_call_id_alone_moves_nobody() {
     let mut world = World::new();
     let (_, right) = talking(&mut world);
-    let Replaces { call_id, to_tag, from_tag, .. } = &right;
+    let Replaces {
+        call_id,
+        to_tag,
+        from_tag,
+        ..
+    } = &right;
     for wrong in [
         format!("{call_id};to-tag=a;from-tag=b"),
         format!("{call_id};to-tag={to_tag};from-tag=b"),
@@ -98,7 +120,10 @@ fn a_forged_tag_matches_nothing() {
     let mut forged = right.to_tag.to_string();
     let last = if forged.pop() == Some('a') { 'b' } else { 'a' };
     forged.push(last);
-    let forged = Replaces { to_tag: forged.as_str().into(), ..right };
+    let forged = Replaces {
+        to_tag: forged.as_str().into(),
+        ..right
+    };
     assert_eq!(refused(&mut world, ALICE, &value(&forged)), Some(481));
     assert!(world.connected(ALICE, BOB));
 }
@@ -117,7 +142,10 @@ fn a_dialog_that_has_ended_is_603() {
 fn a_confirmed_dialog_is_not_taken_early_only() {
     let mut world = World::new();
     let (_, replaces) = talking(&mut world);
-    assert_eq!(refused(&mut world, ALICE, &format!("{};early-only", value(&replaces))), Some(486));
+    assert_eq!(
+        refused(&mut world, ALICE, &format!("{};early-only", value(&replaces))),
+        Some(486)
+    );
     assert!(world.connected(ALICE, BOB));
 }
 
@@ -139,7 +167,10 @@ fn an_early_dialog_that_we_did_not_start_is_481() {
     let replaces = world.phone(ALICE).replaces(call).expect("an early dialog");
     let new = world.alice().invite_with_replaces(&BOB.uri(), &replaces);
     world.advance(millis(300));
-    assert_eq!(world.phone(ALICE).state(new), Some(CallState::Ended(EndReason::Refused(481))));
+    assert_eq!(
+        world.phone(ALICE).state(new),
+        Some(CallState::Ended(EndReason::Refused(481)))
+    );
     assert_eq!(world.phone(ALICE).state(call), Some(CallState::Early), "unchanged");
     world.bob().pick_up();
     world.run();
@@ -158,7 +189,11 @@ fn a_call_that_rings_is_picked_up_by_the_same_users_other_line() {
     let new = world.bob().invite_with_replaces(&ALICE.uri(), &replaces);
     world.run();
     assert_eq!(world.phone(BOB).state(new), Some(CallState::Connected));
-    assert_eq!(world.phone(BOB).state(ringing), Some(CallState::Ended(EndReason::Cancelled)), "CANCEL, not BYE");
+    assert_eq!(
+        world.phone(BOB).state(ringing),
+        Some(CallState::Ended(EndReason::Cancelled)),
+        "CANCEL, not BYE"
+    );
     assert_eq!(world.phone(ALICE).state(call), Some(CallState::Connected));
     assert!(world.connected(ALICE, BOB));
     world.hang_up(BOB);
@@ -170,23 +205,38 @@ fn a_call_that_rings_is_picked_up_by_the_same_users_other_line() {
 fn a_replaces_that_cannot_be_read_is_400_with_the_reason() {
     let mut world = World::new();
     let (_, right) = talking(&mut world);
-    let Replaces { call_id, to_tag, from_tag, .. } = &right;
+    let Replaces {
+        call_id,
+        to_tag,
+        from_tag,
+        ..
+    } = &right;
     let once = value(&right);
     for headers in [
         vec![(HeaderName::Replaces, format!("{call_id};to-tag={to_tag}"))],
         vec![(HeaderName::Replaces, format!("{call_id};from-tag={from_tag}"))],
         vec![(HeaderName::Replaces, call_id.to_string())],
         vec![(HeaderName::Replaces, format!("{once};to-tag={to_tag}"))],
-        vec![(HeaderName::Replaces, once.clone()), (HeaderName::Replaces, once.clone())],
+        vec![
+            (HeaderName::Replaces, once.clone()),
+            (HeaderName::Replaces, once.clone()),
+        ],
         vec![(HeaderName::Replaces, once.clone()), (HeaderName::Join, once.clone())],
     ] {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let call = world.alice().invite_with(&BOB.uri(), &headers);
         world.run();
-        assert_eq!(world.phone(ALICE).state(call), Some(CallState::Ended(EndReason::Refused(400))), "{headers:?}");
+        assert_eq!(
+            world.phone(ALICE).state(call),
+            Some(CallState::Ended(EndReason::Refused(400))),
+            "{headers:?}"
+        );
         let answer = world.phone(ALICE).responses(&Method::Invite).pop().expect("an answer");
         let reason = String::from_utf8_lossy(answer.reason_phrase().unwrap_or_default()).into_owned();
-        assert!(reason.contains("Replaces"), "the reason phrase names the header: {reason}");
+        assert!(
+            reason.contains("Replaces"),
+            "the reason phrase names the header: {reason}"
+        );
         assert!(world.connected(ALICE, BOB), "{headers:?}");
     }
     world.hang_up(BOB);
@@ -200,9 +250,18 @@ fn replaces_belongs_into_an_invite_only() {
     let (call, replaces) = talking(&mut world);
     let text = value(&replaces);
     for method in [Method::Options, Method::Message, Method::Bye, Method::Refer] {
-        world.alice().request(call, method.clone(), &[("Replaces", &text), ("Refer-To", "<sip:carol@example.org>")], None);
+        world.alice().request(
+            call,
+            method.clone(),
+            &[("Replaces", &text), ("Refer-To", "<sip:carol@example.org>")],
+            None,
+        );
         world.run();
-        let answer = world.phone(ALICE).responses(&method).pop().and_then(|answer| answer.status());
+        let answer = world
+            .phone(ALICE)
+            .responses(&method)
+            .pop()
+            .and_then(|answer| answer.status());
         assert_eq!(answer, Some(400), "{method}");
     }
     assert!(world.connected(ALICE, BOB));
@@ -215,7 +274,10 @@ fn a_newcomer_whom_the_peer_refuses_leaves_the_dialog_as_it_was() {
     world.bob().answers_reinvite_with(488);
     let new = world.alice().invite_with_replaces(&BOB.uri(), &replaces);
     world.run();
-    assert!(matches!(world.phone(ALICE).state(new), Some(CallState::Ended(EndReason::Refused(_)))));
+    assert!(matches!(
+        world.phone(ALICE).state(new),
+        Some(CallState::Ended(EndReason::Refused(_)))
+    ));
     assert_eq!(world.phone(ALICE).state(old), Some(CallState::Connected));
     assert!(world.connected(ALICE, BOB));
     world.hang_up(BOB);
@@ -231,7 +293,10 @@ fn a_newcomer_that_gives_up_leaves_the_dialog_as_it_was() {
     world.advance(millis(250));
     world.alice().cancel(new);
     world.advance(millis(250));
-    assert_eq!(world.phone(ALICE).state(new), Some(CallState::Ended(EndReason::Cancelled)));
+    assert_eq!(
+        world.phone(ALICE).state(new),
+        Some(CallState::Ended(EndReason::Cancelled))
+    );
     assert_eq!(world.phone(ALICE).state(old), Some(CallState::Connected));
 }
 

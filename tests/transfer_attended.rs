@@ -46,7 +46,15 @@ fn an_operator_who_was_called_by_both_can_join_them() {
     let (at_carol, consult) = world.call(CAROL, ALICE);
     world.alice().refer_attended(customer, consult);
     world.run();
-    assert_transferred(&mut world, &Warm { customer, consult, at_bob, at_carol });
+    assert_transferred(
+        &mut world,
+        &Warm {
+            customer,
+            consult,
+            at_bob,
+            at_carol,
+        },
+    );
 }
 
 #[test]
@@ -145,7 +153,13 @@ fn a_warm_transfer_works_over_tcp() {
 
 #[test]
 fn a_warm_transfer_works_between_udp_and_tcp() {
-    let mut world = World::over(|who| if who == BOB { PhoneTransport::Tcp } else { PhoneTransport::Udp });
+    let mut world = World::over(|who| {
+        if who == BOB {
+            PhoneTransport::Tcp
+        } else {
+            PhoneTransport::Udp
+        }
+    });
     let warm = world.warm();
     world.alice().refer_attended(warm.customer, warm.consult);
     world.run();
@@ -157,9 +171,16 @@ fn the_api_can_join_the_operators_two_calls() {
     let mut world = World::new();
     world.warm();
     let legs = world.legs_of(ALICE);
-    let [customer, consult] = legs.as_slice() else { panic!("alice has two legs") };
+    let [customer, consult] = legs.as_slice() else {
+        panic!("alice has two legs")
+    };
     let target = TransferTarget::Leg(consult.id);
-    let command = Command::StartTransfer { transferor: customer.id, target, mode: None, ring_timeout: None };
+    let command = Command::StartTransfer {
+        transferor: customer.id,
+        target,
+        mode: None,
+        ring_timeout: None,
+    };
     let id = world.command(command);
     match world.reply(id) {
         Some(Ok(Reply::Transfer(view))) => assert_eq!(view.kind, TransferKind::Attended),
@@ -168,7 +189,11 @@ fn the_api_can_join_the_operators_two_calls() {
     world.run();
     assert!(world.connected(BOB, CAROL));
     assert_eq!(world.phone(ALICE).live(), []);
-    assert_eq!(world.reported(ALICE), [] as [u16; 0], "who did not ask by REFER gets no NOTIFY");
+    assert_eq!(
+        world.reported(ALICE),
+        [] as [u16; 0],
+        "who did not ask by REFER gets no NOTIFY"
+    );
     world.hang_up(BOB);
     world.assert_nothing_left();
 }

@@ -28,7 +28,11 @@ fn the_customer_talks_with_whom_he_was_sent_to() {
     let customer = talking(&mut world);
     world.alice().refer(customer, CAROL);
     world.advance(millis(300));
-    assert_eq!(world.phone(ALICE).state(customer), Some(CallState::Connected), "nothing is torn down while carol rings");
+    assert_eq!(
+        world.phone(ALICE).state(customer),
+        Some(CallState::Connected),
+        "nothing is torn down while carol rings"
+    );
     world.carol().pick_up();
     world.run();
     assert!(world.connected(BOB, CAROL));
@@ -95,7 +99,10 @@ fn a_target_that_does_not_answer_gives_the_call_back() {
     assert_eq!(world.failures(), [], "it still rings");
     world.advance(seconds(2));
     world.run();
-    assert_eq!(world.failures().first().map(|(reason, _)| *reason), Some(TransferFailure::TargetNoAnswer));
+    assert_eq!(
+        world.failures().first().map(|(reason, _)| *reason),
+        Some(TransferFailure::TargetNoAnswer)
+    );
     assert!(world.reported(ALICE).last().is_some_and(|status| *status >= 400));
     assert!(world.connected(ALICE, BOB));
     assert_eq!(world.phone(CAROL).live(), [], "carol's phone is quiet");
@@ -123,7 +130,10 @@ fn a_target_that_nobody_knows_gives_the_call_back() {
     let customer = talking(&mut world);
     world.alice().refer_to(customer, "<sip:nobody@example.org>");
     world.run();
-    assert_eq!(world.failures().first().map(|(reason, _)| *reason), Some(TransferFailure::TargetUnreachable));
+    assert_eq!(
+        world.failures().first().map(|(reason, _)| *reason),
+        Some(TransferFailure::TargetUnreachable)
+    );
     assert!(world.connected(ALICE, BOB));
     world.hang_up(ALICE);
     world.assert_nothing_left();
@@ -167,7 +177,12 @@ fn the_api_can_send_a_party_on() {
     talking(&mut world);
     let transferor = world.leg_of(ALICE).id;
     let target = TransferTarget::Uri(Uri::parse(&CAROL.uri()).expect("a URI"));
-    world.command(Command::StartTransfer { transferor, target, mode: None, ring_timeout: Some(seconds(10)) });
+    world.command(Command::StartTransfer {
+        transferor,
+        target,
+        mode: None,
+        ring_timeout: Some(seconds(10)),
+    });
     world.advance(millis(300));
     world.carol().pick_up();
     world.run();
@@ -185,11 +200,20 @@ fn the_target_is_told_who_referred_and_only_by_this_refer() {
     world.carol().pick_up();
     world.run();
     let invite = world.phone(CAROL).requests(&Method::Invite).remove(0);
-    assert!(invite.text(HeaderName::ReferredBy).is_some_and(|by| by.contains("sip:alice@example.org")));
+    assert!(
+        invite
+            .text(HeaderName::ReferredBy)
+            .is_some_and(|by| by.contains("sip:alice@example.org"))
+    );
     // Carol sends bob on to dave by the API: no REFER, so no Referred-By, least of all alice's.
     let transferor = world.leg_of(CAROL).id;
     let target = TransferTarget::Uri(Uri::parse(&DAVE.uri()).expect("a URI"));
-    world.command(Command::StartTransfer { transferor, target, mode: None, ring_timeout: None });
+    world.command(Command::StartTransfer {
+        transferor,
+        target,
+        mode: None,
+        ring_timeout: None,
+    });
     world.advance(millis(300));
     let invite = world.phone(DAVE).requests(&Method::Invite).remove(0);
     assert_eq!(invite.text(HeaderName::ReferredBy), None);
@@ -208,14 +232,21 @@ fn a_refer_that_names_nothing_dialable_is_refused_at_once() {
         ("<sip:carol@example.org;method=BYE>", 501),
         ("<<<", 400),
         ("<sip:carol@example.org?Replaces=x%3Bto-tag%3Da>", 400),
-        ("<sip:carol@example.org?Replaces=x%3Bto-tag%3Da%3Bfrom-tag%3Db&Replaces=y%3Bto-tag%3Da%3Bfrom-tag%3Db>", 400),
+        (
+            "<sip:carol@example.org?Replaces=x%3Bto-tag%3Da%3Bfrom-tag%3Db&Replaces=y%3Bto-tag%3Da%3Bfrom-tag%3Db>",
+            400,
+        ),
     ] {
         let mut world = World::new();
         let customer = talking(&mut world);
         world.alice().refer_to(customer, refer_to);
         world.run();
         assert_eq!(world.phone(ALICE).refer_status(customer), Some(status), "{refer_to}");
-        assert_eq!(world.reported(ALICE), [] as [u16; 0], "a refused REFER makes no subscription");
+        assert_eq!(
+            world.reported(ALICE),
+            [] as [u16; 0],
+            "a refused REFER makes no subscription"
+        );
         assert!(world.connected(ALICE, BOB));
         world.hang_up(ALICE);
         world.assert_nothing_left();
@@ -226,7 +257,10 @@ fn a_refer_that_names_nothing_dialable_is_refused_at_once() {
 fn headers_of_refer_to_do_not_become_dialling_instructions() {
     let mut world = World::new();
     let customer = talking(&mut world);
-    world.alice().refer_to(customer, "<sip:carol@example.org?Route=%3Csip:10.9.9.9%3E&Subject=hello&X-Evil=1>");
+    world.alice().refer_to(
+        customer,
+        "<sip:carol@example.org?Route=%3Csip:10.9.9.9%3E&Subject=hello&X-Evil=1>",
+    );
     world.advance(millis(300));
     let invite = world.phone(CAROL).requests(&Method::Invite).remove(0);
     assert_eq!(invite.header(HeaderName::Route), None);

@@ -14,7 +14,11 @@ fn the_operator_is_kept_until_the_join_holds() {
     let (at_bob, customer) = world.call(BOB, ALICE);
     world.alice().refer(customer, CAROL);
     world.advance(seconds(30));
-    assert_eq!(world.phone(ALICE).state(customer), Some(CallState::Connected), "carol has rung for 30 s");
+    assert_eq!(
+        world.phone(ALICE).state(customer),
+        Some(CallState::Connected),
+        "carol has rung for 30 s"
+    );
     assert_eq!(world.phone(BOB).state(at_bob), Some(CallState::Connected));
     assert!(world.connected(ALICE, BOB), "they can go on talking");
     world.carol().pick_up();
@@ -33,8 +37,16 @@ fn an_attended_refer_joins_the_live_dialog_and_dials_nobody() {
     world.alice().refer_attended(warm.customer, warm.consult);
     world.run();
     let invites = world.phone(CAROL).requests(&Method::Invite);
-    assert_eq!(invites.iter().filter(|invite| invite.to_tag().is_none()).count(), 1, "carol was called once, by alice");
-    assert_eq!(world.phone(CAROL).state(warm.at_carol), Some(CallState::Connected), "in the dialog that she had");
+    assert_eq!(
+        invites.iter().filter(|invite| invite.to_tag().is_none()).count(),
+        1,
+        "carol was called once, by alice"
+    );
+    assert_eq!(
+        world.phone(CAROL).state(warm.at_carol),
+        Some(CallState::Connected),
+        "in the dialog that she had"
+    );
     assert!(world.connected(BOB, CAROL));
     world.hang_up(BOB);
     world.assert_nothing_left();
@@ -87,11 +99,75 @@ fn an_operator_may_leave_while_the_target_rings() {
     world.advance(millis(280));
     world.alice().bye(customer);
     world.advance(seconds(5));
-    assert_eq!(world.phone(BOB).state(at_bob), Some(CallState::Connected), "the customer waits for carol");
+    assert_eq!(
+        world.phone(BOB).state(at_bob),
+        Some(CallState::Connected),
+        "the customer waits for carol"
+    );
     world.carol().pick_up();
     world.run();
     assert!(world.connected(BOB, CAROL));
     world.hang_up(CAROL);
+    world.assert_nothing_left();
+}
+
+/// LESSONS 3 and 25: the customer's own hold meets an operator who leaves, and a target that answers.
+#[test]
+fn a_customer_may_hold_while_the_operator_leaves() {
+    for hold in [270, 279, 280, 281, 282, 283, 290, 1_000, 1_279, 1_281, 1_283] {
+        let mut world = World::new();
+        let (at_bob, customer) = world.call(BOB, ALICE);
+        world.alice().refer(customer, CAROL);
+        for elapsed in 1..=1_400 {
+            world.advance(millis(1));
+            match elapsed {
+                280 => world.alice().bye(customer),
+                1_280 => {
+                    world.carol().pick_up();
+                }
+                _ => {}
+            }
+            if elapsed == hold {
+                world.bob().hold(at_bob);
+            }
+        }
+        world.run();
+        assert_eq!(world.completed(), 1, "bob held {hold} ms after the REFER");
+        assert!(
+            world.phone(CAROL).is_held(world.the(CAROL)),
+            "bob held {hold} ms after the REFER"
+        );
+        world.bob().resume(at_bob);
+        world.run();
+        assert!(world.connected(BOB, CAROL), "bob held {hold} ms after the REFER");
+        world.hang_up(CAROL);
+        world.assert_nothing_left();
+    }
+}
+
+/// LESSONS 25: the target's own offer comes before that of the join, which waits for a hold that is under way.
+#[test]
+fn a_target_may_hold_before_it_is_joined() {
+    let mut world = World::new();
+    let (_, customer) = world.call(BOB, ALICE);
+    world.alice().refer(customer, CAROL);
+    world.advance(millis(300));
+    // Bob's answer to alice's hold is slow, so the join cannot begin.
+    world.network(|packet| match packet.is_answer_from(BOB, Method::Invite, 200) {
+        true => Fate::Delay(millis(300)),
+        false => Fate::Deliver,
+    });
+    world.alice().hold(customer);
+    let at_carol = world.carol().pick_up();
+    world.advance(millis(100));
+    world.carol().hold(at_carol);
+    world.run();
+    assert_eq!(world.completed(), 1);
+    assert!(world.phone(BOB).is_held(world.the(BOB)), "carol holds bob now");
+    world.carol().resume(at_carol);
+    world.run();
+    assert!(world.connected(BOB, CAROL));
+    world.hang_up(BOB);
     world.assert_nothing_left();
 }
 
@@ -106,7 +182,10 @@ fn a_customer_whose_operator_left_and_whose_target_refuses_is_released() {
     world.advance(seconds(1));
     world.carol().reject(486);
     world.run();
-    assert_eq!(world.phone(BOB).state(at_bob), Some(CallState::Ended(EndReason::HungUpByRemote)));
+    assert_eq!(
+        world.phone(BOB).state(at_bob),
+        Some(CallState::Ended(EndReason::HungUpByRemote))
+    );
     assert_eq!(world.failures(), [(TransferFailure::TargetBusy, Some(486))]);
     world.assert_nothing_left();
 }
@@ -144,7 +223,11 @@ fn advance_to(world: &mut World, phase: Phase, invites: (usize, usize)) {
             Phase::ConsultOffered => to_offer(CAROL),
             Phase::Referring | Phase::Ringing | Phase::Reported | Phase::Joined => false,
         };
-        if offered { Fate::Delay(millis(50)) } else { Fate::Deliver }
+        if offered {
+            Fate::Delay(millis(50))
+        } else {
+            Fate::Deliver
+        }
     });
     let reached = |world: &World| match phase {
         Phase::Referring => true,
@@ -281,7 +364,11 @@ fn a_bye_in_any_millisecond_leaves_nobody_parked() {
                 world.seat(who).bye(call);
             }
             world.run();
-            assert_eq!(world.completed() + world.failures().len(), 1, "{who:?} after {after} ms: one terminal event");
+            assert_eq!(
+                world.completed() + world.failures().len(),
+                1,
+                "{who:?} after {after} ms: one terminal event"
+            );
             // Whoever has a call has it with somebody: the edge's legs come in pairs, one for each live call.
             let live: usize = EVERYBODY.into_iter().map(|who| world.phone(who).live().len()).sum();
             let calls = world.calls();
@@ -313,7 +400,11 @@ fn the_bye_waits_for_the_answer_to_the_last_notify() {
     // The first NOTIFY's answer comes after 402 ms, and only then goes the last one.
     world.advance(millis(600));
     assert!(world.line(ALICE, "< NOTIFY alice says 200").is_some());
-    assert_eq!(world.line(ALICE, "< BYE"), None, "the answer to the NOTIFY is still on its way");
+    assert_eq!(
+        world.line(ALICE, "< BYE"),
+        None,
+        "the answer to the NOTIFY is still on its way"
+    );
     world.run();
     assert!(world.in_order(ALICE, "< NOTIFY alice says 200", "< BYE"));
     assert_eq!(world.phone(ALICE).live(), []);
@@ -350,8 +441,15 @@ fn a_target_that_hangs_up_on_our_ack_is_matched() {
     world.alice().refer(customer, CAROL);
     world.run();
     let answers = world.phone(CAROL).responses(&Method::Bye);
-    assert_eq!(answers.iter().map(|answer| answer.status()).collect::<Vec<_>>(), [Some(200)], "her BYE found its dialog");
-    assert_eq!(world.failures().first().map(|(reason, _)| *reason), Some(TransferFailure::TargetGone));
+    assert_eq!(
+        answers.iter().map(|answer| answer.status()).collect::<Vec<_>>(),
+        [Some(200)],
+        "her BYE found its dialog"
+    );
+    assert_eq!(
+        world.failures().first().map(|(reason, _)| *reason),
+        Some(TransferFailure::TargetGone)
+    );
     assert!(world.connected(ALICE, BOB), "the operator has her customer back");
     world.hang_up(BOB);
     world.assert_nothing_left();
@@ -366,8 +464,18 @@ fn a_callee_that_hangs_up_on_our_ack_is_matched() {
     world.advance(millis(100));
     world.bob().pick_up();
     world.run();
-    assert_eq!(world.phone(ALICE).state(call), Some(CallState::Ended(EndReason::HungUpByRemote)));
-    assert_eq!(world.phone(BOB).responses(&Method::Bye).first().and_then(|answer| answer.status()), Some(200));
+    assert_eq!(
+        world.phone(ALICE).state(call),
+        Some(CallState::Ended(EndReason::HungUpByRemote))
+    );
+    assert_eq!(
+        world
+            .phone(BOB)
+            .responses(&Method::Bye)
+            .first()
+            .and_then(|answer| answer.status()),
+        Some(200)
+    );
     world.assert_nothing_left();
 }
 
@@ -412,5 +520,8 @@ fn a_bye_that_nobody_answers_ends_after_all() {
     world.carol().bye(warm.at_carol);
     world.advance(seconds(40));
     let totals = world.totals();
-    assert_eq!((totals.dialogs, totals.calls, totals.transfers, totals.transactions), (0, 0, 0, 0));
+    assert_eq!(
+        (totals.dialogs, totals.calls, totals.transfers, totals.transactions),
+        (0, 0, 0, 0)
+    );
 }

@@ -55,10 +55,16 @@ fn wanted(of: &Leg, other: &Leg) -> Direction {
     }
 }
 
-/// Whether `of` was sent what `other` last sent, in the wanted direction. The direction of a party that holds is its own.
+/// Whether `of` was sent what `other` last sent, in the wanted direction. A party that holds was answered accordingly:
+/// with whether the other side still listens, and with nothing to hear.
 fn is_matched(of: &Leg, other: &Leg) -> bool {
+    let wanted = wanted(of, other);
+    let to_holder = Direction::of(false, wanted.receives());
     match (&of.sent, &other.remote) {
-        (Some(sent), Some(remote)) => sent.same_media(remote) && (of.holding || sent.direction() == wanted(of, other)),
+        (Some(sent), Some(remote)) => {
+            let direction = sent.direction();
+            sent.same_media(remote) && (direction == wanted || (of.holding && direction == to_holder))
+        }
         (Some(_) | None, None) | (None, Some(_)) => false,
     }
 }
@@ -85,18 +91,31 @@ pub fn offer_next(legs: &mut Legs, now: Instant, one: LegHandle, other: LegHandl
 impl Calls {
     /// Offers to the sides of a call until they are matched; answers `command` then.
     pub(crate) fn bring_together(&mut self, now: Instant, handle: CallHandle, command: Option<CommandId>) {
+        let quiet = self.table.get(handle).is_some_and(|call| call.bridge == Bridge::Quiet);
+        if command.is_none() && !quiet {
+            // What is under way brings them together as well; a relayed offer that is forgotten is never answered.
+            return;
+        }
         self.match_next(now, handle, 0, command);
     }
 
     fn match_next(&mut self, now: Instant, handle: CallHandle, offers: u8, command: Option<CommandId>) {
         let Some(call) = self.table.get_mut(handle) else { return };
-        let CallState::Connected { callee } = call.state else { return };
+        let CallState::Connected { callee } = call.state else {
+            return;
+        };
         let caller = call.caller;
         // An offer that a broken join left under way: its outcome comes first, or it would undo what is offered now.
-        let pending = [caller, callee].into_iter().find(|leg| self.legs.get(*leg).is_some_and(Leg::is_offered));
+        let pending = [caller, callee]
+            .into_iter()
+            .find(|leg| self.legs.get(*leg).is_some_and(Leg::is_offered));
         if let Some(offered) = pending {
             if let Some(call) = self.table.get_mut(handle) {
-                call.bridge = Bridge::Matching { offered, offers, command };
+                call.bridge = Bridge::Matching {
+                    offered,
+                    offers,
+                    command,
+                };
             }
             return;
         }
@@ -104,7 +123,11 @@ impl Calls {
             && let Some(offered) = offer_next(&mut self.legs, now, caller, callee)
         {
             if let Some(call) = self.table.get_mut(handle) {
-                call.bridge = Bridge::Matching { offered, offers: offers + 1, command };
+                call.bridge = Bridge::Matching {
+                    offered,
+                    offers: offers + 1,
+                    command,
+                };
             }
             return;
         }
@@ -119,24 +142,47 @@ impl Calls {
 
     fn tell_of_hold(&mut self, call: CallHandle, caller: LegHandle, callee: LegHandle) {
         for leg in [caller, callee] {
-            let Some(held) = self.legs.get(leg).filter(|leg| leg.told_held != leg.held_by_command.is_some()) else { continue };
+            let Some(held) = self
+                .legs
+                .get(leg)
+                .filter(|leg| leg.told_held != leg.held_by_command.is_some())
+            else {
+                continue;
+            };
             let now_held = held.held_by_command.is_some();
             self.legs.note_held(leg, now_held);
-            self.legs.events.push_back(if now_held { Event::CallHeld { call, leg } } else { Event::CallResumed { call, leg } });
+            self.legs.events.push_back(if now_held {
+                Event::CallHeld { call, leg }
+            } else {
+                Event::CallResumed { call, leg }
+            });
         }
     }
 
     /// A party's re-INVITE: its offer goes to the other side; a wish for ours is answered at once with what the other side
     /// last sent and what is wanted now (RFC 6337 §5, LESSONS 27).
-    pub(crate) fn offered(&mut self, now: Instant, handle: CallHandle, from: LegHandle, description: Option<Description>) {
+    pub(crate) fn offered(
+        &mut self,
+        now: Instant,
+        handle: CallHandle,
+        from: LegHandle,
+        description: Option<Description>,
+    ) {
         let Some(call) = self.table.get_mut(handle) else { return };
-        let (Some(to), Bridge::Quiet) = (call.other(from), &call.bridge) else {
+        // An operator who has left in mid-transfer answers no more; the party tries again when the target has come.
+        let other = call
+            .other(from)
+            .filter(|other| self.legs.get(*other).is_some_and(Leg::is_confirmed));
+        let (Some(to), Bridge::Quiet) = (other, &call.bridge) else {
             self.legs.refuse_offer(now, from, 491);
             return;
         };
         let Some(description) = description else {
             let ours = match (self.legs.get(from), self.legs.get(to)) {
-                (Some(of), Some(with)) => with.remote.as_ref().map(|remote| remote.with_direction(wanted(of, with))),
+                (Some(of), Some(with)) => with
+                    .remote
+                    .as_ref()
+                    .map(|remote| remote.with_direction(wanted(of, with))),
                 (Some(_) | None, None) | (None, Some(_)) => None,
             };
             match ours {
@@ -149,7 +195,13 @@ impl Calls {
         self.legs.offer(now, to, Some(description));
     }
 
-    pub(crate) fn offer_answered(&mut self, now: Instant, handle: CallHandle, leg: LegHandle, description: Option<&Description>) {
+    pub(crate) fn offer_answered(
+        &mut self,
+        now: Instant,
+        handle: CallHandle,
+        leg: LegHandle,
+        description: Option<&Description>,
+    ) {
         let Some(call) = self.table.get_mut(handle) else { return };
         match call.bridge.clone() {
             Bridge::Relaying { from, to } if to == leg => {
@@ -166,7 +218,11 @@ impl Calls {
                     (false, false) | (true, true) => {}
                 }
             }
-            Bridge::Matching { offered, offers, command } if offered == leg => self.match_next(now, handle, offers, command),
+            Bridge::Matching {
+                offered,
+                offers,
+                command,
+            } if offered == leg => self.match_next(now, handle, offers, command),
             Bridge::Quiet | Bridge::Relaying { .. } | Bridge::Matching { .. } => {}
         }
     }
@@ -175,11 +231,19 @@ impl Calls {
         let Some(call) = self.table.get_mut(handle) else { return };
         match std::mem::replace(&mut call.bridge, Bridge::Quiet) {
             Bridge::Relaying { from, to } if to == leg => self.legs.refuse_offer(now, from, status),
-            Bridge::Matching { offered, command: Some(command), .. } if offered == leg => {
+            Bridge::Matching {
+                offered,
+                command: Some(command),
+                ..
+            } if offered == leg => {
                 self.legs.forget_hold(leg);
                 self.replies.push_back((command, Err(Refusal::Party { status })));
             }
-            Bridge::Matching { offered, offers, command: None } if offered == leg => self.match_next(now, handle, offers + 1, None),
+            Bridge::Matching {
+                offered,
+                offers,
+                command: None,
+            } if offered == leg => self.match_next(now, handle, offers + 1, None),
             bridge @ (Bridge::Quiet | Bridge::Relaying { .. } | Bridge::Matching { .. }) => call.bridge = bridge,
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::failure::Failure;
 use super::file;
+use super::say::say;
 
 /// Check a configuration without starting anything
 ///
@@ -19,9 +20,9 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args) -> Result<(), Failure> {
     let config = file::read(&args.config)?;
-    println!("{}: good", args.config.display());
+    say!("{}: good", args.config.display());
     for target in config.names() {
-        println!("  {} will be looked up at start ({})", target.host, target.place);
+        say!("  {} will be looked up at start ({})", target.host, target.place);
     }
     Ok(())
 }

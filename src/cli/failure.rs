@@ -1,6 +1,7 @@
 //! How a command ends badly: what went wrong, what to do, and the exit code that says which kind it was.
 
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// What was asked for did not happen: a demo that failed, an order that was refused.
@@ -38,9 +39,10 @@ impl Failure {
     pub(super) fn tell(&self) -> ExitCode {
         // A report of the configuration says `error` itself, once a line.
         let lead = if self.what.starts_with("error") { "" } else { "error: " };
-        eprintln!("{lead}{}", self.what);
+        let mut error = std::io::stderr().lock();
+        writeln!(error, "{lead}{}", self.what).ok(); // where nobody reads, the exit code still says it
         if let Some(hint) = &self.hint {
-            eprintln!("  hint: {hint}");
+            writeln!(error, "  hint: {hint}").ok(); // likewise
         }
         ExitCode::from(self.code)
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::{Target, ask};
 use super::failure::{FAILED, Failure, WRONG};
+use super::say::say;
 
 /// List the calls of a running edge
 ///
@@ -87,15 +88,15 @@ pub(super) struct Hangup {
 pub(super) fn calls(args: &Calls) -> Result<(), Failure> {
     let answer = ask(&args.target, "GET", "/v1/calls", None)?;
     if args.json {
-        println!("{answer:#}");
+        say!("{answer:#}");
         return Ok(());
     }
     let calls = answer["calls"].as_array().map(Vec::as_slice).unwrap_or_default();
     if calls.is_empty() {
-        println!("no calls");
+        say!("no calls");
     }
     for call in calls {
-        println!("{}  {}", text(&call["id"]), text(&call["state"]));
+        say!("{}  {}", text(&call["id"]), text(&call["state"]));
         for leg in call["legs"].as_array().map(Vec::as_slice).unwrap_or_default() {
             let held = match (&leg["held"], &leg["holding"]) {
                 (Value::Bool(true), Value::Bool(true)) => "  held, holding",
@@ -103,7 +104,7 @@ pub(super) fn calls(args: &Calls) -> Result<(), Failure> {
                 (_, Value::Bool(true)) => "  holding",
                 (_, _) => "",
             };
-            println!(
+            say!(
                 "  {:<12} {:<10} {}  {}{held}",
                 text(&leg["id"]),
                 text(&leg["state"]),
@@ -126,7 +127,7 @@ pub(super) fn hold(args: &Hold) -> Result<(), Failure> {
         &format!("/v1/legs/{}/hold", handle(&args.leg, &["leg"])?),
         body.as_ref(),
     )?;
-    println!("{} is on hold", args.leg);
+    say!("{} is on hold", args.leg);
     Ok(())
 }
 
@@ -137,7 +138,7 @@ pub(super) fn resume(args: &Resume) -> Result<(), Failure> {
         &format!("/v1/legs/{}/resume", handle(&args.leg, &["leg"])?),
         None,
     )?;
-    println!("{} is back", args.leg);
+    say!("{} is back", args.leg);
     Ok(())
 }
 
@@ -145,7 +146,7 @@ pub(super) fn hang_up(args: &Hangup) -> Result<(), Failure> {
     let what = handle(&args.what, &["call", "leg"])?;
     let kind = if what.starts_with("call-") { "calls" } else { "legs" };
     ask(&args.target, "DELETE", &format!("/v1/{kind}/{what}"), None)?;
-    println!("{what} is hung up");
+    say!("{what} is hung up");
     Ok(())
 }
 
@@ -163,7 +164,7 @@ pub(super) fn transfer(args: &Transfer) -> Result<(), Failure> {
     loop {
         let state = text(&view["state"]);
         if state != shown {
-            println!("{}  {state}", text(&view["id"]));
+            say!("{}  {state}", text(&view["id"]));
             shown.clone_from(&state);
         }
         if state == "failed" {

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::failure::{CALLS_LEFT, FAILED, Failure, UNSTARTED};
 use super::file;
+use super::say::say;
 use crate::api::native;
 use crate::config::{Config, Log};
 use crate::driver::{self, DRAIN, Edge, Options, StartError};
@@ -89,7 +90,7 @@ async fn stop(edge: Edge) -> Result<(), Failure> {
         );
         return Err(Failure::new(CALLS_LEFT, what).hint("their phones will be answered 481 by the next process"));
     }
-    println!("stopped; nothing was left");
+    say!("stopped; nothing was left");
     Ok(())
 }
 
@@ -131,12 +132,12 @@ fn serve(
     let address = listener.local_addr().map_err(|error| Failure::new(UNSTARTED, error))?;
     let token = match token {
         Token::Given(token) => {
-            println!("  api   http://{address}  (token as configured)");
+            say!("  api   http://{address}  (token as configured)");
             token
         }
         Token::Random(token) => {
-            println!("  api   http://{address}  token {token}  (for this run only)");
-            println!("  try   WARMLINE_TOKEN={token} warmline calls{}", elsewhere(address));
+            say!("  api   http://{address}  token {token}  (for this run only)");
+            say!("  try   WARMLINE_TOKEN={token} warmline calls{}", elsewhere(address));
             token
         }
     };
@@ -167,7 +168,7 @@ fn elsewhere(address: SocketAddr) -> String {
 }
 
 fn greet(edge: &Edge, open: bool, embedded: bool) {
-    println!("warmline {}", env!("CARGO_PKG_VERSION"));
+    say!("warmline {}", env!("CARGO_PKG_VERSION"));
     for listener in edge.listeners() {
         let name = listener.transport.param();
         let advertised = if listener.advertised == listener.address {
@@ -175,13 +176,13 @@ fn greet(edge: &Edge, open: bool, embedded: bool) {
         } else {
             format!(" as {}", listener.advertised)
         };
-        println!("  sip   {name} {}{advertised}", listener.address);
+        say!("  sip   {name} {}{advertised}", listener.address);
     }
     if embedded {
-        println!("  no --config: the embedded default, on loopback only");
+        say!("  no --config: the embedded default, on loopback only");
     }
     if open {
-        println!("  any user may register and call without a password");
+        say!("  any user may register and call without a password");
     }
 }
 
@@ -199,6 +200,7 @@ fn log(log: Log) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log.level.to_string()));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(super::colour(&std::io::stderr()))
         .with_writer(std::io::stderr);
     let set = if log.json {
         builder.json().try_init()

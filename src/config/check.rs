@@ -34,10 +34,10 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, Report> {
 fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Config {
     let edge = edge(file, problems);
     let listeners = parts::listeners(file, problems);
-    let pbx = parts::pbx(file, text, problems);
+    let pbx = parts::pbx(file, text, &listeners, problems);
     let peers = parts::peers(file, edge.transfer, problems);
     let users = parts::users(file, problems);
-    let routes = parts::routes(file, text, problems);
+    let routes = parts::routes(file, text, &listeners, problems);
     let (registrar, open) = registrar(file, problems);
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
@@ -61,7 +61,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
                 "remove it, or set register = \"local\"",
             );
         }
-    } else if pbx.is_none() && users.is_empty() && routes.is_empty() && !listeners.is_empty() {
+    } else if !["pbx", "user", "route"].iter().any(|key| file.has(key)) && !listeners.is_empty() {
         let hint = "add a [[user]], a [[route]] or a [pbx]; to play on loopback: [registrar] open = true";
         problems.add(
             file.span.clone(),
@@ -184,7 +184,11 @@ fn digest(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<Algori
             }
         };
         if algorithms.contains(&algorithm) {
-            problems.add(name.span, format!("a second `{}`", name.value), "name each algorithm once");
+            problems.add(
+                name.span,
+                format!("a second `{}`", name.value),
+                "name each algorithm once",
+            );
         } else {
             algorithms.push(algorithm);
         }

@@ -58,6 +58,11 @@ impl<'a> Fields<'a> {
             .map_or(self.span.clone(), |(key, _)| key.span())
     }
 
+    /// Whether the key is there, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.get(key).is_some()
+    }
+
     /// A text value.
     pub(super) fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<Found<&'a str>> {
         let value = self.ask(key)?;
@@ -140,6 +145,13 @@ impl<'a> Fields<'a> {
             wrong_type(key, value, "a list of texts: [\"…\", \"…\"]", problems);
             return Vec::new();
         };
+        if list.is_empty() {
+            problems.add(
+                value.span(),
+                format!("`{key}` is an empty list"),
+                "put something in, or remove the key",
+            );
+        }
         let mut texts = Vec::new();
         for item in list.iter() {
             match item.get_ref().as_str() {

@@ -60,6 +60,7 @@ mod check;
 mod fields;
 mod parts;
 mod report;
+mod target;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -230,6 +231,13 @@ impl Config {
         let pbx = self.pbx.iter().map(|(target, _)| target);
         let routes = self.routes.iter().map(|(_, target)| target);
         pbx.chain(routes).filter(|target| target.address().is_none()).collect()
+    }
+
+    /// Whether a listener speaks this address's family (IPv4 or IPv6): a looked-up address must be one that we can send to.
+    pub fn reaches(&self, address: IpAddr) -> bool {
+        self.listeners
+            .iter()
+            .any(|listener| listener.address.is_ipv4() == address.is_ipv4())
     }
 
     /// What the engine is told. `key` seals dialog tags; `lookup` answers for each of [`Config::names`].

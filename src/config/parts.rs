@@ -7,12 +7,10 @@ use regex::Regex;
 use super::check::TRANSFER;
 use super::fields::{Fields, Found};
 use super::report::Problems;
+use super::target::{socket_address, target};
 use super::{Api, Target};
 use crate::engine::{Listener, Network, Peer, PeerAuth, Register, TransferMode, User};
-use crate::sip::{Scheme, Uri};
 use crate::transport::Transport;
-
-const ADDRESS_HINT: &str = "write IP:port, as in 127.0.0.1:5060 or [::1]:5060; host names are not looked up here";
 
 pub(super) fn listeners(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<Listener> {
     let later = "listen with \"udp\" or \"tcp\"";
@@ -91,10 +89,15 @@ fn advertise(address: &Found<SocketAddr>, given: Option<Found<&str>>, problems: 
     }
 }
 
-pub(super) fn pbx(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Option<(Target, Register)> {
+pub(super) fn pbx(
+    file: &mut Fields<'_>,
+    text: &str,
+    listeners: &[Listener],
+    problems: &mut Problems,
+) -> Option<(Target, Register)> {
     let mut fields = file.table("pbx", "[pbx]", problems)?;
     let uri = fields.required("uri", "\"sip:127.0.0.1:5080\"", problems);
-    let target = uri.and_then(|uri| target("[pbx] uri", &uri, text, problems));
+    let target = uri.and_then(|uri| target("[pbx] uri", &uri, text, listeners, problems));
     let words = [("through", Ok(Register::Through)), ("local", Ok(Register::Local))];
     let register = fields.choice("register", &words, problems).unwrap_or(Register::Through);
     fields.finish(problems);
@@ -106,9 +109,9 @@ pub(super) fn peers(file: &mut Fields<'_>, default: TransferMode, problems: &mut
     for mut fields in file.tables("peer", "[[peer]]", problems) {
         let name = fields.required("name", "\"carrier\"", problems);
         let blocks = fields.texts("match", problems);
-        if blocks.is_empty() {
+        if !fields.has("match") {
             let hint = "add match = [\"192.0.2.0/24\"] with the addresses that its messages come from";
-            problems.add(fields.key_span("match"), "[[peer]] matches no address", hint);
+            problems.add(fields.span.clone(), "[[peer]] matches no address", hint);
         }
         let networks = blocks.iter().filter_map(|block| network(block, problems)).collect();
         let words = [("none", Ok(PeerAuth::None)), ("digest", Ok(PeerAuth::Digest))];
@@ -201,7 +204,12 @@ pub(super) fn users(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<User>
     users
 }
 
-pub(super) fn routes(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Vec<(Regex, Target)> {
+pub(super) fn routes(
+    file: &mut Fields<'_>,
+    text: &str,
+    listeners: &[Listener],
+    problems: &mut Problems,
+) -> Vec<(Regex, Target)> {
     let mut routes = Vec::new();
     for mut fields in file.tables("route", "[[route]]", problems) {
         let pattern = fields.required("match", "\"^[0-9]+$\"", problems);
@@ -223,7 +231,7 @@ pub(super) fn routes(file: &mut Fields<'_>, text: &str, problems: &mut Problems)
                 None
             }
         });
-        let target = to.and_then(|to| target("[[route]] to", &to, text, problems));
+        let target = to.and_then(|to| target("[[route]] to", &to, text, listeners, problems));
         if let (Some(pattern), Some(target)) = (pattern, target) {
             routes.push((pattern, target));
         }
@@ -271,63 +279,5 @@ pub(super) fn api(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Api>
     listen.map(|listen| Api {
         listen,
         token: token.map(|token| token.value.to_owned()),
-    })
-}
-
-fn socket_address(key: &str, given: &Found<&str>, problems: &mut Problems) -> Option<Found<SocketAddr>> {
-    match given.value.parse() {
-        Ok(address) => Some(given.with(address)),
-        Err(_) => {
-            problems.add(
-                given.span.clone(),
-                format!("`{key}` is no address: \"{}\"", given.value.escape_debug()),
-                ADDRESS_HINT,
-            );
-            None
-        }
-    }
-}
-
-/// A SIP URI that names a place: host, port, transport.
-fn target(key: &str, given: &Found<&str>, text: &str, problems: &mut Problems) -> Option<Target> {
-    let mut wrong = |what: String, hint: &str| {
-        problems.add(given.span.clone(), what, hint);
-        None
-    };
-    let example = "write sip:host or sip:host:port, with ;transport=tcp for TCP";
-    let uri = match Uri::parse(given.value) {
-        Ok(uri) => uri,
-        Err(error) => return wrong(format!("{key} is no SIP URI: {}", error.reason()), example),
-    };
-    match uri.scheme() {
-        Scheme::Sip => {}
-        Scheme::Sips => {
-            return wrong(
-                format!("{key}: sips is not in this version"),
-                "use sip:, over UDP or TCP",
-            );
-        }
-        Scheme::Tel | Scheme::Other => return wrong(format!("{key} is no SIP URI"), example),
-    }
-    if uri.user().is_some() {
-        return wrong(format!("{key} has a user part, which would never be used"), example);
-    }
-    let transport = match uri.param("transport") {
-        None => Transport::Udp,
-        Some(Some(name)) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
-        Some(Some(name)) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        Some(_) => return wrong(format!("{key}: this transport is not in this version"), "udp or tcp"),
-    };
-    let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-    if host.is_empty() {
-        return wrong(format!("{key} names no host"), example);
-    }
-    let start = given.span.start.min(text.len());
-    let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
-    Some(Target {
-        host,
-        port: uri.port().unwrap_or(5060),
-        transport,
-        place: format!("{key}, line {line}"),
     })
 }

@@ -221,3 +221,28 @@ fn any_text_is_refused_without_a_panic() {
         assert!(Config::read("x", text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_target_that_no_listener_can_send_to_is_refused() {
+    let text = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[pbx]\nuri = \"sip:127.0.0.1:5080;transport=tcp\"\n\
+        [[route]]\nmatch = \"x\"\nto = \"sip:[::1]:5060\"\n[[peer]]\nname = \"p\"\nmatch = []\n";
+    let told = told(text);
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(
+        told[0].starts_with("5: [pbx] uri cannot be reached from any listener: none sends tcp"),
+        "{told:#?}"
+    );
+    assert!(told[1].starts_with("8: [[route]] to cannot be reached"), "{told:#?}");
+    assert!(told[2].starts_with("11: `match` is an empty list"), "{told:#?}");
+}
+
+#[test]
+fn digest_algorithms_are_offered_in_the_order_of_the_file() {
+    let base = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\ndigest = ";
+    let settings = Config::read("x", &format!("{base}[\"MD5\", \"sha-256\"]"))
+        .unwrap()
+        .settings([0; 16], |_| None)
+        .unwrap();
+    assert_eq!(settings.digest, [Algorithm::Md5, Algorithm::Sha256]);
+    assert!(told(&format!("{base}[\"sha-1\", \"md5\", \"md5\"]")).len() == 2);
+}

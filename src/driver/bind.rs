@@ -61,23 +61,21 @@ impl StartError {
 
 /// What a person can do when a port cannot be had.
 pub fn bind_hint(what: &str, address: SocketAddr, error: &io::Error) -> Option<String> {
-    let port = address.port();
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let switch = if what == "udp" { "-u" } else { "-t" };
-            Some(format!(
-                "port in use: `ss -lnp {switch} sport = :{port}` shows by whom; stop it or choose another port"
-            ))
-        }
-        io::ErrorKind::AddrNotAvailable => Some(format!(
+    let (port, kind) = (address.port(), error.kind());
+    if kind == io::ErrorKind::AddrInUse {
+        let switch = if what == "udp" { "-u" } else { "-t" };
+        return Some(format!(
+            "port in use: `ss -lnp {switch} sport = :{port}` shows by whom; stop it or choose another port"
+        ));
+    }
+    if kind == io::ErrorKind::AddrNotAvailable {
+        return Some(format!(
             "this machine has no address {}: `ip address` shows those it has",
             address.ip()
-        )),
-        io::ErrorKind::PermissionDenied => {
-            Some("ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one".to_owned())
-        }
-        _ => None,
+        ));
     }
+    (kind == io::ErrorKind::PermissionDenied)
+        .then(|| "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one".to_owned())
 }
 
 /// Sockets that are open and not yet served.

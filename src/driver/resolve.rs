@@ -16,8 +16,8 @@ pub async fn resolve(config: &Config) -> Result<Settings, StartError> {
     let mut known = BTreeMap::new();
     for target in config.names() {
         if let Ok(addresses) = lookup_host((target.host.as_str(), target.port)).await {
-            // The resolver orders them (RFC 6724); the listeners' family is not considered in this version.
-            if let Some(address) = addresses.into_iter().next() {
+            // The resolver orders them (RFC 6724); an address that no listener can send to is no use.
+            if let Some(address) = addresses.into_iter().find(|address| config.reaches(address.ip())) {
                 known.insert(target.host.clone(), address.ip());
             }
         }

@@ -17,7 +17,7 @@ use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use crate::api::{EventLog, Order};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply};
-use crate::observe::{Metrics, Way};
+use crate::observe::{self, Metrics, Way};
 use crate::transport::{Flow, Transport};
 
 /// Datagrams taken from one socket before timers and commands get their turn.
@@ -234,7 +234,7 @@ impl Shell {
                     Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
                     Output::Event(event) => {
                         self.metrics.event(&event);
-                        tracing::debug!(event = event.name(), "event");
+                        observe::log(&event);
                         self.events.push(clock::wall(), event);
                     }
                     Output::Reply { id, reply } => {

@@ -20,23 +20,30 @@ pub async fn asked_to_stop() -> std::io::Result<&'static str> {
     }
 }
 
-/// Stops accepting connections, waits until nothing is under way or `deadline` has passed, and gives what is left.
+/// How long requests without a call (REGISTER, OPTIONS) may still take. Transactions stay for 32 s to catch repetitions
+/// (RFC 3261 §17.2.2): those are not waited for.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Stops accepting connections, waits until no call or transfer is left or `deadline` has passed, and gives what is left.
 /// Calls are not hung up: their parties may find another node with their next request.
 pub async fn drain(edge: &Edge, deadline: Duration) -> Result<Totals, CommandError> {
     edge.stop_accepting();
-    let mut left = totals(edge).await?;
-    let empty = async {
-        while left.calls + left.transactions + left.transfers > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            left = totals(edge).await?;
+    settle(edge, deadline, |left| left.calls + left.transfers == 0).await?;
+    settle(edge, GRACE.min(deadline), |left| left.transactions == 0).await
+}
+
+/// Waits until `done` or for as long as `limit`.
+async fn settle(edge: &Edge, limit: Duration, done: impl Fn(&Totals) -> bool) -> Result<Totals, CommandError> {
+    let step = Duration::from_millis(50);
+    let mut waited = Duration::ZERO;
+    loop {
+        let left = totals(edge).await?;
+        if done(&left) || waited >= limit {
+            return Ok(left);
         }
-        Ok::<(), CommandError>(())
-    };
-    match tokio::time::timeout(deadline, empty).await {
-        Ok(result) => result?,
-        Err(_) => left = totals(edge).await?,
+        tokio::time::sleep(step).await;
+        waited += step;
     }
-    Ok(left)
 }
 
 /// What lives in the engine now.

@@ -131,3 +131,100 @@ fn a_listener_that_this_version_lacks_is_refused() {
     let error = Edge::start(settings, Options::default()).unwrap_err();
     assert!(error.to_string().contains("not in this version") && error.hint().is_some());
 }
+
+/// An edge whose number 1 leads over TCP to `route`.
+fn routed(route: SocketAddr) -> (Edge, std::net::UdpSocket) {
+    let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
+    let udp = settings.listeners[0];
+    settings.listeners.push(Listener {
+        transport: Transport::Tcp,
+        ..udp
+    });
+    let (pattern, host) = (regex::Regex::new("^1$").unwrap(), route.to_string());
+    settings.routes = vec![crate::engine::Route {
+        pattern,
+        address: route,
+        transport: Transport::Tcp,
+        host,
+    }];
+    let edge = Edge::start(settings, Options::default()).unwrap();
+    let phone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    phone.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    phone.connect(edge.listeners()[0].address).unwrap();
+    (edge, phone)
+}
+
+fn request(method: &str, phone: &std::net::UdpSocket) -> Vec<u8> {
+    let (own, edge) = (phone.local_addr().unwrap(), phone.peer_addr().unwrap());
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 20004 RTP/AVP 0\r\n";
+    let body = if method == "INVITE" { sdp } else { "" };
+    let text = format!(
+        "{method} sip:1@{edge} SIP/2.0\r\nVia: SIP/2.0/UDP {own};rport;branch=z9hG4bK{method}\r\nMax-Forwards: 70\r\n\
+         From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: {method}\r\nCSeq: 1 {method}\r\n\
+         Contact: <sip:a@{own}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    text.into_bytes()
+}
+
+/// The first answer that is no 100.
+fn answer(phone: &std::net::UdpSocket) -> String {
+    let mut octets = [0; 8_192];
+    loop {
+        let length = phone.recv(&mut octets).unwrap();
+        let text = String::from_utf8_lossy(&octets[..length]).into_owned();
+        if !text.starts_with("SIP/2.0 100") {
+            return text;
+        }
+    }
+}
+
+#[test]
+fn a_datagram_is_answered_and_line_ends_are_not() {
+    let (_edge, phone) = routed("127.0.0.1:9".parse().unwrap());
+    for keepalive in ["", "\r\n\r\n", "\0\0\0\0"] {
+        phone.send(keepalive.as_bytes()).unwrap();
+    }
+    phone.send(&request("OPTIONS", &phone)).unwrap();
+    let told = answer(&phone);
+    assert!(
+        told.starts_with("SIP/2.0 ") && told.contains("CSeq: 1 OPTIONS"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_connection_is_opened_for_a_call_that_needs_one() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_edge, phone) = routed(listener.local_addr().unwrap());
+    phone.send(&request("INVITE", &phone)).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut octets = [0; 4_096];
+    let length = stream.read(&mut octets).unwrap();
+    let told = String::from_utf8_lossy(&octets[..length]).into_owned();
+    assert!(
+        told.starts_with("INVITE sip:1@") && told.contains("SIP/2.0/TCP"),
+        "{told}"
+    );
+    // What the other side then says on that connection reaches the caller.
+    let line = |name: &str| told.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    let (via, from, to) = (line("Via:"), line("From:"), line("To:"));
+    let (call_id, cseq) = (line("Call-ID:"), line("CSeq:"));
+    let busy = format!(
+        "SIP/2.0 486 Busy Here\r\n{via}\r\n{from}\r\n{to};tag=9\r\n{call_id}\r\n{cseq}\r\nContent-Length: 0\r\n\r\n"
+    );
+    stream.write_all(busy.as_bytes()).unwrap();
+    assert!(answer(&phone).starts_with("SIP/2.0 486"));
+}
+
+#[test]
+fn a_connection_that_nobody_accepts_fails_the_call_at_once() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let (_edge, phone) = routed(address);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    let told = answer(&phone);
+    assert!(told.starts_with("SIP/2.0 5") || told.starts_with("SIP/2.0 4"), "{told}");
+}

@@ -37,7 +37,11 @@ impl Engine {
         if let Some(draft) = answer {
             self.legs().transactions.send_stateless(flow, draft.print());
         }
-        self.event(Event::MessageRefused { source: flow.remote, status, why });
+        self.event(Event::MessageRefused {
+            source: flow.remote,
+            status,
+            why,
+        });
     }
 
     fn dispatch(&mut self, now: Instant, flow: Flow, received: Received<TransactionUser>) {
@@ -48,7 +52,9 @@ impl Engine {
                     self.legs().ack_received(now, leg.into(), &message);
                 }
             }
-            Received::Cancel { invite: Some(invite), .. } => self.legs().cancelled(now, invite),
+            Received::Cancel {
+                invite: Some(invite), ..
+            } => self.legs().cancelled(now, invite),
             Received::Cancel { invite: None, .. } => {}
             Received::Response { user, message, .. } => match user {
                 TransactionUser::Leg(leg, purpose) => self.legs().response_received(now, leg, purpose, &message),
@@ -61,13 +67,22 @@ impl Engine {
     fn request(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
         if *request.method() != Method::Invite && request.header(HeaderName::Replaces).is_some() {
             // RFC 3891 §3.
-            self.legs().refuse(now, server, &request, 400, Some("Replaces In A Request That Is No INVITE"));
+            self.legs().refuse(
+                now,
+                server,
+                &request,
+                400,
+                Some("Replaces In A Request That Is No INVITE"),
+            );
             return;
         }
         let outside = request.to_tag().is_none() || *request.method() == Method::Register;
         if !outside {
             match self.legs().find(&request) {
                 Match::Found(leg) => self.legs().request_received(now, leg.into(), flow, server, request),
+                // A subscription between phone and PBX comes along the flow that the edge sealed into its Record-Route; what
+                // has no such Route gets its 481 there.
+                Match::NotOurs if *request.method() != Method::Invite => self.other_request(now, flow, server, request),
                 // RFC 3261 §12.2.2; the same answer, at the same cost, for unknown, guessed and forged.
                 Match::NotOurs | Match::Forged | Match::Gone(_) | Match::OtherNode(_) | Match::Mismatch => {
                     self.legs().refuse(now, server, &request, 481, None);

@@ -23,9 +23,18 @@ pub(crate) enum Exchange {
     /// Nothing under way.
     Stable,
     /// Our re-INVITE is out.
-    Sent { invite: Option<ClientHandle>, offer: Option<Description>, tries: u8, until: Instant },
+    Sent {
+        invite: Option<ClientHandle>,
+        offer: Option<Description>,
+        tries: u8,
+        until: Instant,
+    },
     /// Our re-INVITE met 491 and waits.
-    Backoff { offer: Option<Description>, tries: u8, until: Instant },
+    Backoff {
+        offer: Option<Description>,
+        tries: u8,
+        until: Instant,
+    },
     /// A 2xx brought an offer; our ACK brings the answer.
     OwesAck { cseq: u32 },
     /// The party's re-INVITE waits for our answer.
@@ -72,7 +81,9 @@ impl Legs {
 
     fn send_offer(&mut self, now: Instant, handle: LegHandle, offer: Option<Description>, tries: u8) {
         let until = now + self.identity.t1 * 64;
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let offer = offer.map(|offer| leg.present(&offer));
         let mut draft = leg
             .dialog
@@ -85,14 +96,21 @@ impl Legs {
         }
         let invite = self.request(now, handle, &draft, Purpose::Offer);
         if let Some(leg) = self.get_mut(handle) {
-            leg.exchange = Exchange::Sent { invite, offer, tries, until };
+            leg.exchange = Exchange::Sent {
+                invite,
+                offer,
+                tries,
+                until,
+            };
         }
         self.deadlines.add(until, handle);
     }
 
     /// A final answer to our re-INVITE; `response` is `None` for silence and transport errors.
     pub(crate) fn offer_answered(&mut self, now: Instant, handle: LegHandle, status: u16, response: Option<&Message>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let Exchange::Sent { offer, tries, .. } = exchange else {
             leg.exchange = exchange;
@@ -109,7 +127,9 @@ impl Legs {
                 let offered = offer.is_some();
                 leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
                 let answered = description.as_ref().map(Description::direction);
-                let free = offer.as_ref().is_none_or(|offer| offer.direction() == Direction::SendRecv);
+                let free = offer
+                    .as_ref()
+                    .is_none_or(|offer| offer.direction() == Direction::SendRecv);
                 if free && let Some(direction) = answered {
                     // Free to choose, and it chose not to listen: the party holds us.
                     leg.holding = matches!(direction, Direction::SendOnly | Direction::Inactive);
@@ -131,9 +151,17 @@ impl Legs {
             (491, _) if leg.is_confirmed() && tries < GLARE_TRIES => {
                 // RFC 3261 §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s, in units of 10 ms.
                 let chance = self.identity.hash(u64::from(leg.dialog.local_cseq), leg.origin.0);
-                let wait = if leg.we_called { 2_100 + chance % 191 * 10 } else { chance % 201 * 10 };
+                let wait = if leg.we_called {
+                    2_100 + chance % 191 * 10
+                } else {
+                    chance % 201 * 10
+                };
                 let until = now + Duration::from_millis(wait);
-                leg.exchange = Exchange::Backoff { offer, tries: tries + 1, until };
+                leg.exchange = Exchange::Backoff {
+                    offer,
+                    tries: tries + 1,
+                    until,
+                };
                 self.deadlines.add(until, handle);
             }
             // RFC 3261 §14.1: the dialog is gone.
@@ -148,11 +176,15 @@ impl Legs {
 
     /// Sends the ACK that a 2xx is owed: with the answer, if the offer was in the 2xx.
     pub fn acknowledge(&mut self, now: Instant, handle: LegHandle, answer: Option<&Description>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let cseq = match leg.exchange {
             Exchange::OwesAck { cseq } => cseq,
             Exchange::Stable => leg.dialog.local_cseq,
-            Exchange::Sent { .. } | Exchange::Backoff { .. } | Exchange::Received { .. } | Exchange::Answered(_) => return,
+            Exchange::Sent { .. } | Exchange::Backoff { .. } | Exchange::Received { .. } | Exchange::Answered(_) => {
+                return;
+            }
         };
         let mut draft = leg.dialog.ack_for_2xx(cseq);
         if let Some(answer) = answer {
@@ -181,7 +213,9 @@ impl Legs {
 
     /// A re-INVITE of the party.
     pub(crate) fn offer_received(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: Message) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let refusal = match &exchange {
             Exchange::Stable | Exchange::Backoff { .. } if leg.is_confirmed() => None,
@@ -194,7 +228,10 @@ impl Legs {
             leg.exchange = exchange;
             let mut draft = request.respond(status);
             if status == 500 {
-                draft = draft.header(HeaderName::RetryAfter, self.identity.hash(u64::from(request.cseq()), 4) % 10);
+                draft = draft.header(
+                    HeaderName::RetryAfter,
+                    self.identity.hash(u64::from(request.cseq()), 4) % 10,
+                );
             }
             self.transactions.respond(now, server, draft.print(), status);
             return;
@@ -218,7 +255,9 @@ impl Legs {
     /// Answers the party's re-INVITE with 200: the answer to its offer, or our offer if it had none. The direction of an
     /// answer never leaves the mirror of the offer's (RFC 3264 §6.1, LESSONS 26).
     pub fn answer_offer(&mut self, now: Instant, handle: LegHandle, description: &Description) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let Exchange::Received { server, request } = exchange else {
             leg.exchange = exchange;
@@ -250,24 +289,43 @@ impl Legs {
 
     /// Refuses the party's re-INVITE; the session stays as it was.
     pub fn refuse_offer(&mut self, now: Instant, handle: LegHandle, status: u16) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let Exchange::Received { server, request } = exchange else {
             leg.exchange = exchange;
             return;
         };
-        self.transactions.respond(now, server, request.respond(status).print(), status);
+        self.transactions
+            .respond(now, server, request.respond(status).print(), status);
         self.invites.remove(&server);
         self.next_offer(now, handle);
     }
 
     /// Sends a 2xx and waits for its ACK.
-    pub(crate) fn await_ack(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, response: Bytes, cseq: u32, offered: bool) {
+    pub(crate) fn await_ack(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        server: ServerHandle,
+        response: Bytes,
+        cseq: u32,
+        offered: bool,
+    ) {
         self.transactions.respond(now, server, response.clone(), 200);
         let (interval, until) = (self.identity.t1, now + self.identity.t1 * 64);
         let next = now + interval;
         if let Some(leg) = self.get_mut(handle) {
-            leg.exchange = Exchange::Answered(AwaitAck { server, response, cseq, offered, interval, next, until });
+            leg.exchange = Exchange::Answered(AwaitAck {
+                server,
+                response,
+                cseq,
+                offered,
+                interval,
+                next,
+                until,
+            });
         }
         self.deadlines.add(next, handle);
     }
@@ -277,7 +335,12 @@ impl Legs {
         let Some(leg) = self.get_mut(handle) else { return };
         let (offered, releasing) = match &leg.exchange {
             Exchange::Answered(waiting) if waiting.cseq == ack.cseq() => (waiting.offered, !leg.is_confirmed()),
-            Exchange::Answered(_) | Exchange::Stable | Exchange::Sent { .. } | Exchange::Backoff { .. } | Exchange::OwesAck { .. } | Exchange::Received { .. } => {
+            Exchange::Answered(_)
+            | Exchange::Stable
+            | Exchange::Sent { .. }
+            | Exchange::Backoff { .. }
+            | Exchange::OwesAck { .. }
+            | Exchange::Received { .. } => {
                 return;
             }
         };
@@ -297,14 +360,18 @@ impl Legs {
     /// Deadlines of the exchange: the 2xx again, the end of a back-off, a re-INVITE that nobody answers.
     pub(crate) fn exchange_timeout(&mut self, now: Instant, handle: LegHandle) {
         let t2 = self.identity.t2;
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         match &mut leg.exchange {
             Exchange::Answered(waiting) if now >= waiting.until => {
                 // RFC 3261 §13.3.1.4: no ACK in 64*T1, so the dialog is confirmed but the session is ended.
                 leg.exchange = Exchange::Stable;
                 match leg.state {
                     State::Confirmed => self.party_silent(now, handle),
-                    State::Calling(_) | State::Early(_) | State::Releasing(_) | State::Ended => self.bye_when_settled(now, handle),
+                    State::Calling(_) | State::Early(_) | State::Releasing(_) | State::Ended => {
+                        self.bye_when_settled(now, handle)
+                    }
                 }
             }
             Exchange::Answered(waiting) if now >= waiting.next => {
@@ -321,7 +388,8 @@ impl Legs {
             Exchange::Sent { until, invite, .. } if now >= *until => {
                 // Provisional answers stopped Timer B; nobody answers a re-INVITE by hand, so 64*T1 is enough.
                 if let Some(invite) = *invite {
-                    self.transactions.cancel(now, invite, super::TransactionUser::Leg(handle, Purpose::Cancel));
+                    self.transactions
+                        .cancel(now, invite, super::TransactionUser::Leg(handle, Purpose::Cancel));
                 }
             }
             Exchange::Answered(_)

@@ -65,7 +65,11 @@ impl Legs {
         let identity = &self.identity;
         let handle = self.table.insert_with(&call_id, None, |handle, tag| {
             let dialog = Dialog {
-                id: DialogId { call_id: call_id.clone(), local_tag: tag.as_str().into(), remote_tag: CompactString::default() },
+                id: DialogId {
+                    call_id: call_id.clone(),
+                    local_tag: tag.as_str().into(),
+                    remote_tag: CompactString::default(),
+                },
                 role: Role::Uac,
                 local: format_compact!("{};tag={tag}", invitation.from),
                 remote: format_compact!("{}", invitation.to),
@@ -77,8 +81,23 @@ impl Legs {
             };
             let credentials = invitation.credentials.clone();
             let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
-            let client = Client { invite: None, invitation: Box::new(invitation), ring_deadline, timed_out: false, challenged: false };
-            let mut leg = Leg::new(handle.into(), owner, dialog, party, true, State::Calling(Setup::Client(client)), origin, contact);
+            let client = Client {
+                invite: None,
+                invitation: Box::new(invitation),
+                ring_deadline,
+                timed_out: false,
+                challenged: false,
+            };
+            let mut leg = Leg::new(
+                handle.into(),
+                owner,
+                dialog,
+                party,
+                true,
+                State::Calling(Setup::Client(client)),
+                origin,
+                contact,
+            );
             leg.credentials = credentials;
             leg
         });
@@ -90,7 +109,12 @@ impl Legs {
                 LegOwner::Call(call) => Some(call),
                 LegOwner::Transfer(_) | LegOwner::Nobody => None,
             };
-            let event = Event::LegStarted { leg: handle, call, party: leg.party.uri.to_string(), call_id: leg.dialog.id.call_id.to_string() };
+            let event = Event::LegStarted {
+                leg: handle,
+                call,
+                party: leg.party.uri.to_string(),
+                call_id: leg.dialog.id.call_id.to_string(),
+            };
             self.events.push_back(event);
         }
         handle
@@ -98,8 +122,12 @@ impl Legs {
 
     /// Sends the INVITE of a leg in setup, with an answer to a challenge if there was one.
     fn send_invite(&mut self, now: Instant, handle: LegHandle, authorization: Option<(HeaderName, CompactString)>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else {
+            return;
+        };
         let invitation = &client.invitation;
         leg.dialog.local_cseq = leg.dialog.local_cseq.wrapping_add(1);
         let mut draft = Draft::request(&Method::Invite, invitation.request_uri.as_str());
@@ -130,7 +158,13 @@ impl Legs {
         }
         let flow = invitation.flow;
         let sent_by = self.identity.host_port(&flow);
-        let invite = self.transactions.request(now, flow, &sent_by, &draft, TransactionUser::Leg(handle, Purpose::Setup));
+        let invite = self.transactions.request(
+            now,
+            flow,
+            &sent_by,
+            &draft,
+            TransactionUser::Leg(handle, Purpose::Setup),
+        );
         client.invite = Some(invite);
         leg.owed += 1;
     }
@@ -147,11 +181,15 @@ impl Legs {
     }
 
     fn setup_progress(&mut self, handle: LegHandle, status: u16, response: &Message) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Ended);
         leg.state = match state {
             State::Calling(setup) if response.to_tag().is_some() => State::Early(setup),
-            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => other,
+            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => {
+                other
+            }
         };
         if matches!(leg.state, State::Calling(_) | State::Early(_)) {
             self.events.push_back(Event::LegRinging { leg: handle, status });
@@ -161,7 +199,9 @@ impl Legs {
     }
 
     fn setup_succeeded(&mut self, now: Instant, handle: LegHandle, response: &Message) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let Some(remote_tag) = response.to_tag() else { return };
         if !leg.dialog.id.remote_tag.is_empty() {
             if leg.dialog.id.remote_tag == remote_tag {
@@ -180,13 +220,21 @@ impl Legs {
         let offer = match state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => client.invitation.offer,
             State::Releasing(Release::Cancelling { offer, .. }) => offer,
-            State::Calling(Setup::Server(_)) | State::Early(Setup::Server(_)) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
         };
         let description = super::request::description(response);
         leg.remote = description.clone();
         let offered = offer.is_some();
         leg.sent = offer.map(|offer| offer.with_origin(leg.origin.0, leg.origin.1));
-        leg.exchange = if offered { Exchange::Stable } else { Exchange::OwesAck { cseq: response.cseq() } };
+        leg.exchange = if offered {
+            Exchange::Stable
+        } else {
+            Exchange::OwesAck { cseq: response.cseq() }
+        };
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
         tracing::debug!(leg = %handle, %call_id, "leg confirmed");
@@ -213,7 +261,9 @@ impl Legs {
         {
             return;
         }
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         leg.owed = leg.owed.saturating_sub(1);
         let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
         let status = match &state {
@@ -221,18 +271,37 @@ impl Legs {
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => status,
         };
         let told = matches!(state, State::Calling(_) | State::Early(_));
-        self.note_end(handle, if status == 408 { Cause::NoAnswer } else { Cause::Refused { status } });
+        self.note_end(
+            handle,
+            if status == 408 {
+                Cause::NoAnswer
+            } else {
+                Cause::Refused { status }
+            },
+        );
         if told {
-            self.tell(handle, LegEvent::Refused { status, response: response.cloned() });
+            self.tell(
+                handle,
+                LegEvent::Refused {
+                    status,
+                    response: response.cloned(),
+                },
+            );
         }
         self.finish_if_settled(handle);
     }
 
     /// Answers a challenge once, if the leg has credentials: only legs to the configured PBX have (LESSONS 19, 37).
     fn answer_challenge(&mut self, now: Instant, handle: LegHandle, response: &Message) -> bool {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return false };
-        let Some(credentials) = leg.credentials.clone() else { return false };
-        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return false };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return false;
+        };
+        let Some(credentials) = leg.credentials.clone() else {
+            return false;
+        };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else {
+            return false;
+        };
         if client.challenged {
             return false;
         }
@@ -250,7 +319,14 @@ impl Legs {
         else {
             return false;
         };
-        let value = crate::sip::answer(&challenge, &credentials.user, &credentials.password, &Method::Invite, &uri, &cnonce);
+        let value = crate::sip::answer(
+            &challenge,
+            &credentials.user,
+            &credentials.password,
+            &Method::Invite,
+            &uri,
+            &cnonce,
+        );
         client.challenged = true;
         leg.owed = leg.owed.saturating_sub(1);
         self.send_invite(now, handle, Some((answer_in, value)));
@@ -267,19 +343,25 @@ impl Legs {
         let ack = fork.ack_for_2xx(response.cseq());
         let _ = self.transactions.send_ack(flow, &sent_by, &ack);
         let bye = fork.next_request(&Method::Bye);
-        self.transactions.request(now, flow, &sent_by, &bye, TransactionUser::Nobody);
+        self.transactions
+            .request(now, flow, &sent_by, &bye, TransactionUser::Nobody);
     }
 
     /// The party did not answer in time: CANCEL, and 408 to the owner when the INVITE's final answer comes.
     pub(crate) fn ring_timeout(&mut self, now: Instant, handle: LegHandle) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else {
+            return;
+        };
         if now < client.ring_deadline || client.timed_out {
             return;
         }
         client.timed_out = true;
         if let Some(invite) = client.invite {
-            self.transactions.cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
+            self.transactions
+                .cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
         }
     }
 }

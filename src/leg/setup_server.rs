@@ -43,18 +43,39 @@ impl Legs {
         // Everything that can fail is read before the table is touched.
         let mut dialog = Dialog::from_uas(request, "", flow)?;
         super::follow_route(&mut dialog);
-        let contact = self.identity.contact(&flow, request.to().ok().and_then(|to| to.uri.user().map(CompactString::from)).as_deref());
+        let contact = self.identity.contact(
+            &flow,
+            request
+                .to()
+                .ok()
+                .and_then(|to| to.uri.user().map(CompactString::from))
+                .as_deref(),
+        );
         let remote = super::request::description(request);
-        let handle = self.table.insert_with(request.call_id(), request.from_tag(), |handle, tag| {
-            dialog.id.local_tag = tag.as_str().into();
-            dialog.local.push_str(tag.as_str());
-            let setup = Setup::Server(Server { server, request: request.clone() });
-            let mut leg = Leg::new(handle.into(), owner, dialog, party, false, State::Calling(setup), origin, contact);
-            leg.remote = remote;
-            leg.user = user;
-            leg.abilities = Abilities::of(request);
-            leg
-        });
+        let handle = self
+            .table
+            .insert_with(request.call_id(), request.from_tag(), |handle, tag| {
+                dialog.id.local_tag = tag.as_str().into();
+                dialog.local.push_str(tag.as_str());
+                let setup = Setup::Server(Server {
+                    server,
+                    request: request.clone(),
+                });
+                let mut leg = Leg::new(
+                    handle.into(),
+                    owner,
+                    dialog,
+                    party,
+                    false,
+                    State::Calling(setup),
+                    origin,
+                    contact,
+                );
+                leg.remote = remote;
+                leg.user = user;
+                leg.abilities = Abilities::of(request);
+                leg
+            });
         let handle = LegHandle::from(handle);
         self.invites.insert(server, handle);
         if let Some(leg) = self.get(handle) {
@@ -62,7 +83,12 @@ impl Legs {
                 LegOwner::Call(call) => Some(call),
                 LegOwner::Transfer(_) | LegOwner::Nobody => None,
             };
-            let event = Event::LegStarted { leg: handle, call, party: leg.party.uri.to_string(), call_id: leg.dialog.id.call_id.to_string() };
+            let event = Event::LegStarted {
+                leg: handle,
+                call,
+                party: leg.party.uri.to_string(),
+                call_id: leg.dialog.id.call_id.to_string(),
+            };
             self.events.push_back(event);
         }
         Ok(handle)
@@ -72,30 +98,44 @@ impl Legs {
     pub fn invite_of(&self, handle: LegHandle) -> Option<&Message> {
         match &self.get(handle)?.state {
             State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => Some(&server.request),
-            State::Calling(Setup::Client(_)) | State::Early(Setup::Client(_)) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+            State::Calling(Setup::Client(_))
+            | State::Early(Setup::Client(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
         }
     }
 
     /// Sends a provisional answer (180, 183), with early media if there is some.
     pub fn ring(&mut self, now: Instant, handle: LegHandle, status: u16, description: Option<&Description>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Ended);
         leg.state = match state {
             State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => {
-                let mut draft = server.request.respond(status).to_tag(&leg.dialog.id.local_tag).header(HeaderName::Contact, &leg.contact);
+                let mut draft = server
+                    .request
+                    .respond(status)
+                    .to_tag(&leg.dialog.id.local_tag)
+                    .header(HeaderName::Contact, &leg.contact);
                 if let Some(description) = description {
                     draft = draft.body("application/sdp", leg.present(description).bytes().clone());
                 }
                 self.transactions.respond(now, server.server, draft.print(), status);
                 State::Early(Setup::Server(server))
             }
-            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => other,
+            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => {
+                other
+            }
         };
     }
 
     /// Answers the party's INVITE with 200. `description` is the answer, or the offer if the INVITE had none.
     pub fn answer(&mut self, now: Instant, handle: LegHandle, description: Option<&Description>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Confirmed);
         let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = state else {
             leg.state = state;
@@ -123,7 +163,9 @@ impl Legs {
 
     /// Refuses the party's INVITE. `why` is a response whose challenges, Retry-After, Warning and Contact (of 3xx) are passed on.
     pub fn reject(&mut self, now: Instant, handle: LegHandle, status: u16, why: Option<&Message>, cause: Cause) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
         let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = state else {
             leg.state = state;
@@ -141,7 +183,9 @@ impl Legs {
 
     /// CANCEL of an INVITE without final answer: 487 to a setup, the session as before for a re-INVITE.
     pub(crate) fn cancelled(&mut self, now: Instant, invite: ServerHandle) {
-        let Some(handle) = self.invites.get(&invite).copied() else { return };
+        let Some(handle) = self.invites.get(&invite).copied() else {
+            return;
+        };
         let Some(leg) = self.get(handle) else { return };
         if leg.is_early() {
             self.reject(now, handle, 487, None, Cause::Party);
@@ -165,8 +209,13 @@ impl Leg {
 }
 
 fn pass_reasons(mut draft: Draft, why: &Message, status: u16) -> Draft {
-    let names =
-        [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate, HeaderName::RetryAfter, HeaderName::Warning, HeaderName::Reason];
+    let names = [
+        HeaderName::WwwAuthenticate,
+        HeaderName::ProxyAuthenticate,
+        HeaderName::RetryAfter,
+        HeaderName::Warning,
+        HeaderName::Reason,
+    ];
     for name in names {
         draft = draft.copy(why, name);
     }

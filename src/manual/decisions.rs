@@ -27,13 +27,22 @@
 //! ([`crate::registrar::RegistrarConfig`], [`crate::proxy::ProxyConfig`]), so that a test of one room states only what
 //! that room reads.
 //!
+//! ## A room `vocabulary`
+//!
+//! The plan puts handles with the rooms that own their objects, and `Command`, `Event` and views into the engine. But a leg,
+//! a call and a transfer must say what happened in the very words in which the API tells it, and none of them may import
+//! the engine. So the words lie below `leg` and have no behaviour; the engine re-exports all of them, and an embedding
+//! host imports them from there. `sdp` may name `sip` for the parser's limits, never the other way round.
+//!
 //! ## Local tags are sealed
 //!
 //! Firm in the plan, and written down here because it surprises: a To or From tag of this edge is no random text but
 //! node, slot and generation of the leg under a 64-bit keyed MAC. A request inside a dialog is matched by decoding its tag
 //! and comparing Call-ID and remote tag. What is gained: no map to look in, no lock, no growth with the number of
 //! dialogs, and a forged tag dies before any table is touched. What it costs: the key must be kept as long as dialogs
-//! live, and be the same on every node of a cluster. Via branches, flow tokens and digest nonces are made the same way.
+//! live, and be the same on every node of a cluster. Via branches, flow tokens and digest nonces are made the same way, each
+//! with a key of its own that the engine derives from the cluster's: what a stranger may have signed for one purpose
+//! must not open for another.
 //!
 //! ## The join re-offers each side the other's description, instead of RFC 3725 flow I
 //!
@@ -62,6 +71,20 @@
 //! that needs the nonce-count (RFC 7616 §5.12). It is kept per nonce, only after credentials were found to be right, for
 //! the minute that the nonce lives, and bounded. A client that always says `nc=00000001` is not locked out: it is
 //! challenged with `stale=true` and comes back with the new nonce.
+//!
+//! ## In `through` mode the PBX's 2xx is believed, not the phone's REGISTER
+//!
+//! The edge must know on which flow a contact is, and no more: the PBX decides who is registered. So it learns from the
+//! 2xx alone, which lists every binding (RFC 3261 §10.3 step 8): a contact of the request that is listed is bound to its
+//! flow for the time that was granted, and one that is listed no more is forgotten. Weighed against reading the request:
+//! a refused REGISTER would have moved a flow. A PBX with NAT rules may write another host into the contacts that it
+//! lists; then the user part names the contact.
+//!
+//! ## The proxy passes to known places only
+//!
+//! RFC 3261 §16.5 lets a proxy resolve any Request-URI. This one forwards to the PBX, to a flow that the edge has sealed,
+//! and to a binding, and refuses the rest. Whoever could make it resolve hosts could use it as a relay and to look behind
+//! a firewall. For the same reason a phone along a sealed Route reaches the PBX and never another phone's flow.
 //!
 //! ## Outbound is kept over streams, not over UDP
 //!

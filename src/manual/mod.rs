@@ -1,1 +1,11 @@
-//! manual
+//! The manual: what this edge does, written for the people who run it and for those who change it.
+//!
+//! - [`transfers`]: how a call is handed over, in which order, and what happens when somebody hangs up in the middle.
+//! - [`coverage`]: which sections of which RFC stand in this version, and which do not.
+//! - [`decisions`]: what was decided where the plan left it open, and why.
+//!
+//! It holds no code and imports nothing: a page that only describes cannot break a build.
+
+pub mod coverage;
+pub mod decisions;
+pub mod transfers;

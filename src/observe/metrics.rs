@@ -38,13 +38,8 @@ impl Default for Metrics {
     }
 }
 
-const TRANSPORTS: [Transport; 5] = [
-    Transport::Udp,
-    Transport::Tcp,
-    Transport::Tls,
-    Transport::Ws,
-    Transport::Wss,
-];
+/// Those of this version.
+const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
 
 fn place(transport: Transport) -> usize {
     match transport {

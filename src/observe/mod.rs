@@ -11,11 +11,13 @@
 //! ```
 
 mod ladder;
+mod log;
 mod metrics;
 mod names;
 mod note;
 mod redact;
 
 pub use ladder::{Ladder, Style};
+pub use log::log;
 pub use metrics::{Metrics, Way};
 pub use redact::Redact;

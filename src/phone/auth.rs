@@ -47,7 +47,11 @@ impl Challenge {
         if !scheme.eq_ignore_ascii_case("digest") {
             return None;
         }
-        let get = |wanted: &str| parameters(rest).into_iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let get = |wanted: &str| {
+            parameters(rest)
+                .into_iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        };
         let algorithm = match get("algorithm") {
             None => Algorithm::Md5,
             Some((_, name)) if name.eq_ignore_ascii_case("md5") => Algorithm::Md5,
@@ -55,7 +59,9 @@ impl Challenge {
             Some(_) => return None,
         };
         let qop = get("qop").map(|(_, value)| value);
-        let auth = qop.as_ref().is_some_and(|qop| qop.split(',').any(|word| word.trim().eq_ignore_ascii_case("auth")));
+        let auth = qop
+            .as_ref()
+            .is_some_and(|qop| qop.split(',').any(|word| word.trim().eq_ignore_ascii_case("auth")));
         if qop.is_some() && !auth {
             return None;
         }
@@ -69,7 +75,13 @@ impl Challenge {
     }
 
     fn answer(&self, user: &str, password: &str, method: &str, uri: &str, cnonce: &str) -> String {
-        let Challenge { algorithm, realm, nonce, opaque, auth } = self;
+        let Challenge {
+            algorithm,
+            realm,
+            nonce,
+            opaque,
+            auth,
+        } = self;
         let ha1 = algorithm.hash(&format!("{user}:{realm}:{password}"));
         let ha2 = algorithm.hash(&format!("{method}:{uri}"));
         let (response, quality) = match auth {
@@ -79,7 +91,10 @@ impl Challenge {
             ),
             false => (algorithm.hash(&format!("{ha1}:{nonce}:{ha2}")), String::new()),
         };
-        let opaque = opaque.as_ref().map(|opaque| format!(", opaque=\"{opaque}\"")).unwrap_or_default();
+        let opaque = opaque
+            .as_ref()
+            .map(|opaque| format!(", opaque=\"{opaque}\""))
+            .unwrap_or_default();
         format!(
             "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
              algorithm={}{quality}{opaque}",
@@ -153,7 +168,10 @@ mod tests {
     fn a_challenge_is_read_with_commas_inside_quotes() {
         let read = Challenge::parse("Digest realm=\"a, b\", qop=\"auth,auth-int\", nonce=\"n=1\", algorithm=SHA-256");
         let read = read.expect("a challenge");
-        assert_eq!((read.realm.as_str(), read.nonce.as_str(), read.auth), ("a, b", "n=1", true));
+        assert_eq!(
+            (read.realm.as_str(), read.nonce.as_str(), read.auth),
+            ("a, b", "n=1", true)
+        );
         assert!(Challenge::parse("Digest realm=\"a\", nonce=\"b\", algorithm=SHA-512-256").is_none());
     }
 }

@@ -89,8 +89,13 @@ impl Call {
     pub(super) fn incoming(invite: &Message, local_tag: String, session: Session) -> Call {
         let uri = |header: Option<NameAddr>| header.map(|party| party.uri.as_str().to_owned()).unwrap_or_default();
         let remote = uri(invite.from().ok());
-        let mut call =
-            Call::outgoing(invite.call_id().to_owned(), local_tag, uri(invite.to().ok()), &remote, session);
+        let mut call = Call::outgoing(
+            invite.call_id().to_owned(),
+            local_tag,
+            uri(invite.to().ok()),
+            &remote,
+            session,
+        );
         call.state = CallState::Ringing;
         call.outgoing = false;
         call.remote_tag = invite.from_tag().map(str::to_owned);

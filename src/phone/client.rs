@@ -66,9 +66,17 @@ pub(super) struct Client {
 
 #[derive(Debug)]
 enum ClientState {
-    Waiting { next: Option<Instant>, interval: Duration, until: Instant },
+    Waiting {
+        next: Option<Instant>,
+        interval: Duration,
+        until: Instant,
+    },
     Proceeding,
-    Done { ack: Option<Bytes>, tag: Option<String>, until: Instant },
+    Done {
+        ack: Option<Bytes>,
+        tag: Option<String>,
+        until: Instant,
+    },
 }
 
 impl Client {
@@ -100,9 +108,22 @@ impl Phone {
         let via = self.via(&branch);
         let bytes = request.print(&via);
         let next = (!self.is_reliable()).then(|| now + T1);
-        let state = ClientState::Waiting { next, interval: T1, until: now + GIVE_UP };
+        let state = ClientState::Waiting {
+            next,
+            interval: T1,
+            until: now + GIVE_UP,
+        };
         self.transmit(now, bytes.clone());
-        self.clients.push(Client { branch, via, request, purpose, bytes, state, challenges, cancel: false });
+        self.clients.push(Client {
+            branch,
+            via,
+            request,
+            purpose,
+            bytes,
+            state,
+            challenges,
+            cancel: false,
+        });
     }
 
     /// Sends the ACK of a 2xx: a transaction of its own without an answer (RFC 3261 §13.2.2.4).
@@ -115,7 +136,10 @@ impl Phone {
 
     /// Asks for the CANCEL of the INVITE that made `call`; it goes out once a provisional answer has come.
     pub(super) fn cancel_invite(&mut self, now: Instant, call: PhoneCall) {
-        let found = self.clients.iter_mut().find(|client| client.purpose == Purpose::Invite(call) && client.is_pending());
+        let found = self
+            .clients
+            .iter_mut()
+            .find(|client| client.purpose == Purpose::Invite(call) && client.is_pending());
         let Some(client) = found else { return };
         client.cancel = true;
         self.cancel_if_allowed(now, call);
@@ -125,21 +149,38 @@ impl Phone {
         let wanted = |client: &&mut Client| {
             client.purpose == Purpose::Invite(call) && client.cancel && matches!(client.state, ClientState::Proceeding)
         };
-        let Some(client) = self.clients.iter_mut().find(wanted) else { return };
+        let Some(client) = self.clients.iter_mut().find(wanted) else {
+            return;
+        };
         client.cancel = false;
         // RFC 3261 §9.1: CANCEL carries the INVITE's own Via, so that it matches it.
         let (branch, via, request) = (client.branch.clone(), client.via.clone(), client.request.to_cancel());
         let bytes = request.print(&via);
         let next = (!self.is_reliable()).then(|| now + T1);
-        let state = ClientState::Waiting { next, interval: T1, until: now + GIVE_UP };
+        let state = ClientState::Waiting {
+            next,
+            interval: T1,
+            until: now + GIVE_UP,
+        };
         self.transmit(now, bytes.clone());
         let purpose = Purpose::Cancel(call);
-        self.clients.push(Client { branch, via, request, purpose, bytes, state, challenges: 0, cancel: false });
+        self.clients.push(Client {
+            branch,
+            via,
+            request,
+            purpose,
+            bytes,
+            state,
+            challenges: 0,
+            cancel: false,
+        });
     }
 
     /// Whether a request of this kind still waits for its final answer.
     pub(super) fn is_waiting(&self, wanted: impl Fn(Purpose) -> bool) -> bool {
-        self.clients.iter().any(|client| client.is_pending() && wanted(client.purpose))
+        self.clients
+            .iter()
+            .any(|client| client.is_pending() && wanted(client.purpose))
     }
 
     pub(super) fn client_deadline(&self) -> Option<Instant> {
@@ -158,9 +199,17 @@ impl Phone {
             match &mut client.state {
                 ClientState::Waiting { until, .. } if *until <= now => {
                     overdue.push((client.purpose, client.request.method.clone()));
-                    client.state = ClientState::Done { ack: None, tag: None, until: now + GIVE_UP };
+                    client.state = ClientState::Done {
+                        ack: None,
+                        tag: None,
+                        until: now + GIVE_UP,
+                    };
                 }
-                ClientState::Waiting { next: Some(next), interval, .. } if *next <= now => {
+                ClientState::Waiting {
+                    next: Some(next),
+                    interval,
+                    ..
+                } if *next <= now => {
                     repeat.push(client.bytes.clone());
                     // INVITE doubles without a cap, all others up to T2.
                     *interval = match client.request.method == Method::Invite {
@@ -231,17 +280,31 @@ impl Phone {
             ack = Some(bytes);
         }
         let tag = response.to_tag().map(str::to_owned);
-        self.clients[at].state = ClientState::Done { ack, tag: tag.clone(), until: now + GIVE_UP };
-        if matches!(status, 401 | 407) && challenges < 2 {
-            if let Some((name, value)) = self.credentials(&response, status, &request) {
-                let cseq = self.number_again(purpose, request.cseq);
-                self.send_again(now, request.with_credentials(name, value, cseq), purpose, challenges + 1);
-                return;
-            }
+        self.clients[at].state = ClientState::Done {
+            ack,
+            tag: tag.clone(),
+            until: now + GIVE_UP,
+        };
+        if matches!(status, 401 | 407)
+            && challenges < 2
+            && let Some((name, value)) = self.credentials(&response, status, &request)
+        {
+            let cseq = self.number_again(purpose, request.cseq);
+            self.send_again(
+                now,
+                request.with_credentials(name, value, cseq),
+                purpose,
+                challenges + 1,
+            );
+            return;
         }
         let ack = self.completed(now, purpose, &request, response, status);
         if let (Some(ack), Some(client)) = (ack, self.clients.get_mut(at)) {
-            client.state = ClientState::Done { ack: Some(ack), tag, until: now + GIVE_UP };
+            client.state = ClientState::Done {
+                ack: Some(ack),
+                tag,
+                until: now + GIVE_UP,
+            };
         }
     }
 }

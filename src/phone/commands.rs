@@ -8,7 +8,6 @@ use super::call::{Call, Offer, Task};
 use super::client::Purpose;
 use super::event::{CallState, EndReason, Misuse, PhoneCall, PhoneEvent};
 use super::request::Request;
-use super::server::Server;
 use super::session::Session;
 use super::{ALLOW, Phone};
 use crate::sip::{Draft, HeaderName, Method};
@@ -55,11 +54,19 @@ impl Phone {
         self.send_invite(now, uri, headers, true)
     }
 
-    fn send_invite(&mut self, now: Instant, uri: &str, headers: Vec<(HeaderName, String)>, described: bool) -> PhoneCall {
+    fn send_invite(
+        &mut self,
+        now: Instant,
+        uri: &str,
+        headers: Vec<(HeaderName, String)>,
+        described: bool,
+    ) -> PhoneCall {
         let (call_id, tag) = (format!("{}@{}", self.token(), self.config.address.ip()), self.token());
         let mut call = Call::outgoing(call_id, tag, self.config.aor(), uri, self.session());
         let offer = described.then(|| call.session.offer(&self.config, false));
-        let mut request = call.request(Method::Invite).header(HeaderName::Contact, format!("<{}>", self.config.contact()));
+        let mut request = call
+            .request(Method::Invite)
+            .header(HeaderName::Contact, format!("<{}>", self.config.contact()));
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -83,7 +90,9 @@ impl Phone {
     pub(super) fn send_ringing(&mut self, now: Instant, call: PhoneCall) {
         let Some(id) = self.open_invite(call) else { return };
         let contact = format!("<{}>", self.config.contact());
-        let draft = self.response(id, 180).map(|draft| draft.header(HeaderName::Contact, contact));
+        let draft = self
+            .response(id, 180)
+            .map(|draft| draft.header(HeaderName::Contact, contact));
         self.respond_with(now, id, draft, 180);
     }
 
@@ -96,7 +105,9 @@ impl Phone {
 
     pub(super) fn accept(&mut self, now: Instant, handle: PhoneCall) {
         let Some(id) = self.open_invite(handle) else { return };
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
         call.state = CallState::Connected;
         call.answer_at = None;
         let offered = call.session.remote().is_some();
@@ -130,6 +141,7 @@ impl Phone {
     /// Hangs up an answered call. Waits for the ACK if the other side owes us one (RFC 3261 §15).
     pub fn bye(&mut self, now: Instant, call: PhoneCall) -> Result<(), Misuse> {
         self.expect(call, "hang up", &[CallState::Connected])?;
+        self.forget_tasks(call);
         self.tasks(call, Task::Bye);
         self.perform_tasks(now);
         Ok(())
@@ -137,18 +149,42 @@ impl Phone {
 
     /// Holds the other side by a re-INVITE with `sendonly` (RFC 5359 §2.1).
     pub fn hold(&mut self, now: Instant, call: PhoneCall) -> Result<(), Misuse> {
-        self.reinvite(now, call, "hold", Offer { holding: true, described: true })
+        self.reinvite(
+            now,
+            call,
+            "hold",
+            Offer {
+                holding: true,
+                described: true,
+            },
+        )
     }
 
     /// Takes the other side back by a re-INVITE with `sendrecv`.
     pub fn resume(&mut self, now: Instant, call: PhoneCall) -> Result<(), Misuse> {
-        self.reinvite(now, call, "resume", Offer { holding: false, described: true })
+        self.reinvite(
+            now,
+            call,
+            "resume",
+            Offer {
+                holding: false,
+                described: true,
+            },
+        )
     }
 
     /// Asks the other side for an offer by a re-INVITE without description (RFC 6337 §5).
     pub fn reinvite_without_offer(&mut self, now: Instant, call: PhoneCall) -> Result<(), Misuse> {
         let holding = self.is_holding(call);
-        self.reinvite(now, call, "re-invite", Offer { holding, described: false })
+        self.reinvite(
+            now,
+            call,
+            "re-invite",
+            Offer {
+                holding,
+                described: false,
+            },
+        )
     }
 
     fn reinvite(&mut self, now: Instant, call: PhoneCall, command: &'static str, offer: Offer) -> Result<(), Misuse> {
@@ -201,76 +237,6 @@ impl Phone {
         self.transmit(now, bytes.into());
     }
 
-    pub(super) fn send_bye(&mut self, now: Instant, handle: PhoneCall) {
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
-        let bye = call.request(Method::Bye);
-        self.send(now, bye, Purpose::Bye(handle));
-        self.end(handle, EndReason::HungUp);
-    }
-
-    fn tasks(&mut self, handle: PhoneCall, task: Task) {
-        if let Some(call) = self.calls.get_mut(handle.0) {
-            call.tasks.push_back(task);
-        }
-    }
-
-    /// Does what waited for INVITE transactions to be settled: one offer at a time (RFC 3261 §14.1), and no BYE from us
-    /// before the ACK of our 200 (§15).
-    pub(super) fn perform_tasks(&mut self, now: Instant) {
-        for at in 0..self.calls.len() {
-            let handle = PhoneCall(at);
-            while let Some(task) = self.calls[at].tasks.front().copied() {
-                let owed = |server: &Server| server.call == Some(handle) && server.is_unacknowledged();
-                let unacknowledged = self.servers.iter().any(owed);
-                // §15 speaks of the ACK that confirms the dialog; a re-INVITE's holds nobody back.
-                let unconfirmed = self.servers.iter().any(|server| owed(server) && server.request.to_tag().is_none());
-                let offering = self.is_waiting(|purpose| match purpose {
-                    Purpose::Invite(call) | Purpose::Reinvite(call, _) => call == handle,
-                    Purpose::Register
-                    | Purpose::Cancel(_)
-                    | Purpose::Bye(_)
-                    | Purpose::Refer(_)
-                    | Purpose::Notify(_)
-                    | Purpose::Raw(_) => false,
-                });
-                let early = self.calls[at].state != CallState::Connected;
-                match task {
-                    Task::Bye if unconfirmed || early => break,
-                    Task::Offer(_) if unacknowledged || early || offering || self.is_served(handle) => break,
-                    Task::Bye => {
-                        self.send_bye(now, handle);
-                    }
-                    Task::Offer(offer) => {
-                        self.calls[at].tasks.pop_front();
-                        self.send_offer(now, handle, offer);
-                    }
-                }
-            }
-        }
-    }
-
-    fn send_offer(&mut self, now: Instant, handle: PhoneCall, offer: Offer) {
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
-        call.retry = None;
-        let body = offer.described.then(|| call.session.offer(&self.config, offer.holding));
-        let request = call.request(Method::Invite).header(HeaderName::Contact, format!("<{}>", self.config.contact()));
-        let mut request = self.advertised(request);
-        if let Some(body) = body {
-            request = request.body("application/sdp", body);
-        }
-        self.send(now, request, Purpose::Reinvite(handle, offer));
-    }
-
-    /// Ends a call, once.
-    pub(super) fn end(&mut self, handle: PhoneCall, reason: EndReason) {
-        let Some(call) = self.calls.get_mut(handle.0).filter(|call| call.is_live()) else { return };
-        call.state = CallState::Ended(reason);
-        call.tasks.clear();
-        call.answer_at = None;
-        call.retry = None;
-        self.emit(PhoneEvent::Ended { call: handle, reason });
-    }
-
     /// What we can do, in every message that makes or changes a session (RFC 3891 §6.2, RFC 3261 §13.2.1).
     pub(super) fn advertise(&self, draft: Draft) -> Draft {
         let draft = draft
@@ -282,7 +248,7 @@ impl Phone {
         }
     }
 
-    fn advertised(&self, request: Request) -> Request {
+    pub(super) fn advertised(&self, request: Request) -> Request {
         let request = request.header(HeaderName::Allow, self.allow());
         match self.config.replaces {
             true => request.header(HeaderName::Supported, "replaces"),
@@ -303,9 +269,18 @@ impl Phone {
     }
 
     pub(super) fn in_dialog(&mut self, call: PhoneCall, command: &'static str) -> Result<&mut Call, Misuse> {
-        self.expect(call, command, &[CallState::Connected, CallState::Early, CallState::Ringing])?;
+        self.expect(
+            call,
+            command,
+            &[CallState::Connected, CallState::Early, CallState::Ringing],
+        )?;
         let user = self.config.user.clone();
-        let missing = || Misuse { user, command, call: call.0, state: "unknown".to_owned() };
+        let missing = || Misuse {
+            user,
+            command,
+            call: call.0,
+            state: "unknown".to_owned(),
+        };
         self.calls.get_mut(call.0).ok_or_else(missing)
     }
 

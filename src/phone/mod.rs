@@ -46,9 +46,10 @@ mod server;
 mod session;
 mod state;
 mod summary;
-mod transfer;
+mod tasks;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -118,7 +119,12 @@ impl Phone {
         match Message::parse(bytes.clone()) {
             Ok(message) => {
                 let summary = summary(&message);
-                self.lines.push(Line { at: now, sent: false, summary, bytes });
+                self.lines.push(Line {
+                    at: now,
+                    sent: false,
+                    summary,
+                    bytes,
+                });
                 match message.status() {
                     Some(status) => self.handle_response(now, message, status),
                     None => self.handle_request(now, message),
@@ -128,7 +134,12 @@ impl Phone {
             Err(error) => {
                 let summary = format!("octets: {}", error.reason());
                 self.complain(format!("a message that is none: {}", error.reason()));
-                self.lines.push(Line { at: now, sent: false, summary, bytes });
+                self.lines.push(Line {
+                    at: now,
+                    sent: false,
+                    summary,
+                    bytes,
+                });
             }
         }
     }
@@ -145,8 +156,15 @@ impl Phone {
 
     /// When [`handle_timeout`](Phone::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let of_calls = self.calls.iter().flat_map(|call| [call.answer_at, call.retry.map(|(at, _)| at)]).flatten();
-        of_calls.chain(self.client_deadline()).chain(self.server_deadline()).min()
+        let of_calls = self
+            .calls
+            .iter()
+            .flat_map(|call| [call.answer_at, call.retry.map(|(at, _)| at)])
+            .flatten();
+        of_calls
+            .chain(self.client_deadline())
+            .chain(self.server_deadline())
+            .min()
     }
 
     /// Time has come to `now`: repeats, gives up, answers, offers again.
@@ -169,7 +187,12 @@ impl Phone {
             return;
         }
         let summary = Message::parse(bytes.clone()).map_or_else(|_| "octets".to_owned(), |message| summary(&message));
-        self.lines.push(Line { at: now, sent: true, summary, bytes: bytes.clone() });
+        self.lines.push(Line {
+            at: now,
+            sent: true,
+            summary,
+            bytes: bytes.clone(),
+        });
         self.transmits.push_back(bytes);
     }
 
@@ -190,7 +213,11 @@ impl Phone {
 
     // RFC 3581 §3: `rport` asks for the answer to come back to where the request came from.
     fn via(&self, branch: &str) -> String {
-        format!("SIP/2.0/{} {};rport;branch={branch}", self.config.transport.as_str(), self.config.address)
+        format!(
+            "SIP/2.0/{} {};rport;branch={branch}",
+            self.config.transport.as_str(),
+            self.config.address
+        )
     }
 
     /// A text that no other token of this phone, nor of one with another seed, is equal to.

@@ -23,7 +23,14 @@ impl Request {
             (HeaderName::To, to.to_owned()),
             (HeaderName::CallId, call_id.to_owned()),
         ];
-        Request { method, uri: uri.to_owned(), cseq, headers, named: Vec::new(), body: None }
+        Request {
+            method,
+            uri: uri.to_owned(),
+            cseq,
+            headers,
+            named: Vec::new(),
+            body: None,
+        }
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Request {
@@ -51,10 +58,20 @@ impl Request {
     /// CANCEL of this INVITE: same Request-URI, Call-ID, From, To, number and routes (RFC 3261 §9.1).
     pub(super) fn to_cancel(&self) -> Request {
         let kept = |name: &HeaderName| {
-            *name == HeaderName::From || *name == HeaderName::To || *name == HeaderName::CallId || *name == HeaderName::Route
+            *name == HeaderName::From
+                || *name == HeaderName::To
+                || *name == HeaderName::CallId
+                || *name == HeaderName::Route
         };
         let headers = self.headers.iter().filter(|(name, _)| kept(name)).cloned().collect();
-        Request { method: Method::Cancel, uri: self.uri.clone(), cseq: self.cseq, headers, named: Vec::new(), body: None }
+        Request {
+            method: Method::Cancel,
+            uri: self.uri.clone(),
+            cseq: self.cseq,
+            headers,
+            named: Vec::new(),
+            body: None,
+        }
     }
 
     /// ACK of a final answer other than 2xx: as CANCEL, but with the answer's To (RFC 3261 §17.1.1.3).

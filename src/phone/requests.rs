@@ -27,7 +27,15 @@ impl Phone {
                 self.complain("NOTIFY outside of a dialog".to_owned());
                 self.answer_plainly(now, id, 481);
             }
-            _ => self.refuse_method(now, id),
+            Method::Ack
+            | Method::Cancel
+            | Method::Register
+            | Method::Prack
+            | Method::Update
+            | Method::Subscribe
+            | Method::Refer
+            | Method::Publish
+            | Method::Extension(_) => self.refuse_method(now, id),
         }
     }
 
@@ -57,7 +65,14 @@ impl Phone {
             Method::Refer => self.handle_refer(now, id, handle, &request),
             Method::Options => self.answer_options(now, id),
             Method::Message | Method::Info => self.answer_plainly(now, id, 200),
-            _ => self.refuse_method(now, id),
+            Method::Ack
+            | Method::Cancel
+            | Method::Register
+            | Method::Prack
+            | Method::Update
+            | Method::Subscribe
+            | Method::Publish
+            | Method::Extension(_) => self.refuse_method(now, id),
         }
     }
 
@@ -67,7 +82,9 @@ impl Phone {
         }
         let required: Vec<_> = invite.values(HeaderName::Require).collect();
         if let Some(unknown) = required.iter().find(|tag| **tag != "replaces" || !self.config.replaces) {
-            let draft = self.response(id, 420).map(|draft| draft.header(HeaderName::Unsupported, unknown));
+            let draft = self
+                .response(id, 420)
+                .map(|draft| draft.header(HeaderName::Unsupported, unknown));
             return self.respond_with(now, id, draft, 420);
         }
         let replaced = match self.replaced_by(invite) {
@@ -107,7 +124,9 @@ impl Phone {
             return self.answer_plainly(now, id, 491);
         }
         if self.open_invite(handle).is_some_and(|open| open != id) {
-            let draft = self.response(id, 500).map(|draft| draft.header(HeaderName::RetryAfter, 1));
+            let draft = self
+                .response(id, 500)
+                .map(|draft| draft.header(HeaderName::RetryAfter, 1));
             return self.respond_with(now, id, draft, 500);
         }
         match self.script.reinvites.pop_front() {
@@ -115,7 +134,9 @@ impl Phone {
             Some(ReinviteAnswer::Silence) => return,
             Some(ReinviteAnswer::Right) | None => {}
         }
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
         call.retarget(invite);
         let complaint = description(invite).and_then(|offer| call.session.offered(offer));
         if let Some(complaint) = complaint {
@@ -126,7 +147,11 @@ impl Phone {
     }
 
     fn handle_bye(&mut self, now: Instant, id: ServerId, handle: PhoneCall) {
-        if self.servers.iter().any(|server| server.call == Some(handle) && server.is_unacknowledged()) {
+        if self
+            .servers
+            .iter()
+            .any(|server| server.call == Some(handle) && server.is_unacknowledged())
+        {
             self.complain("BYE came before the ACK that an INVITE is owed".to_owned());
         }
         if !self.script.ignore_bye {
@@ -146,7 +171,10 @@ impl Phone {
             return self.answer_plainly(now, id, 481);
         };
         self.answer_plainly(now, id, 200);
-        let open = self.server(invite).filter(|server| server.is_open_invite()).and_then(|server| server.call);
+        let open = self
+            .server(invite)
+            .filter(|server| server.is_open_invite())
+            .and_then(|server| server.call);
         if let Some(call) = open {
             self.answer_plainly(now, invite, 487);
             self.end(call, EndReason::Cancelled);
@@ -155,7 +183,9 @@ impl Phone {
 
     /// 200 with our description: the answer to the offer that came, or the offer that was asked for (§13.3.1.4).
     pub(super) fn send_accept(&mut self, now: Instant, id: ServerId, handle: PhoneCall, offered: bool) {
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
         let body = match offered {
             true => call.session.answer(&self.config, self.script.ignore_direction),
             false => {
@@ -163,13 +193,17 @@ impl Phone {
                 call.session.offer(&self.config, holding)
             }
         };
-        let draft = self.response(id, 200).map(|draft| self.advertise(draft).body("application/sdp", body));
+        let draft = self
+            .response(id, 200)
+            .map(|draft| self.advertise(draft).body("application/sdp", body));
         self.respond_with(now, id, draft, 200);
     }
 
     /// The ACK of our 200 is in; where we offered it has the answer (§13.2.2.4).
     pub(super) fn acknowledged(&mut self, now: Instant, handle: PhoneCall, ack: &Message) {
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
         if call.session.is_offering() {
             let complaint = match description(ack) {
                 Some(answer) => call.session.answered(answer),
@@ -199,7 +233,9 @@ impl Phone {
     }
 
     fn refuse_method(&mut self, now: Instant, id: ServerId) {
-        let draft = self.response(id, 405).map(|draft| draft.header(HeaderName::Allow, ALLOW));
+        let draft = self
+            .response(id, 405)
+            .map(|draft| draft.header(HeaderName::Allow, ALLOW));
         self.respond_with(now, id, draft, 405);
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::call::{Call, Offer};
 use super::client::Purpose;
 use super::event::{CallState, EndReason, PhoneCall, PhoneEvent};
 use super::request::Request;
@@ -21,19 +22,25 @@ impl Phone {
             }
             Purpose::Reinvite(call, _) => {
                 self.roll_back(call);
-                self.send_bye(now, call);
+                self.give_up(now, call);
             }
             Purpose::Cancel(_) | Purpose::Bye(_) => {}
             Purpose::Refer(call) => self.refer_answered(call, 408),
             Purpose::Notify(call) => self.forget_subscription(call),
-            Purpose::Raw(call) => self.emit(PhoneEvent::Answered { call, method: method.clone(), status: 408 }),
+            Purpose::Raw(call) => self.emit(PhoneEvent::Answered {
+                call,
+                method: method.clone(),
+                status: 408,
+            }),
         }
     }
 
     /// A provisional answer.
     pub(super) fn provisional(&mut self, now: Instant, purpose: Purpose, response: &Message, status: u16) {
         let Purpose::Invite(handle) = purpose else { return };
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
         if !call.is_live() || status == 100 {
             return;
         }
@@ -61,7 +68,11 @@ impl Phone {
             Purpose::Invite(call) => self.refused(now, call, status),
             Purpose::Reinvite(call, _) if status < 300 => {
                 let ack = self.changed(now, call, request, &response);
-                self.emit(PhoneEvent::Answered { call: Some(call), method, status });
+                self.emit(PhoneEvent::Answered {
+                    call: Some(call),
+                    method,
+                    status,
+                });
                 return Some(ack);
             }
             Purpose::Reinvite(call, offer) => {
@@ -69,10 +80,14 @@ impl Phone {
                 match status {
                     // RFC 3261 §14.1: try again, the Call-ID's owner later than the other side.
                     491 => self.retry_later(now, call, offer),
-                    408 | 481 => self.send_bye(now, call),
+                    408 | 481 => self.give_up(now, call),
                     _ => {}
                 }
-                self.emit(PhoneEvent::Answered { call: Some(call), method, status });
+                self.emit(PhoneEvent::Answered {
+                    call: Some(call),
+                    method,
+                    status,
+                });
             }
             Purpose::Cancel(_) => {}
             Purpose::Refer(call) => self.refer_answered(call, status),
@@ -81,14 +96,20 @@ impl Phone {
                     self.forget_subscription(call);
                 }
             }
-            Purpose::Bye(call) => self.emit(PhoneEvent::Answered { call: Some(call), method, status }),
+            Purpose::Bye(call) => self.emit(PhoneEvent::Answered {
+                call: Some(call),
+                method,
+                status,
+            }),
             Purpose::Raw(call) => self.emit(PhoneEvent::Answered { call, method, status }),
         }
         None
     }
 
     fn accepted(&mut self, now: Instant, handle: PhoneCall, request: &Request, response: &Message) -> Bytes {
-        let Some(call) = self.calls.get_mut(handle.0) else { return Bytes::new() };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return Bytes::new();
+        };
         call.establish(response);
         let was_live = call.is_live();
         if was_live {
@@ -115,13 +136,18 @@ impl Phone {
     /// ACK of a 2xx, with our answer where the 2xx brought the offer (RFC 3261 §13.2.2.4).
     fn acknowledge(&mut self, now: Instant, handle: PhoneCall, cseq: u32, response: &Message) -> Bytes {
         let description = description(response);
-        let Some(call) = self.calls.get_mut(handle.0) else { return Bytes::new() };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return Bytes::new();
+        };
         let mut ack = call.request_numbered(Method::Ack, cseq);
         let complaint = match (description, call.session.is_offering()) {
             (Some(answer), true) => call.session.answered(answer),
             (Some(offer), false) => {
                 let complaint = call.session.offered(offer);
-                ack = ack.body("application/sdp", call.session.answer(&self.config, self.script.ignore_direction));
+                ack = ack.body(
+                    "application/sdp",
+                    call.session.answer(&self.config, self.script.ignore_direction),
+                );
                 complaint
             }
             (None, true) => {
@@ -149,7 +175,7 @@ impl Phone {
     pub(super) fn refuse_fork(&mut self, now: Instant, purpose: Purpose, response: &Message) {
         let Purpose::Invite(handle) = purpose else { return };
         let Some(call) = self.calls.get(handle.0) else { return };
-        let mut other = super::call::Call::outgoing(
+        let mut other = Call::outgoing(
             call.call_id.clone(),
             call.local_tag.clone(),
             call.local.clone(),
@@ -165,7 +191,9 @@ impl Phone {
 
     fn registration_answered(&mut self, response: &Message, status: u16) {
         let ours = self.config.contact();
-        let listed = response.values(HeaderName::Contact).any(|contact| contact.contains(&ours));
+        let listed = response
+            .values(HeaderName::Contact)
+            .any(|contact| contact.contains(&ours));
         match (status, listed) {
             (200, true) => {
                 self.registered = true;
@@ -183,13 +211,20 @@ impl Phone {
         }
     }
 
+    /// RFC 3261 §14.1: a re-INVITE that finds nobody ends the dialog, unless somebody has hung up meanwhile.
+    fn give_up(&mut self, now: Instant, handle: PhoneCall) {
+        if self.calls.get(handle.0).is_some_and(Call::is_live) {
+            self.send_bye(now, handle);
+        }
+    }
+
     fn roll_back(&mut self, handle: PhoneCall) {
         if let Some(call) = self.calls.get_mut(handle.0) {
             call.session.roll_back();
         }
     }
 
-    fn retry_later(&mut self, now: Instant, handle: PhoneCall, offer: super::call::Offer) {
+    fn retry_later(&mut self, now: Instant, handle: PhoneCall, offer: Offer) {
         // 10 ms steps, as §14.1 says; spread by a counter, for a phone has no dice.
         let step = Duration::from_millis(10);
         let spread = self.spread();

@@ -35,8 +35,15 @@ pub(super) struct Server {
 #[derive(Debug)]
 enum ServerState {
     Open,
-    Unacknowledged { status: u16, next: Option<Instant>, interval: Duration, until: Instant },
-    Settled { until: Instant },
+    Unacknowledged {
+        status: u16,
+        next: Option<Instant>,
+        interval: Duration,
+        until: Instant,
+    },
+    Settled {
+        until: Instant,
+    },
 }
 
 impl Server {
@@ -63,8 +70,13 @@ impl Server {
 }
 
 fn key(message: &Message) -> (String, String) {
-    let sent_by = message.top_via().map(|via| format!("{}:{}", via.host, via.port.unwrap_or(5060)));
-    (message.branch().unwrap_or_default().to_owned(), sent_by.unwrap_or_default())
+    let sent_by = message
+        .top_via()
+        .map(|via| format!("{}:{}", via.host, via.port.unwrap_or(5060)));
+    (
+        message.branch().unwrap_or_default().to_owned(),
+        sent_by.unwrap_or_default(),
+    )
 }
 
 impl Phone {
@@ -74,36 +86,47 @@ impl Phone {
 
     /// The INVITE of `call` that waits for our answer.
     pub(super) fn open_invite(&self, call: PhoneCall) -> Option<ServerId> {
-        self.servers.iter().find(|server| server.call == Some(call) && server.is_open_invite()).map(|server| server.id)
+        self.servers
+            .iter()
+            .find(|server| server.call == Some(call) && server.is_open_invite())
+            .map(|server| server.id)
     }
 
     /// Whether an INVITE that came in `call` is unanswered or unacknowledged.
     pub(super) fn is_served(&self, call: PhoneCall) -> bool {
         let busy = |server: &Server| server.is_open_invite() || server.is_unacknowledged();
-        self.servers.iter().any(|server| server.call == Some(call) && busy(server))
+        self.servers
+            .iter()
+            .any(|server| server.call == Some(call) && busy(server))
     }
 
     /// A request came: absorbs repetitions and ACKs, passes the rest on.
     pub(super) fn handle_request(&mut self, now: Instant, request: Message) {
         let (branch, sent_by) = key(&request);
         let same = |server: &&mut Server| server.branch == branch && server.sent_by == sent_by;
-        match request.method() {
-            Method::Ack => return self.handle_ack(now, &request, &branch),
-            Method::Cancel => {}
-            method => {
-                let repeated = self.servers.iter_mut().filter(|server| server.request.method() == method).find(same);
-                if let Some(server) = repeated {
-                    if let Some(last) = server.last.clone() {
-                        self.transmit(now, last);
-                    }
-                    return;
-                }
+        if *request.method() == Method::Ack {
+            return self.handle_ack(now, &request, &branch);
+        }
+        let repeated = self
+            .servers
+            .iter_mut()
+            .filter(|server| server.request.method() == request.method())
+            .find(same);
+        if let Some(server) = repeated {
+            if let Some(last) = server.last.clone() {
+                self.transmit(now, last);
             }
+            return;
         }
         self.counter += 1;
         let id = ServerId(self.counter);
         if *request.method() == Method::Cancel {
-            let invite = self.servers.iter_mut().filter(|server| server.is_invite()).find(same).map(|invite| invite.id);
+            let invite = self
+                .servers
+                .iter_mut()
+                .filter(|server| server.is_invite())
+                .find(same)
+                .map(|invite| invite.id);
             self.servers.push(Server {
                 id,
                 branch,
@@ -116,7 +139,15 @@ impl Phone {
             return self.handle_cancel(now, id, invite, &request);
         }
         let (state, last, call) = (ServerState::Open, None, None);
-        self.servers.push(Server { id, branch, sent_by, request: request.clone(), call, last, state });
+        self.servers.push(Server {
+            id,
+            branch,
+            sent_by,
+            request: request.clone(),
+            call,
+            last,
+            state,
+        });
         self.handle_new_request(now, id, request);
     }
 
@@ -152,13 +183,20 @@ impl Phone {
     pub(super) fn respond(&mut self, now: Instant, id: ServerId, draft: &Draft, status: u16) {
         let bytes = draft.print();
         let reliable = self.is_reliable();
-        let Some(server) = self.servers.iter_mut().find(|server| server.id == id) else { return };
+        let Some(server) = self.servers.iter_mut().find(|server| server.id == id) else {
+            return;
+        };
         server.last = Some(bytes.clone());
         if status >= 200 {
             // §13.3.1.4: a 2xx is repeated end to end even over a stream; other final answers only over datagrams.
             let next = (!reliable || status < 300).then(|| now + T1);
             server.state = match server.is_invite() {
-                true => ServerState::Unacknowledged { status, next, interval: T1, until: now + GIVE_UP },
+                true => ServerState::Unacknowledged {
+                    status,
+                    next,
+                    interval: T1,
+                    until: now + GIVE_UP,
+                },
                 false => ServerState::Settled { until: now + GIVE_UP },
             };
         }
@@ -173,8 +211,13 @@ impl Phone {
             ServerState::Unacknowledged { .. } => server.branch == branch,
             ServerState::Open | ServerState::Settled { .. } => false,
         };
-        let Some(server) = self.servers.iter_mut().find(matches) else { return };
-        let (call, answered) = (server.call, matches!(server.state, ServerState::Unacknowledged { status: ..300, .. }));
+        let Some(server) = self.servers.iter_mut().find(matches) else {
+            return;
+        };
+        let (call, answered) = (
+            server.call,
+            matches!(server.state, ServerState::Unacknowledged { status: ..300, .. }),
+        );
         server.state = ServerState::Settled { until: now + GIVE_UP };
         if let (Some(call), true) = (call, answered) {
             self.acknowledged(now, call, ack);
@@ -200,7 +243,11 @@ impl Phone {
                     }
                     server.state = ServerState::Settled { until: now + GIVE_UP };
                 }
-                ServerState::Unacknowledged { next: Some(next), interval, .. } if *next <= now => {
+                ServerState::Unacknowledged {
+                    next: Some(next),
+                    interval,
+                    ..
+                } if *next <= now => {
                     repeat.extend(server.last.clone());
                     *interval = (*interval * 2).min(T2);
                     *next = now + *interval;

@@ -62,7 +62,15 @@ fn attribute(direction: Direction) -> &'static str {
 
 impl Session {
     pub(super) fn new(id: u64) -> Session {
-        Session { id, version: 0, local: None, remote: None, holding: false, held: false, pending: None }
+        Session {
+            id,
+            version: 0,
+            local: None,
+            remote: None,
+            holding: false,
+            held: false,
+            pending: None,
+        }
     }
 
     pub(super) fn local(&self) -> Option<Direction> {
@@ -81,7 +89,10 @@ impl Session {
     /// Our offer (RFC 3264 §5, §8.4): a side that is held and holds says `inactive`; a held side that does not, `recvonly`.
     pub(super) fn offer(&mut self, config: &PhoneConfig, holding: bool) -> Bytes {
         let wish = direction(!self.held, !holding);
-        self.pending = Some(Pending { offer: wish, before: self.local });
+        self.pending = Some(Pending {
+            offer: wish,
+            before: self.local,
+        });
         self.describe(config, wish)
     }
 
@@ -97,8 +108,13 @@ impl Session {
         self.holding = !receives(offer);
         let beyond = (sends(theirs) && !receives(offer)) || (receives(theirs) && !sends(offer));
         let wrong = self.take(answer);
-        let mirror = beyond
-            .then(|| format!("offer {} was answered {}: RFC 3264 §6.1", attribute(offer), attribute(theirs)));
+        let mirror = beyond.then(|| {
+            format!(
+                "offer {} was answered {}: RFC 3264 §6.1",
+                attribute(offer),
+                attribute(theirs)
+            )
+        });
         mirror.or(wrong)
     }
 
@@ -135,7 +151,9 @@ impl Session {
         };
         let same = previous.bytes() == description.bytes();
         if id != old_id {
-            Some(format!("session id {old_id} became {id} within the dialog: RFC 3264 §8"))
+            Some(format!(
+                "session id {old_id} became {id} within the dialog: RFC 3264 §8"
+            ))
         } else if !same && version <= old_version {
             Some(format!("session version {old_version} became {version}: RFC 3264 §8"))
         } else {

@@ -58,7 +58,9 @@ impl Phone {
 
     /// The media address of [`remote`](Phone::remote), as `host:port`.
     pub fn remote_media(&self, call: PhoneCall) -> Option<String> {
-        self.remote(call)?.media_address().map(|(host, port)| format!("{host}:{port}"))
+        self.remote(call)?
+            .media_address()
+            .map(|(host, port)| format!("{host}:{port}"))
     }
 
     /// Whether audio flows both ways between us and `other`: each was told the other's media address, `sendrecv` on all
@@ -114,7 +116,12 @@ impl Phone {
     }
 
     fn received(&self, wanted: impl Fn(&Message) -> bool) -> Vec<Message> {
-        self.lines.iter().filter(|line| !line.sent).filter_map(Line::message).filter(wanted).collect()
+        self.lines
+            .iter()
+            .filter(|line| !line.sent)
+            .filter_map(Line::message)
+            .filter(wanted)
+            .collect()
     }
 
     /// What the edge did that an RFC forbids, as far as this phone noticed. Empty is good.

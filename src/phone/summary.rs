@@ -17,13 +17,22 @@ use super::transfer::user_of;
 pub fn summary(message: &Message) -> String {
     let mut line = match message.status() {
         Some(status) => format!("{status} {}", message.method()),
-        None => format!("{} {}", message.method(), user_of(message.request_uri().unwrap_or_default())),
+        None => format!(
+            "{} {}",
+            message.method(),
+            user_of(message.request_uri().unwrap_or_default())
+        ),
     };
-    if message.method() == &Method::Refer && message.is_request() {
-        if let Ok(refer_to) = ReferTo::of(message) {
-            line.push_str(&format!(" to {}", user_of(refer_to.target.uri.as_str())));
-            line.push_str(if refer_to.replaces.is_some() { " with Replaces" } else { "" });
-        }
+    if message.method() == &Method::Refer
+        && message.is_request()
+        && let Ok(refer_to) = ReferTo::of(message)
+    {
+        line.push_str(&format!(" to {}", user_of(refer_to.target.uri.as_str())));
+        line.push_str(if refer_to.replaces.is_some() {
+            " with Replaces"
+        } else {
+            ""
+        });
     }
     if message.header(HeaderName::Replaces).is_some() {
         line.push_str(" replaces");
@@ -52,7 +61,10 @@ pub fn summary(message: &Message) -> String {
 /// The message's session description, if it has a readable one.
 pub(super) fn description(message: &Message) -> Option<Description> {
     let content_type = message.text(HeaderName::ContentType)?;
-    let is_sdp = content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/sdp"));
+    let is_sdp = content_type
+        .split(';')
+        .next()
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/sdp"));
     if !is_sdp || message.body().is_empty() {
         return None;
     }

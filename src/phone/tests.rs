@@ -29,7 +29,11 @@ impl Wire {
             Phone::new(PhoneConfig::new(user, "secret", "example.org", address, edge))
         };
         let phones = ["alice", "bob", "carol"].iter().enumerate().map(phone).collect();
-        Wire { now: Instant::now(), phones, lose: |_| false }
+        Wire {
+            now: Instant::now(),
+            phones,
+            lose: |_| false,
+        }
     }
 
     fn phone(&mut self, who: usize) -> &mut Phone {
@@ -61,7 +65,13 @@ impl Wire {
     fn advance(&mut self, by: Duration) {
         let end = self.now + by;
         self.settle();
-        while let Some(next) = self.phones.iter().filter_map(Phone::poll_timeout).min().filter(|next| *next <= end) {
+        while let Some(next) = self
+            .phones
+            .iter()
+            .filter_map(Phone::poll_timeout)
+            .min()
+            .filter(|next| *next <= end)
+        {
             self.now = self.now.max(next);
             for phone in &mut self.phones {
                 if phone.poll_timeout().is_some_and(|at| at <= self.now) {
@@ -114,7 +124,10 @@ fn two_phones_call_hold_resume_and_hang_up() {
     assert!(wire.phones[ALICE].talks_with(of_alice, &wire.phones[BOB], of_bob));
     wire.phone(BOB).bye(now, of_bob).unwrap();
     wire.settle();
-    assert_eq!(wire.phone(ALICE).state(of_alice), Some(CallState::Ended(EndReason::HungUpByRemote)));
+    assert_eq!(
+        wire.phone(ALICE).state(of_alice),
+        Some(CallState::Ended(EndReason::HungUpByRemote))
+    );
     wire.assert_no_complaints();
 }
 
@@ -126,8 +139,19 @@ fn glare_is_answered_491_and_tried_again() {
     wire.phone(ALICE).hold(now, of_alice).unwrap();
     wire.phone(BOB).hold(now, of_bob).unwrap();
     wire.advance(Duration::from_secs(5));
-    assert!(!wire.phone(ALICE).responses(&Method::Invite).iter().any(|answer| answer.status() == Some(500)));
-    assert!(wire.phone(ALICE).responses(&Method::Invite).iter().any(|answer| answer.status() == Some(491)));
+    assert!(
+        !wire
+            .phone(ALICE)
+            .responses(&Method::Invite)
+            .iter()
+            .any(|answer| answer.status() == Some(500))
+    );
+    assert!(
+        wire.phone(ALICE)
+            .responses(&Method::Invite)
+            .iter()
+            .any(|answer| answer.status() == Some(491))
+    );
     assert!(wire.phone(ALICE).is_holding(of_alice) && wire.phone(BOB).is_holding(of_bob));
     wire.assert_no_complaints();
 }
@@ -140,7 +164,10 @@ fn a_cancelled_call_ends_on_both_sides() {
     wire.settle();
     wire.phone(ALICE).cancel(now, call).unwrap();
     wire.settle();
-    assert_eq!(wire.phone(ALICE).state(call), Some(CallState::Ended(EndReason::Cancelled)));
+    assert_eq!(
+        wire.phone(ALICE).state(call),
+        Some(CallState::Ended(EndReason::Cancelled))
+    );
     assert!(wire.phone(BOB).live().is_empty());
     wire.assert_no_complaints();
 }
@@ -174,10 +201,16 @@ fn a_phone_obeys_refer_with_replaces() {
     assert_eq!(wire.phone(ALICE).refer_status(with_bob), Some(202));
     let last = wire.phone(ALICE).notified(with_bob).last().cloned().unwrap();
     assert_eq!((last.status, last.terminated), (Some(200), true));
-    assert_eq!(wire.phone(ALICE).state(with_carol), Some(CallState::Ended(EndReason::HungUpByRemote)));
+    assert_eq!(
+        wire.phone(ALICE).state(with_carol),
+        Some(CallState::Ended(EndReason::HungUpByRemote))
+    );
     wire.phone(ALICE).bye(now, with_bob).unwrap();
     wire.settle();
-    assert_eq!(wire.phone(BOB).state(of_bob), Some(CallState::Ended(EndReason::HungUpByRemote)));
+    assert_eq!(
+        wire.phone(BOB).state(of_bob),
+        Some(CallState::Ended(EndReason::HungUpByRemote))
+    );
     let (bob, carol) = (wire.phone(BOB).live(), wire.phone(CAROL).live());
     assert!(wire.phones[BOB].talks_with(bob[0], &wire.phones[CAROL], carol[0]));
     wire.assert_no_complaints();
@@ -190,13 +223,18 @@ fn replaces_is_refused_by_the_rules_of_rfc_3891() {
     let now = wire.now;
     let right = wire.phone(ALICE).replaces(of_alice).unwrap();
     let status_of = |wire: &mut Wire, value: &str| {
-        let call = wire.phone(CAROL).invite_with(now, "sip:bob@example.org", &[(HeaderName::Replaces, value)]);
+        let call = wire
+            .phone(CAROL)
+            .invite_with(now, "sip:bob@example.org", &[(HeaderName::Replaces, value)]);
         wire.settle();
         wire.phone(CAROL).state(call)
     };
     let text = format!("{};to-tag={};from-tag={}", right.call_id, right.to_tag, right.from_tag);
     let refused = |status| Some(CallState::Ended(EndReason::Refused(status)));
-    assert_eq!(status_of(&mut wire, &format!("{};to-tag={}", right.call_id, right.to_tag)), refused(400));
+    assert_eq!(
+        status_of(&mut wire, &format!("{};to-tag={}", right.call_id, right.to_tag)),
+        refused(400)
+    );
     assert_eq!(status_of(&mut wire, &text.replace("to-tag=", "to-tag=x")), refused(481));
     assert_eq!(status_of(&mut wire, &format!("{text};early-only")), refused(486));
     assert_eq!(status_of(&mut wire, &text), Some(CallState::Connected));

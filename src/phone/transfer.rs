@@ -20,7 +20,10 @@ impl Phone {
     /// remote target of `other` with Replaces made from our identifiers of it.
     pub fn refer_attended(&mut self, now: Instant, call: PhoneCall, other: PhoneCall) -> Result<(), Misuse> {
         let target = self.in_dialog(other, "refer to")?.remote_target.clone();
-        let replaces = self.replaces(other).map(|replaces| escaped(&replaces)).unwrap_or_default();
+        let replaces = self
+            .replaces(other)
+            .map(|replaces| escaped(&replaces))
+            .unwrap_or_default();
         self.refer_to(now, call, &format!("<{target}?Replaces={replaces}>"))
     }
 
@@ -71,8 +74,14 @@ impl Phone {
                 .is_some_and(|state| state.trim_start().to_ascii_lowercase().starts_with("terminated")),
             id: parts.find_map(|part| part.strip_prefix("id=")).map(str::to_owned),
         };
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
-        let complaint = if call.notified.last().is_some_and(|last| last.terminated && last.id == notified.id) {
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
+        let complaint = if call
+            .notified
+            .last()
+            .is_some_and(|last| last.terminated && last.id == notified.id)
+        {
             Some("NOTIFY after the subscription was terminated: RFC 6665 §4.2.2")
         } else if notify.header(HeaderName::SubscriptionState).is_none() {
             Some("NOTIFY without Subscription-State: RFC 6665 §4.2.2")
@@ -99,21 +108,30 @@ impl Phone {
             return self.answer_plainly(now, id, status);
         }
         if !self.config.refer {
-            let draft = self.response(id, 405).map(|draft| draft.header(HeaderName::Allow, ALLOW));
+            let draft = self
+                .response(id, 405)
+                .map(|draft| draft.header(HeaderName::Allow, ALLOW));
             return self.respond_with(now, id, draft, 405);
         }
         let Ok(refer_to) = ReferTo::of(refer) else {
             return self.answer_plainly(now, id, 400);
         };
         let contact = format!("<{}>", self.config.contact());
-        let draft = self.response(id, 202).map(|draft| draft.header(HeaderName::Contact, contact));
+        let draft = self
+            .response(id, 202)
+            .map(|draft| draft.header(HeaderName::Contact, contact));
         self.respond_with(now, id, draft, 202);
         let target = refer_to.target.uri.as_str().to_owned();
-        self.emit(PhoneEvent::Referred { call: handle, target: target.clone() });
+        self.emit(PhoneEvent::Referred {
+            call: handle,
+            target: target.clone(),
+        });
         if self.script.refer_without_report {
             return;
         }
-        let silent = refer.text(HeaderName::ReferSub).is_some_and(|value| value.starts_with("false"));
+        let silent = refer
+            .text(HeaderName::ReferSub)
+            .is_some_and(|value| value.starts_with("false"));
         if let Some(call) = self.calls.get_mut(handle.0) {
             call.subscription = (!silent).then(|| refer.cseq());
         }
@@ -140,7 +158,9 @@ impl Phone {
     }
 
     fn notify(&mut self, now: Instant, handle: PhoneCall, status: u16) {
-        let Some(call) = self.calls.get_mut(handle.0).filter(|call| call.is_live()) else { return };
+        let Some(call) = self.calls.get_mut(handle.0).filter(|call| call.is_live()) else {
+            return;
+        };
         let Some(id) = call.subscription else { return };
         let state = match status {
             ..200 => "active;expires=60",
@@ -173,7 +193,11 @@ impl Phone {
             Ok(_) => return Ok(None),
             Err(_) => return Err(400),
         };
-        let at = self.calls.iter().position(|call| call.is_named_by(&replaces)).ok_or(481_u16)?;
+        let at = self
+            .calls
+            .iter()
+            .position(|call| call.is_named_by(&replaces))
+            .ok_or(481_u16)?;
         match self.calls[at].state {
             CallState::Ended(_) => Err(603),
             CallState::Ringing => Err(481),
@@ -184,8 +208,12 @@ impl Phone {
 
     /// The call that took the place of another is answered: the other one goes (RFC 3891 §3).
     pub(super) fn shut_down_replaced(&mut self, now: Instant, new: PhoneCall) {
-        let Some(old) = self.calls.get_mut(new.0).and_then(|call| call.replaces.take()) else { return };
-        let Some(state) = self.calls.get(old.0).map(|call| call.state) else { return };
+        let Some(old) = self.calls.get_mut(new.0).and_then(|call| call.replaces.take()) else {
+            return;
+        };
+        let Some(state) = self.calls.get(old.0).map(|call| call.state) else {
+            return;
+        };
         self.emit(PhoneEvent::Replaced { old, new });
         match state {
             CallState::Connected => self.send_bye(now, old),
@@ -196,19 +224,36 @@ impl Phone {
 
     /// Calls `uri` with this Replaces header.
     pub fn invite_with_replaces(&mut self, now: Instant, uri: &str, replaces: &Replaces) -> PhoneCall {
-        self.invite(now, uri, vec![(HeaderName::Replaces, plain(replaces)), (HeaderName::Require, "replaces".to_owned())])
+        self.invite(
+            now,
+            uri,
+            vec![
+                (HeaderName::Replaces, plain(replaces)),
+                (HeaderName::Require, "replaces".to_owned()),
+            ],
+        )
     }
 
     /// Calls `uri` with these headers added, right or wrong: Replaces without tags, Join beside it, and the like.
     pub fn invite_with(&mut self, now: Instant, uri: &str, headers: &[(HeaderName, &str)]) -> PhoneCall {
-        self.invite(now, uri, headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+        self.invite(
+            now,
+            uri,
+            headers
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .collect(),
+        )
     }
 }
 
 /// The header's value (RFC 3891 §6.1), written here so that the edge's printing is checked by other code than its own.
 fn plain(replaces: &Replaces) -> String {
     let early = if replaces.early_only { ";early-only" } else { "" };
-    format!("{};to-tag={};from-tag={}{early}", replaces.call_id, replaces.to_tag, replaces.from_tag)
+    format!(
+        "{};to-tag={};from-tag={}{early}",
+        replaces.call_id, replaces.to_tag, replaces.from_tag
+    )
 }
 
 /// The same as a header of a URI: everything but unreserved characters is escaped (RFC 3261 §19.1.1).
@@ -225,5 +270,8 @@ fn escaped(replaces: &Replaces) -> String {
 
 /// The user part of a URI text, for events and ladders.
 pub(super) fn user_of(uri: &str) -> String {
-    Uri::parse(uri).ok().and_then(|uri| uri.user().map(str::to_owned)).unwrap_or_else(|| uri.to_owned())
+    Uri::parse(uri)
+        .ok()
+        .and_then(|uri| uri.user().map(str::to_owned))
+        .unwrap_or_else(|| uri.to_owned())
 }

@@ -1,7 +1,8 @@
 //! Digest: who sends this request (RFC 3261 §22, RFC 7616, RFC 8760).
 //!
 //! A challenge carries its nonce sealed with time and source, so that it costs no memory. Both challenges of a response
-//! have the same nonce; SHA-256 stands first, because RFC 8760 §2.3 has the phone take the first that it knows.
+//! have the same nonce; the favourite algorithm stands first, because RFC 8760 §2.3 has the phone take the first that it
+//! knows.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use compact_str::CompactString;
 
 use super::Registrar;
 use crate::sip::digest::{Challenge, Credentials, NonceKey, NonceState, Secret};
-use crate::sip::{Draft, HeaderName, Message, Method};
+use crate::sip::{Algorithm, Draft, HeaderName, Message, Method};
 use crate::transport::Flow;
 
 /// How long a nonce is good.
@@ -39,11 +40,15 @@ impl Registrar {
         flow: Flow,
         request: &Message,
         as_proxy: bool,
-    ) -> Result<Option<CompactString>, Draft> {
+    ) -> Result<Option<CompactString>, Box<Draft>> {
         if self.config.open {
             return Ok(None);
         }
-        let name = if as_proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
+        let name = if as_proxy {
+            HeaderName::ProxyAuthorization
+        } else {
+            HeaderName::Authorization
+        };
         let Some(credentials) = Credentials::of(request, name, &self.config.domain) else {
             return Err(self.challenge(now, flow, request, as_proxy, false));
         };
@@ -82,21 +87,27 @@ impl Registrar {
         }
     }
 
-    fn challenge(&mut self, now: Instant, flow: Flow, request: &Message, as_proxy: bool, stale: bool) -> Draft {
+    fn challenge(&mut self, now: Instant, flow: Flow, request: &Message, as_proxy: bool, stale: bool) -> Box<Draft> {
         // No two challenges share a nonce: two phones behind one NAT would use up each other's counts.
         self.last_nonce = self.nonce_time(now).saturating_add(1);
         let nonce = self.nonce_key().seal(self.last_nonce, &source(flow));
-        let (status, name) =
-            if as_proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
+        let (status, name) = if as_proxy {
+            (407, HeaderName::ProxyAuthenticate)
+        } else {
+            (401, HeaderName::WwwAuthenticate)
+        };
         let challenge = |algorithm| Challenge::new(&self.config.domain, &nonce, algorithm).with_stale(stale);
         // RFC 8760 §2.3: the favourite first; a phone answers the first that it knows.
         let answer = self.answer(request, status);
-        self.config.digest.iter().fold(answer, |answer, algorithm| answer.header(name, challenge(*algorithm)))
+        let add = |answer: Draft, algorithm: &Algorithm| answer.header(name, challenge(*algorithm));
+        Box::new(self.config.digest.iter().fold(answer, add))
     }
 
     /// The time in nonces, in nanoseconds: never before that of a nonce that was given out.
     fn nonce_time(&self, now: Instant) -> u64 {
-        u64::try_from(self.age(now).as_nanos()).unwrap_or(u64::MAX).max(self.last_nonce)
+        u64::try_from(self.age(now).as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(self.last_nonce)
     }
 
     fn nonce_key(&self) -> NonceKey {

@@ -75,3 +75,38 @@ fn missing(request: &Message, name: HeaderName, supported: &'static str) -> Vec<
 fn tokens(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.split(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, lines: &str) -> Message {
+        let text = format!(
+            "{method} sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:b>;tag=f\r\nTo: <sip:a>\r\n\
+             Call-ID: c\r\nCSeq: 1 {method}\r\n{lines}\r\n"
+        );
+        Message::parse(text.into()).unwrap()
+    }
+
+    #[test]
+    fn every_method_that_is_listed_is_allowed_and_known() {
+        for name in tokens(ALLOW) {
+            let method = Method::parse(name.as_bytes()).unwrap();
+            assert!(is_allowed(&method) && !matches!(method, Method::Extension(_)), "{name}");
+        }
+        assert!(!is_allowed(&Method::Prack));
+        assert!(!is_allowed(&Method::Extension("INVITE, ACK".into())));
+    }
+
+    #[test]
+    fn option_tags_are_compared_without_case_and_given_back_as_they_came() {
+        let lines = "Require: Replaces, 100Rel\r\nRequire: timer\r\n";
+        assert_eq!(unsupported(&request("INVITE", lines)), ["100Rel", "timer"]);
+        assert!(unsupported(&request("INVITE", "")).is_empty());
+        assert!(unsupported(&request("ACK", lines)).is_empty() && unsupported(&request("CANCEL", lines)).is_empty());
+        assert_eq!(
+            unsupported_by_proxy(&request("REGISTER", "Proxy-Require: PATH, privacy\r\n")),
+            ["privacy"]
+        );
+    }
+}

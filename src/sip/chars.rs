@@ -57,9 +57,15 @@ pub(crate) fn is_uri_text(text: &[u8]) -> bool {
 pub(crate) fn is_printable(text: &[u8]) -> bool {
     let (words, rest) = text.as_chunks::<8>();
     // The top bit of an octet is set where it is below `!` or above `~`.
-    let odd = |word: u64| (word.wrapping_sub(0x2121_2121_2121_2121) & !word) | word.wrapping_add(0x0101_0101_0101_0101) | word;
-    let odd = words.iter().fold(0, |odds, octets| odds | odd(u64::from_le_bytes(*octets)));
-    odd & 0x8080_8080_8080_8080 == 0 && !text.is_empty() && rest.iter().all(|octet| CLASS[*octet as usize] & PRINTABLE != 0)
+    let odd = |word: u64| {
+        (word.wrapping_sub(0x2121_2121_2121_2121) & !word) | word.wrapping_add(0x0101_0101_0101_0101) | word
+    };
+    let odd = words
+        .iter()
+        .fold(0, |odds, octets| odds | odd(u64::from_le_bytes(*octets)));
+    odd & 0x8080_8080_8080_8080 == 0
+        && !text.is_empty()
+        && rest.iter().all(|octet| CLASS[*octet as usize] & PRINTABLE != 0)
 }
 
 /// A non-empty `token`.
@@ -116,7 +122,10 @@ pub(crate) fn trim_text(text: &str) -> &str {
 
 /// One unsigned decimal, nothing else; `None` also when it does not fit (RFC 4475 §3.1.2.4: never wrap).
 pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
-    text.iter().try_fold(0u64, |value, octet| digit(*octet).and_then(|d| value.checked_mul(10)?.checked_add(u64::from(d))))
+    text.iter()
+        .try_fold(0u64, |value, octet| {
+            digit(*octet).and_then(|d| value.checked_mul(10)?.checked_add(u64::from(d)))
+        })
         .filter(|_| !text.is_empty())
 }
 
@@ -126,7 +135,9 @@ pub(crate) fn decimal_u32(text: &[u8]) -> Option<u32> {
     if text.is_empty() {
         return None;
     }
-    text.iter().try_fold(0u32, |value, octet| digit(*octet).and_then(|d| value.checked_mul(10)?.checked_add(u32::from(d))))
+    text.iter().try_fold(0u32, |value, octet| {
+        digit(*octet).and_then(|d| value.checked_mul(10)?.checked_add(u32::from(d)))
+    })
 }
 
 #[inline]

@@ -18,7 +18,11 @@ const fn hits(word: u64, needle: u8) -> u64 {
 #[inline]
 pub(crate) const fn find_in_word(word: u64, needle: u8) -> Option<usize> {
     let found = hits(word, needle) & HIGH;
-    if found == 0 { None } else { Some((found.trailing_zeros() / 8) as usize) }
+    if found == 0 {
+        None
+    } else {
+        Some((found.trailing_zeros() / 8) as usize)
+    }
 }
 
 #[inline]
@@ -53,13 +57,21 @@ pub(crate) fn find(data: &[u8], a: u8) -> Option<usize> {
 /// Where one of two octets stands first.
 #[inline]
 pub(crate) fn find2(data: &[u8], a: u8, b: u8) -> Option<usize> {
-    search(data, |word| hits(word, a) | hits(word, b), |octet| octet == a || octet == b)
+    search(
+        data,
+        |word| hits(word, a) | hits(word, b),
+        |octet| octet == a || octet == b,
+    )
 }
 
 /// Where one of three octets stands first.
 #[inline]
 pub(crate) fn find3(data: &[u8], a: u8, b: u8, c: u8) -> Option<usize> {
-    search(data, |word| hits(word, a) | hits(word, b) | hits(word, c), |octet| octet == a || octet == b || octet == c)
+    search(
+        data,
+        |word| hits(word, a) | hits(word, b) | hits(word, c),
+        |octet| octet == a || octet == b || octet == c,
+    )
 }
 
 /// The next CR or LF: most header lines are short, bodies and odd lines are not.
@@ -74,7 +86,11 @@ pub(crate) fn find_line_end(data: &[u8]) -> Option<usize> {
             let words = u128::from_le_bytes(*octets);
             let hit = |word| (hits(word, b'\r') | hits(word, b'\n')) & HIGH;
             let (low, high) = (hit(words as u64), hit((words >> 64) as u64));
-            let bits = if low != 0 { low.trailing_zeros() } else { 64 + high.trailing_zeros() };
+            let bits = if low != 0 {
+                low.trailing_zeros()
+            } else {
+                64 + high.trailing_zeros()
+            };
             return Some(data.len() - rest.len() + (bits / 8) as usize);
         }
         rest = next;

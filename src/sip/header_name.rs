@@ -206,7 +206,11 @@ fn before_colon(word: u64) -> Option<(u64, usize)> {
 impl HeaderName {
     /// The name that these octets spell, in any case, in full or compact form (RFC 3261 §7.3.3, §20).
     pub fn lookup(name: &[u8]) -> HeaderName {
-        if name.len() > LONGEST { HeaderName::Other } else { known(key(name)) }
+        if name.len() > LONGEST {
+            HeaderName::Other
+        } else {
+            known(key(name))
+        }
     }
 
     /// The full name with the capitals of its RFC; empty for [`HeaderName::Other`].
@@ -274,7 +278,10 @@ mod tests {
         for (text, id) in NAMES {
             assert_eq!(known_at(format!("{text}{filler}").as_bytes()), Some((*id, text.len())));
             assert_eq!(known_at(format!("{text} {filler}").as_bytes()), None);
-            assert_eq!(known_at(format!("{text}x{filler}").as_bytes()).map(|(id, _)| id.canonical().len()), None);
+            assert_eq!(
+                known_at(format!("{text}x{filler}").as_bytes()).map(|(id, _)| id.canonical().len()),
+                None
+            );
         }
         assert_eq!(known_at(b"Via: short"), None);
         assert_eq!(known_at(filler.as_bytes()), None);

@@ -57,7 +57,8 @@ fn after_address(text: &[u8]) -> Option<&[u8]> {
 pub(crate) fn branch_of(text: &[u8], span: Span) -> Result<Span, ParseError> {
     let start = find2(text, b';', b',').unwrap_or(text.len());
     let params = cut(text, start, text.len());
-    let found = param_span(params, usize::from(span.end), b"branch", true).ok_or(ParseError::at(ParseErrorKind::Value, HeaderName::Via))?;
+    let found = param_span(params, usize::from(span.end), b"branch", true)
+        .ok_or(ParseError::at(ParseErrorKind::Value, HeaderName::Via))?;
     // RFC 4475 §3.2.1: the magic cookie alone names no transaction; it must not make all such requests one.
     let bare = found.end - found.start == 7 && {
         let from = usize::from(found.start) - usize::from(span.start);
@@ -97,7 +98,10 @@ fn param_span<const N: usize>(text: &[u8], end: usize, wanted: &[u8; N], list: b
 #[inline]
 fn value_of<'a, const N: usize>(param: &'a [u8], name: &[u8; N]) -> Option<&'a [u8]> {
     let (start, rest) = param.split_first_chunk::<N>()?;
-    let differs = start.iter().zip(name).fold(0, |differs, (a, b)| differs | ((a | 0x20) ^ b));
+    let differs = start
+        .iter()
+        .zip(name)
+        .fold(0, |differs, (a, b)| differs | ((a | 0x20) ^ b));
     if differs != 0 {
         return None;
     }

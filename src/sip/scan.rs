@@ -60,7 +60,9 @@ fn header_lines(
     seen: &mut Seen,
 ) -> Result<(), ParseError> {
     loop {
-        let Some(line) = data.get(at..) else { return Err(wrong(ParseErrorKind::Unterminated)) };
+        let Some(line) = data.get(at..) else {
+            return Err(wrong(ParseErrorKind::Unterminated));
+        };
         match line.first() {
             // RFC 3261 §7: an empty line ends the headers.
             Some(b'\r') => break,
@@ -71,7 +73,9 @@ fn header_lines(
             Some((id, colon)) => (id, colon as u8, colon),
             None => header_name(line)?,
         };
-        let Some(after) = line.get(colon + 1..) else { return Err(wrong(ParseErrorKind::Unterminated)) };
+        let Some(after) = line.get(colon + 1..) else {
+            return Err(wrong(ParseErrorKind::Unterminated));
+        };
         let mut end = find_line_end(after).ok_or(wrong(ParseErrorKind::Unterminated))?;
         let value = loop {
             match after.split_at_checked(end) {
@@ -94,7 +98,12 @@ fn header_lines(
         }
         let base = at + colon + 1;
         let value = Span::new(base + start, base + stop);
-        index.entries.push(Entry { id, name_len, line: at as u16, value });
+        index.entries.push(Entry {
+            id,
+            name_len,
+            line: at as u16,
+            value,
+        });
         if id <= HeaderName::ContentLength {
             meaning(data, id, value, index, seen)?;
         }
@@ -142,7 +151,13 @@ impl Seen {
             Seen { to: false, .. } => missing(HeaderName::To),
             Seen { call_id: false, .. } => missing(HeaderName::CallId),
             Seen { cseq: false, .. } => missing(HeaderName::CSeq),
-            Seen { via: true, from: true, to: true, call_id: true, cseq: true } => Ok(()),
+            Seen {
+                via: true,
+                from: true,
+                to: true,
+                call_id: true,
+                cseq: true,
+            } => Ok(()),
         }
     }
 }
@@ -156,7 +171,9 @@ fn start_line(line: &[u8], limits: &Limits, index: &mut Index) -> Result<(), Par
         version(first)?;
         let code = cut(line, space + 1, space + 4);
         let status = decimal_u32(code).and_then(|code| u16::try_from(code).ok());
-        let status = status.filter(|code| code_in_range(*code)).ok_or(wrong(ParseErrorKind::StartLine))?;
+        let status = status
+            .filter(|code| code_in_range(*code))
+            .ok_or(wrong(ParseErrorKind::StartLine))?;
         let reason = match line.get(space + 4) {
             // noreason of RFC 4475 has the SP; a phrase-less line without it is let pass.
             None => Span::default(),
@@ -179,7 +196,9 @@ fn start_line(line: &[u8], limits: &Limits, index: &mut Index) -> Result<(), Par
     if uri.len() > limits.uri {
         return Err(wrong(ParseErrorKind::UriTooLong));
     }
-    index.start = Start::Request { uri: Span::new(space + 1, last) };
+    index.start = Start::Request {
+        uri: Span::new(space + 1, last),
+    };
     Ok(())
 }
 
@@ -192,11 +211,20 @@ fn version(text: &[u8]) -> Result<(), ParseError> {
     if text == b"SIP/2.0" || text.eq_ignore_ascii_case(b"SIP/2.0") {
         return Ok(());
     }
-    let number = text.get(..4).filter(|name| name.eq_ignore_ascii_case(b"SIP/")).and(text.get(4..));
+    let number = text
+        .get(..4)
+        .filter(|name| name.eq_ignore_ascii_case(b"SIP/"))
+        .and(text.get(4..));
     let is_number = number.is_some_and(|n| {
-        n.contains(&b'.') && n.first().is_some_and(u8::is_ascii_digit) && n.iter().all(|o| o.is_ascii_digit() || *o == b'.')
+        n.contains(&b'.')
+            && n.first().is_some_and(u8::is_ascii_digit)
+            && n.iter().all(|o| o.is_ascii_digit() || *o == b'.')
     });
-    Err(wrong(if is_number { ParseErrorKind::Version } else { ParseErrorKind::StartLine }))
+    Err(wrong(if is_number {
+        ParseErrorKind::Version
+    } else {
+        ParseErrorKind::StartLine
+    }))
 }
 
 /// A header name that was not known at first sight: its number, its length, and where its colon stands. White space may
@@ -223,7 +251,11 @@ fn header_name(line: &[u8]) -> Result<(HeaderName, u8, usize), ParseError> {
 fn meaning(data: &[u8], id: HeaderName, value: Span, index: &mut Index, seen: &mut Seen) -> Result<(), ParseError> {
     let text = value.of(data);
     let once = |seen: &mut bool| {
-        if std::mem::replace(seen, true) { Err(ParseError::at(ParseErrorKind::Duplicate, id)) } else { Ok(()) }
+        if std::mem::replace(seen, true) {
+            Err(ParseError::at(ParseErrorKind::Duplicate, id))
+        } else {
+            Ok(())
+        }
     };
     if id == HeaderName::Via {
         if !seen.via {

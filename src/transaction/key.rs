@@ -22,7 +22,7 @@ use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24x128};
 use subtle::ConstantTimeEq;
 
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, Via};
 use crate::transport::{Transport, base32};
 
 /// What every branch of RFC 3261 begins with.
@@ -84,7 +84,11 @@ impl Keys {
         let branches = SipHasher24::new_with_key(&derive.finish128().as_bytes());
         derive.write(b" and requests");
         let requests = SipHasher24x128::new_with_key(&derive.finish128().as_bytes());
-        Keys { branches, requests, acks: 0 }
+        Keys {
+            branches,
+            requests,
+            acks: 0,
+        }
     }
 
     /// The branch of the client transaction in this slot.
@@ -116,12 +120,11 @@ impl Keys {
         bool::from(hasher.finish().to_be_bytes().ct_eq(mac)).then_some(((fields >> 32) as u32, fields as u32))
     }
 
-    /// The key of the server transaction to which a request of `method` with this top Via belongs. `None` when there is
-    /// no Via. For an ACK ask with `INVITE`.
-    pub(super) fn request(&self, message: &Message, method: &str) -> Option<Key> {
+    /// The key of the server transaction to which a request of `method` with this top Via belongs. For an ACK ask with
+    /// `INVITE`.
+    pub(super) fn request(&self, message: &Message, via: &Via<'_>, method: &str) -> Option<Key> {
         match compliant_branch(message) {
             Some(branch) => {
-                let via = message.top_via()?;
                 let mut hasher = self.hasher(b'3', method);
                 field(&mut hasher, branch.as_bytes());
                 if via.host.bytes().any(|octet| octet.is_ascii_uppercase()) {
@@ -178,9 +181,10 @@ impl Keys {
     }
 }
 
-/// The branch of the top Via, when it promises to be unique: a cookie with nothing after it does not.
+/// The branch of the top Via, when it promises to be unique. A cookie with nothing after it does not (RFC 4475 §3.2.1);
+/// the message layer says then that there is none.
 pub(super) fn compliant_branch(message: &Message) -> Option<&str> {
-    message.branch().filter(|branch| branch.len() > COOKIE.len() && branch.starts_with(COOKIE))
+    message.branch().filter(|branch| branch.starts_with(COOKIE))
 }
 
 /// A field with its length before it, so that no two lists of fields run together.

@@ -13,7 +13,7 @@ use super::server_invite::ServerInvite;
 use super::server_other::ServerOther;
 use super::{Event, Received, ServerHandle, Timers, Transactions, Whose};
 use crate::sip::{Message, Method};
-use crate::transport::{Flow, response_fallback, response_flow, stamp};
+use crate::transport::{Flow, Reception, stamped};
 
 /// What a machine wants done.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -31,13 +31,22 @@ impl Step {
         Step::default()
     }
     pub(super) fn pass() -> Step {
-        Step { pass: true, ..Step::default() }
+        Step {
+            pass: true,
+            ..Step::default()
+        }
     }
     pub(super) fn send(bytes: Bytes) -> Step {
-        Step { send: Some(bytes), ..Step::default() }
+        Step {
+            send: Some(bytes),
+            ..Step::default()
+        }
     }
     pub(super) fn timed_out() -> Step {
-        Step { timed_out: true, ..Step::default() }
+        Step {
+            timed_out: true,
+            ..Step::default()
+        }
     }
 }
 
@@ -93,6 +102,26 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         .is_some()
     }
 
+    /// Answers a request that nobody has answered yet, once, and forgets it (RFC 3261 §8.2.7): for strangers over UDP,
+    /// who could aim the retransmissions of a refusal at somebody else. A request that comes again is a new one, so
+    /// that its To tag must be made from the request alone; the ACK of such a refusal comes up as [`Received::Ack`].
+    ///
+    /// Returns false, and sends nothing, when the transaction has ended or has been answered.
+    pub fn respond_and_forget(&mut self, server: ServerHandle, response: Bytes) -> bool {
+        let Some(found) = self.servers.get(server.slot, server.generation) else {
+            return false;
+        };
+        match &found.machine {
+            Machine::Invite(ServerInvite::Trying { .. }) | Machine::Other(ServerOther::Trying { .. }) => {}
+            Machine::Invite(_) | Machine::Other(_) => return false,
+        }
+        let reply = found.reply;
+        self.transmit(reply, response);
+        self.free_server(server);
+        self.prune_if_front(Whose::Server(server));
+        true
+    }
+
     /// The transaction that is still going on for the same request, when this one has come by another way: same From
     /// tag, Call-ID and CSeq, no To tag, another branch. A user agent answers such a merged request with 482 (RFC 3261
     /// §8.2.2.2); a proxy does not care.
@@ -103,27 +132,47 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// Where the responses of a request go; `None` when it has ended.
     pub fn reply_flow(&self, server: ServerHandle) -> Option<Flow> {
-        self.servers.get(server.slot, server.generation).map(|server| server.reply)
+        self.servers
+            .get(server.slot, server.generation)
+            .map(|server| server.reply)
     }
 
     pub(super) fn receive_request(&mut self, now: Instant, flow: Flow, message: Message) -> Option<Received<U>> {
         if *message.method() == Method::Ack {
             return self.receive_ack(now, message);
         }
-        let key = self.keys.request(&message, message.method().as_str())?;
+        // Read once: matching, the way back and the stamp all ask for it.
+        let via = message.top_via()?;
+        let key = self.keys.request(&message, &via, message.method().as_str())?;
         if let Some(server) = self.index.get(&key).copied() {
             self.receive_again(server);
             return None;
         }
-        let reply = response_flow(&message, &flow);
-        if !reply.is_sendable() {
+        let reception = Reception::of(&via, &flow);
+        if !reception.reply.is_sendable() {
             return None; // nobody to answer to
         }
-        let message = stamp(message, flow.remote);
-        if *message.method() == Method::Cancel {
-            return self.receive_cancel(now, reply, key, message);
+        let is_cancel = *message.method() == Method::Cancel;
+        let cancelled = if is_cancel {
+            self.keys.request(&message, &via, Method::Invite.as_str())
+        } else {
+            None
+        };
+        let message = if reception.wants_stamp {
+            stamped(message, flow.remote)
+        } else {
+            message
+        };
+        let server = self.insert_server(now, reception, key, &message);
+        if is_cancel {
+            let invite = cancelled.and_then(|key| self.index.get(&key)).copied();
+            self.answer_cancel(now, server, key, invite, &message);
+            return Some(Received::Cancel {
+                server,
+                invite,
+                message,
+            });
         }
-        let server = self.insert_server(now, reply, key, &message);
         Some(Received::Request { server, message })
     }
 
@@ -138,21 +187,31 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     }
 
     /// RFC 3261 §9.2. The layer answers the CANCEL itself; what becomes of the INVITE is its user's.
-    fn receive_cancel(&mut self, now: Instant, reply: Flow, key: Key, message: Message) -> Option<Received<U>> {
-        let invite = self.keys.request(&message, Method::Invite.as_str()).and_then(|key| self.index.get(&key)).copied();
+    fn answer_cancel(
+        &mut self,
+        now: Instant,
+        server: ServerHandle,
+        key: Key,
+        invite: Option<ServerHandle>,
+        message: &Message,
+    ) {
         let status = if invite.is_some() { 200 } else { 481 };
-        let server = self.insert_server(now, reply, key, &message);
         // RFC 3261 §9.2: the To tag is that of the INVITE's responses, when one is known.
         let chosen = invite.and_then(|invite| self.last_response(invite));
         let sealed = self.keys.tag(key);
-        let tag = chosen.as_ref().and_then(Message::to_tag).or(std::str::from_utf8(&sealed).ok()).unwrap_or("cancel");
+        let tag = chosen
+            .as_ref()
+            .and_then(Message::to_tag)
+            .or(std::str::from_utf8(&sealed).ok())
+            .unwrap_or("cancel");
         let response = message.respond(status).to_tag(tag).print();
         self.respond(now, server, response, status);
-        Some(Received::Cancel { server, invite, message })
     }
 
     fn receive_ack(&mut self, now: Instant, message: Message) -> Option<Received<U>> {
-        let Some(server) = self.find_acknowledged(&message) else { return Some(Received::Ack { message }) };
+        let Some(server) = self.find_acknowledged(&message) else {
+            return Some(Received::Ack { message });
+        };
         let step = self.run_server(server, |machine, reliable, timers| match machine {
             Machine::Invite(invite) => Some(invite.receive_ack(now, timers, reliable)),
             Machine::Other(_) => None,
@@ -163,7 +222,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     /// The INVITE of an ACK (RFC 3261 §17.2.3).
     fn find_acknowledged(&self, ack: &Message) -> Option<ServerHandle> {
         let invite = Method::Invite.as_str();
-        if let Some(server) = self.index.get(&self.keys.request(ack, invite)?) {
+        if let Some(server) = self.index.get(&self.keys.request(ack, &ack.top_via()?, invite)?) {
             return Some(*server);
         }
         if key::compliant_branch(ack).is_some() {
@@ -172,7 +231,8 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         // RFC 2543: the INVITE had no To tag, its ACK has the one of our response.
         let server = *self.index.get(&self.keys.old_request(ack, invite, None)?)?;
         let ours = self.last_response(server);
-        ours.is_none_or(|response| response.to_tag() == ack.to_tag()).then_some(server)
+        ours.is_none_or(|response| response.to_tag() == ack.to_tag())
+            .then_some(server)
     }
 
     fn last_response(&self, invite: ServerHandle) -> Option<Message> {
@@ -182,16 +242,20 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         }
     }
 
-    fn insert_server(&mut self, now: Instant, reply: Flow, key: Key, message: &Message) -> ServerHandle {
+    fn insert_server(&mut self, now: Instant, reception: Reception, key: Key, message: &Message) -> ServerHandle {
+        let Reception {
+            reply,
+            fallback,
+            wants_stamp: _,
+        } = reception;
         let machine = if *message.method() == Method::Invite {
             Machine::Invite(ServerInvite::start(now, message.bytes().clone()))
         } else {
             Machine::Other(ServerOther::start(now, &self.timers, message.bytes().clone()))
         };
-        let fallback = response_fallback(message, &reply).map(|flow| flow.remote);
         let (slot, generation) = self.servers.insert_with(|_, _| Server {
             reply,
-            fallback,
+            fallback: fallback.map(|flow| flow.remote),
             key,
             merge_key: None,
             merged_with: None,
@@ -230,13 +294,19 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// RFC 3261 §17.2.4 and §18.2.2: a response may still find its way by a connection of our own; else it is over.
     pub(super) fn server_flow_failed(&mut self, handle: ServerHandle, failed: &Flow) {
-        let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else { return };
+        let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else {
+            return;
+        };
         if !server.reply.fails_with(failed) {
             return;
         }
         if let Some(remote) = server.fallback.take() {
             let old = server.reply.remote;
-            server.reply = Flow { remote, connection: 0, ..server.reply };
+            server.reply = Flow {
+                remote,
+                connection: 0,
+                ..server.reply
+            };
             self.connected.remove(&(old, Whose::Server(handle)));
             self.connected.insert((remote, Whose::Server(handle)));
             // The last response may have gone down with the connection.
@@ -269,7 +339,9 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// After a change: arms the deadline, or frees the slot.
     fn settle_server(&mut self, handle: ServerHandle) {
-        let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else { return };
+        let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else {
+            return;
+        };
         if server.is_terminated() {
             self.free_server(handle);
         } else {
@@ -280,7 +352,9 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     }
 
     fn free_server(&mut self, handle: ServerHandle) {
-        let Some(server) = self.servers.remove(handle.slot, handle.generation) else { return };
+        let Some(server) = self.servers.remove(handle.slot, handle.generation) else {
+            return;
+        };
         self.deadlines.disarm(server.armed);
         self.index.remove(&server.key);
         if let Some(merge_key) = server.merge_key {

@@ -12,7 +12,12 @@ impl Transfers {
     /// Transferee and target are matched: they are the call now, and the transferor is told.
     pub(crate) fn joined(&mut self, now: Instant, handle: TransferHandle, target: LegHandle) {
         let Some(transfer) = self.table.get(handle) else { return };
-        let (call, transferee, transferor, consult) = (transfer.call, transfer.transferee, transfer.transferor, transfer.consult);
+        let (call, transferee, transferor, consult) = (
+            transfer.call,
+            transfer.transferee,
+            transfer.transferor,
+            transfer.consult,
+        );
         self.calls.join(call, transferee, target);
         self.own(transferor, handle);
         if let Some((other, leg)) = consult {
@@ -32,10 +37,16 @@ impl Transfers {
         status: u16,
     ) {
         let until = now + self.calls.legs.identity.guard;
-        let Some(transfer) = self.table.get_mut(handle) else { return };
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
         transfer.state = State::Reporting { target, failure, until };
         let transferor = transfer.transferor;
-        self.progress(handle, Some(status), "RFC 5589 §6.1: the transferor is told before it is released");
+        self.progress(
+            handle,
+            Some(status),
+            "RFC 5589 §6.1: the transferor is told before it is released",
+        );
         self.calls.legs.report(now, transferor, status, true);
         if self.is_alive(transferor) && self.calls.legs.owes_report(transferor) {
             self.deadlines.add(until, handle);
@@ -55,8 +66,12 @@ impl Transfers {
 
     /// The end: BYE to the transferor, the terminal event, and the transfer is history.
     pub(crate) fn finish(&mut self, now: Instant, handle: TransferHandle) {
-        let Some(transfer) = self.table.get(handle).cloned() else { return };
-        let State::Reporting { target, failure, .. } = transfer.state else { return };
+        let Some(transfer) = self.table.get(handle).cloned() else {
+            return;
+        };
+        let State::Reporting { target, failure, .. } = transfer.state else {
+            return;
+        };
         match failure {
             None => {
                 self.drop_leg(now, transfer.transferor, Cause::Transferred);
@@ -66,12 +81,21 @@ impl Transfers {
                 let call = self.calls.get(transfer.call).map(|call| call.handle);
                 self.end(handle, None);
                 let target = target.filter(|_| transfer.mode == TransferMode::Native);
-                self.tell(Event::TransferCompleted { transfer: handle, transferee: transfer.transferee, target, call });
+                self.tell(Event::TransferCompleted {
+                    transfer: handle,
+                    transferee: transfer.transferee,
+                    target,
+                    call,
+                });
             }
             Some((reason, status)) => {
                 self.calls.give_back(now, transfer.call);
                 self.end(handle, Some((reason, status)));
-                self.tell(Event::TransferFailed { transfer: handle, reason, status });
+                self.tell(Event::TransferFailed {
+                    transfer: handle,
+                    reason,
+                    status,
+                });
             }
         }
         tracing::info!(transfer = %handle, ok = failure.is_none(), "transfer ended");
@@ -79,12 +103,22 @@ impl Transfers {
 
     /// It did not happen: what was made for it is released, what was lent is given back.
     pub(crate) fn fail(&mut self, now: Instant, handle: TransferHandle, reason: TransferFailure, status: Option<u16>) {
-        let Some(transfer) = self.table.get(handle).cloned() else { return };
+        let Some(transfer) = self.table.get(handle).cloned() else {
+            return;
+        };
         let made: Vec<LegHandle> = match &transfer.state {
             State::Trying { forks, .. } if transfer.consult.is_none() => forks.clone(),
             State::Joining { target, .. } if transfer.consult.is_none() => vec![*target],
             State::Taking { newcomer, .. } => {
-                self.calls.legs.reject(now, *newcomer, status.unwrap_or(480), None, Cause::Refused { status: status.unwrap_or(480) });
+                self.calls.legs.reject(
+                    now,
+                    *newcomer,
+                    status.unwrap_or(480),
+                    None,
+                    Cause::Refused {
+                        status: status.unwrap_or(480),
+                    },
+                );
                 vec![*newcomer]
             }
             State::Trying { .. } | State::Joining { .. } | State::Referring { .. } => Vec::new(),
@@ -92,7 +126,7 @@ impl Transfers {
             State::Reporting { .. } => return,
         };
         for leg in made {
-            self.drop_leg(now, leg, Cause::Transferred);
+            self.drop_leg(now, leg, Cause::OtherParty);
         }
         self.calls.legs.end_subscription(transfer.transferee);
         if let Some((call, _)) = transfer.consult {
@@ -114,7 +148,11 @@ impl Transfers {
             self.calls.legs.report(now, transfer.transferor, told, true);
             self.calls.give_back(now, transfer.call);
             self.end(handle, Some((reason, status)));
-            self.tell(Event::TransferFailed { transfer: handle, reason, status });
+            self.tell(Event::TransferFailed {
+                transfer: handle,
+                reason,
+                status,
+            });
             tracing::info!(transfer = %handle, ok = false, "transfer ended");
         } else {
             self.report_outcome(now, handle, None, Some((reason, status)), told);
@@ -123,13 +161,15 @@ impl Transfers {
 
     /// A party has left in the middle.
     pub(crate) fn party_left(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle) {
-        let Some(transfer) = self.table.get(handle).cloned() else { return };
+        let Some(transfer) = self.table.get(handle).cloned() else {
+            return;
+        };
         let is_consult = transfer.consult.is_some_and(|(_, consult)| consult == leg);
         match &transfer.state {
             State::Reporting { .. } if leg == transfer.transferor => self.finish(now, handle),
             State::Reporting { .. } => {}
             // Early BYE or CANCEL of the transferor: the transfer goes on (LESSONS 3).
-            _ if leg == transfer.transferor || is_consult => {}
+            _ if leg == transfer.transferor || is_consult => self.operator_left(now, handle, leg),
             State::Referring { target, .. } => self.left_while_referring(now, handle, leg, *target),
             _ if leg == transfer.transferee => self.fail(now, handle, TransferFailure::TransfereeGone, None),
             State::Joining { .. } | State::Trying { .. } => self.fail(now, handle, TransferFailure::TargetGone, None),
@@ -137,9 +177,24 @@ impl Transfers {
         }
     }
 
+    /// What waits for an answer of the operator's phone is refused, so that the other side may try again and the join is
+    /// not held up.
+    fn operator_left(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle) {
+        let Some(transfer) = self.table.get(handle) else { return };
+        for call in [Some(transfer.call), transfer.consult.map(|(call, _)| call)]
+            .into_iter()
+            .flatten()
+        {
+            self.calls.offer_refused(now, call, leg, 491);
+        }
+        self.join_if_quiet(now, handle);
+    }
+
     /// Takes the transfer out and remembers how it ended.
     pub(crate) fn end(&mut self, handle: TransferHandle, failure: Option<(TransferFailure, Option<u16>)>) {
-        let Some(transfer) = self.table.remove(handle) else { return };
+        let Some(transfer) = self.table.remove(handle) else {
+            return;
+        };
         let mut view = transfer.view();
         view.state = if failure.is_some() { "failed" } else { "completed" };
         (view.reason, view.status) = failure.map_or((None, None), |(reason, status)| (Some(reason), status));
@@ -149,7 +204,12 @@ impl Transfers {
         self.ended.push_back(view);
         let legs = [Some(transfer.transferor), transfer.consult.map(|(_, leg)| leg)];
         for leg in legs.into_iter().flatten() {
-            if self.calls.legs.get(leg).is_some_and(|leg| leg.owner == LegOwner::Transfer(handle)) {
+            if self
+                .calls
+                .legs
+                .get(leg)
+                .is_some_and(|leg| leg.owner == LegOwner::Transfer(handle))
+            {
                 self.calls.legs.set_owner(leg, LegOwner::Nobody);
             }
         }

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Flow, Transport};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, Via};
 
 /// The Via that we put on a request, by `Display` (RFC 3261 §20.42); over UDP it asks for `rport` (RFC 3581 §3).
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,14 @@ pub struct ViaParam<'a> {
 
 impl fmt::Display for ViaParam<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in ["SIP/2.0/", self.transport.as_str(), " ", self.sent_by, ";branch=", self.branch] {
+        for part in [
+            "SIP/2.0/",
+            self.transport.as_str(),
+            " ",
+            self.sent_by,
+            ";branch=",
+            self.branch,
+        ] {
             f.write_str(part)?;
         }
         match self.transport {
@@ -36,17 +43,67 @@ impl fmt::Display for ViaParam<'_> {
     }
 }
 
+/// What the top Via of a request and the flow that it came on say together; read once for all three questions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reception {
+    /// Where the response goes: see [`response_flow`].
+    pub(crate) reply: Flow,
+    /// Where it may be tried when that fails: see [`response_fallback`].
+    pub(crate) fallback: Option<Flow>,
+    /// Whether [`stamp`] has something to add.
+    pub(crate) wants_stamp: bool,
+}
+
+impl Reception {
+    pub(crate) fn of(via: &Via<'_>, flow: &Flow) -> Reception {
+        let rport = via.param("rport");
+        let reply = if flow.transport.is_reliable() || rport.is_some() {
+            *flow
+        } else {
+            Flow {
+                remote: at_sent_by(flow, via.port),
+                ..*flow
+            }
+        };
+        let fallback = match flow.transport {
+            Transport::Tcp | Transport::Tls => {
+                let fallback = Flow {
+                    remote: at_sent_by(flow, via.port),
+                    connection: 0,
+                    ..*flow
+                };
+                (fallback != *flow && fallback.is_sendable()).then_some(fallback)
+            }
+            Transport::Udp | Transport::Ws | Transport::Wss => None,
+        };
+        Reception {
+            reply,
+            fallback,
+            wants_stamp: wants_stamp(via, rport, flow.remote.ip()),
+        }
+    }
+}
+
 /// A received request with `received` and `rport` in its top Via as RFC 3261 §18.2.1 and RFC 3581 §4 want them.
 ///
 /// A request whose sent-by is the address in `source` and that does not ask for `rport` comes back as it is, not
 /// copied. A response is never changed.
 pub fn stamp(message: Message, source: SocketAddr) -> Message {
-    if !message.is_request() || !wants_stamp(&message, source.ip()) {
-        return message;
+    let wanted = |via: Via<'_>| wants_stamp(&via, via.param("rport"), source.ip());
+    if message.is_request() && message.top_via().is_some_and(wanted) {
+        stamped(message, source)
+    } else {
+        message
     }
+}
+
+/// The same, when it is known that there is something to add.
+pub(crate) fn stamped(message: Message, source: SocketAddr) -> Message {
     // A message that would no longer parse (the longer line breaks a limit) stays as it was: its responses go by the
     // flow, so that the missing parameters hurt nobody but a client that reads them.
-    spliced(&message, source).and_then(|bytes| Message::parse(bytes).ok()).unwrap_or(message)
+    spliced(&message, source)
+        .and_then(|bytes| Message::parse(bytes).ok())
+        .unwrap_or(message)
 }
 
 /// Where the response to a request goes that came on `flow` (RFC 3261 §18.2.2, RFC 3581 §4).
@@ -54,26 +111,13 @@ pub fn stamp(message: Message, source: SocketAddr) -> Message {
 /// A reliable flow answers on its own connection. UDP answers to the source address: to the source port when the
 /// request has `rport`, else to sent-by's port. The caller checks [`Flow::is_sendable`] before it sends.
 pub fn response_flow(request: &Message, flow: &Flow) -> Flow {
-    if flow.transport.is_reliable() {
-        return *flow;
-    }
-    match request.top_via() {
-        Some(via) if via.param("rport").is_none() => Flow { remote: at_sent_by(flow, via.port), ..*flow },
-        Some(_) | None => *flow,
-    }
+    request.top_via().map_or(*flow, |via| Reception::of(&via, flow).reply)
 }
 
 /// Where a response may be tried when the connection of its request has gone (RFC 3261 §18.2.2): a connection to
 /// sent-by's port at the request's source. `None` for UDP and for WebSocket, whose clients cannot be called.
 pub fn response_fallback(request: &Message, flow: &Flow) -> Option<Flow> {
-    match flow.transport {
-        Transport::Tcp | Transport::Tls => {
-            let port = request.top_via()?.port;
-            let fallback = Flow { remote: at_sent_by(flow, port), connection: 0, ..*flow };
-            (fallback != *flow && fallback.is_sendable()).then_some(fallback)
-        }
-        Transport::Udp | Transport::Ws | Transport::Wss => None,
-    }
+    Reception::of(&request.top_via()?, flow).fallback
 }
 
 fn at_sent_by(flow: &Flow, port: Option<u16>) -> SocketAddr {
@@ -82,11 +126,14 @@ fn at_sent_by(flow: &Flow, port: Option<u16>) -> SocketAddr {
     remote
 }
 
-fn wants_stamp(message: &Message, source: IpAddr) -> bool {
-    let Some(via) = message.top_via() else { return false };
+/// RFC 3581 §4: when `rport` is asked for. RFC 3261 §18.2.1: when sent-by's host is not this very address; a name
+/// never is.
+fn wants_stamp(via: &Via<'_>, rport: Option<Option<&str>>, source: IpAddr) -> bool {
     let host = via.host.trim_start_matches('[').trim_end_matches(']');
-    let elsewhere = host.parse::<IpAddr>().ok().is_none_or(|ip| ip.to_canonical() != source.to_canonical());
-    elsewhere || matches!(via.param("rport"), Some(None))
+    rport == Some(None)
+        || !host
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical() == source.to_canonical())
 }
 
 /// The message with its first Via value rewritten; every other octet as it came.
@@ -119,7 +166,10 @@ fn spliced(message: &Message, source: SocketAddr) -> Option<Bytes> {
 }
 
 fn is_named(param: &[u8], name: &[u8]) -> bool {
-    param.split(|b| *b == b'=').next().is_some_and(|word| word.trim_ascii_end().eq_ignore_ascii_case(name))
+    param
+        .split(|b| *b == b'=')
+        .next()
+        .is_some_and(|word| word.trim_ascii_end().eq_ignore_ascii_case(name))
 }
 
 /// Where `mark` stands outside of quotes.
@@ -155,7 +205,12 @@ mod tests {
         let message = stamp(request(via), source.parse().unwrap());
         assert_eq!(&message.body()[..], b"body", "what follows the Via is untouched");
         assert!(message.bytes().ends_with(b"Content-Length: 4\r\n\r\nbody"));
-        String::from_utf8(message.bytes().to_vec()).unwrap().lines().nth(1).unwrap().to_owned()
+        String::from_utf8(message.bytes().to_vec())
+            .unwrap()
+            .lines()
+            .nth(1)
+            .unwrap()
+            .to_owned()
     }
 
     fn udp(remote: &str) -> Flow {
@@ -177,7 +232,11 @@ mod tests {
         ] {
             let message = request(via);
             let before = message.bytes().as_ptr();
-            assert_eq!(stamp(message, source.parse().unwrap()).bytes().as_ptr(), before, "{via}");
+            assert_eq!(
+                stamp(message, source.parse().unwrap()).bytes().as_ptr(),
+                before,
+                "{via}"
+            );
         }
     }
 
@@ -207,7 +266,10 @@ mod tests {
     #[test]
     fn rport_is_filled_in_as_in_rfc_3581_section_6() {
         assert_eq!(
-            stamped("Via: SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff", "192.0.2.1:9988"),
+            stamped(
+                "Via: SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff",
+                "192.0.2.1:9988"
+            ),
             "Via: SIP/2.0/UDP 10.1.1.1:4540;rport=9988;branch=z9hG4bKkjshdyff;received=192.0.2.1"
         );
         // received is inserted with rport even when it is the same as sent-by
@@ -220,11 +282,17 @@ mod tests {
     #[test]
     fn a_received_that_the_client_wrote_does_not_stay() {
         assert_eq!(
-            stamped("Via: SIP/2.0/UDP a.example.com;received=203.0.113.1;branch=z9hG4bK1", "192.0.2.1:9988"),
+            stamped(
+                "Via: SIP/2.0/UDP a.example.com;received=203.0.113.1;branch=z9hG4bK1",
+                "192.0.2.1:9988"
+            ),
             "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;received=192.0.2.1"
         );
         assert_eq!(
-            stamped("Via: SIP/2.0/UDP a.example.com;x=\";received=1,2\";branch=z9hG4bK1", "192.0.2.1:9988"),
+            stamped(
+                "Via: SIP/2.0/UDP a.example.com;x=\";received=1,2\";branch=z9hG4bK1",
+                "192.0.2.1:9988"
+            ),
             "Via: SIP/2.0/UDP a.example.com;x=\";received=1,2\";branch=z9hG4bK1;received=192.0.2.1"
         );
     }
@@ -232,42 +300,101 @@ mod tests {
     #[test]
     fn where_responses_go() {
         for (via, source, expected) in [
-            ("Via: SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bK1", "192.0.2.9:9988", "192.0.2.9:9988"),
-            ("Via: SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1", "192.0.2.9:9988", "192.0.2.9:4540"),
-            ("Via: SIP/2.0/UDP 10.1.1.1;branch=z9hG4bK1", "192.0.2.9:9988", "192.0.2.9:5060"),
+            (
+                "Via: SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bK1",
+                "192.0.2.9:9988",
+                "192.0.2.9:9988",
+            ),
+            (
+                "Via: SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1",
+                "192.0.2.9:9988",
+                "192.0.2.9:4540",
+            ),
+            (
+                "Via: SIP/2.0/UDP 10.1.1.1;branch=z9hG4bK1",
+                "192.0.2.9:9988",
+                "192.0.2.9:5060",
+            ),
             // neither maddr nor a received of the client's own aims us
-            ("Via: SIP/2.0/UDP a.example.com;maddr=224.0.1.75;branch=z9hG4bK1", "192.0.2.9:9988", "192.0.2.9:5060"),
-            ("Via: SIP/2.0/UDP a.example.com;received=203.0.113.1;branch=z", "192.0.2.9:9988", "192.0.2.9:5060"),
+            (
+                "Via: SIP/2.0/UDP a.example.com;maddr=224.0.1.75;branch=z9hG4bK1",
+                "192.0.2.9:9988",
+                "192.0.2.9:5060",
+            ),
+            (
+                "Via: SIP/2.0/UDP a.example.com;received=203.0.113.1;branch=z",
+                "192.0.2.9:9988",
+                "192.0.2.9:5060",
+            ),
         ] {
             let flow = udp(source);
             assert_eq!(response_flow(&request(via), &flow), udp(expected), "{via}");
-            assert_eq!(response_flow(&stamp(request(via), flow.remote), &flow), udp(expected), "stamped {via}");
+            assert_eq!(
+                response_flow(&stamp(request(via), flow.remote), &flow),
+                udp(expected),
+                "stamped {via}"
+            );
         }
-        let tcp = Flow { transport: Transport::Tcp, connection: 4, ..udp("192.0.2.9:40000") };
-        assert_eq!(response_flow(&request("Via: SIP/2.0/TCP 10.1.1.1:4540;branch=z9hG4bK1"), &tcp), tcp);
+        let tcp = Flow {
+            transport: Transport::Tcp,
+            connection: 4,
+            ..udp("192.0.2.9:40000")
+        };
+        assert_eq!(
+            response_flow(&request("Via: SIP/2.0/TCP 10.1.1.1:4540;branch=z9hG4bK1"), &tcp),
+            tcp
+        );
     }
 
     #[test]
     fn where_responses_may_be_tried_when_the_connection_has_gone() {
-        let tcp = Flow { transport: Transport::Tcp, connection: 4, ..udp("192.0.2.9:40000") };
+        let tcp = Flow {
+            transport: Transport::Tcp,
+            connection: 4,
+            ..udp("192.0.2.9:40000")
+        };
         let plain = request("Via: SIP/2.0/TCP 10.1.1.1:4540;branch=z9hG4bK1");
-        let there = Flow { remote: "192.0.2.9:4540".parse().unwrap(), connection: 0, ..tcp };
+        let there = Flow {
+            remote: "192.0.2.9:4540".parse().unwrap(),
+            connection: 0,
+            ..tcp
+        };
         assert_eq!(response_fallback(&plain, &tcp), Some(there));
         assert_eq!(response_fallback(&plain, &there), None, "not the same place twice");
-        assert_eq!(response_fallback(&plain, &Flow { transport: Transport::Wss, ..tcp }), None);
+        assert_eq!(
+            response_fallback(
+                &plain,
+                &Flow {
+                    transport: Transport::Wss,
+                    ..tcp
+                }
+            ),
+            None
+        );
         assert_eq!(response_fallback(&plain, &udp("192.0.2.9:40000")), None);
-        let tls = response_fallback(&request("Via: SIP/2.0/TLS a.example.com;branch=z9hG4bK1"), &Flow {
-            transport: Transport::Tls,
-            ..tcp
-        });
+        let tls = response_fallback(
+            &request("Via: SIP/2.0/TLS a.example.com;branch=z9hG4bK1"),
+            &Flow {
+                transport: Transport::Tls,
+                ..tcp
+            },
+        );
         assert_eq!(tls.map(|flow| flow.remote.port()), Some(5061));
     }
 
     #[test]
     fn our_own_via() {
-        let via = ViaParam { transport: Transport::Udp, sent_by: "192.0.2.1:5060", branch: "z9hG4bKx" };
+        let via = ViaParam {
+            transport: Transport::Udp,
+            sent_by: "192.0.2.1:5060",
+            branch: "z9hG4bKx",
+        };
         assert_eq!(via.to_string(), "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx;rport");
-        let via = ViaParam { transport: Transport::Wss, sent_by: "[2001:db8::1]", branch: "z9hG4bKx" };
+        let via = ViaParam {
+            transport: Transport::Wss,
+            sent_by: "[2001:db8::1]",
+            branch: "z9hG4bKx",
+        };
         assert_eq!(via.to_string(), "SIP/2.0/WSS [2001:db8::1];branch=z9hG4bKx");
     }
 }

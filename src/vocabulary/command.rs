@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use super::{CallHandle, CallView, HoldDirection, LegHandle, RegistrationView, Totals, TransferHandle, TransferMode, TransferTarget, TransferView};
+use super::{
+    CallHandle, CallView, HoldDirection, LegHandle, RegistrationView, Totals, TransferHandle, TransferMode,
+    TransferTarget, TransferView,
+};
 
 /// Names one [`Command`] until its reply; chosen by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CommandId(pub u64);
 
-/// An order or a question from outside. Handles are those of [`Event`]s and [`CallView`]s.
+/// An order or a question from outside. Handles are those of [`Event`](super::Event)s and [`CallView`]s.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// List all calls.

@@ -13,7 +13,11 @@
 //! Time jumps to the earliest of: a delivery, a phone's timer, the engine's wake-up. Nothing sleeps. A test that fails
 //! prints the whole message ladder, the engine's events among the messages.
 
-#![allow(dead_code, reason = "every test file uses its own part of the harness")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test file uses its own part of the harness"
+)]
 
 mod network;
 mod seat;
@@ -31,7 +35,7 @@ use warmline::transport::{Flow, Transport};
 
 pub(crate) use network::{Fate, Packet};
 pub(crate) use seat::Seat;
-pub(crate) use setup::Warm;
+pub(crate) use setup::{Warm, users};
 
 use network::Delivery;
 
@@ -146,7 +150,11 @@ impl World {
         let phone = |who: Who| {
             let config = PhoneConfig::new(who.user(), &who.password(), DOMAIN, who.address(), EDGE);
             let media = SocketAddr::from(([10, 0, 1, 11 + who as u8], 40_000 + 2 * who as u16));
-            Phone::new(PhoneConfig { media, transport: transport(who), ..config })
+            Phone::new(PhoneConfig {
+                media,
+                transport: transport(who),
+                ..config
+            })
         };
         World {
             now,
@@ -200,7 +208,10 @@ impl World {
         let id = CommandId(self.next_command);
         self.next_command += 1;
         let line = format!("{:>8}  ⌘ {command:?}", self.clock());
-        if !matches!(command, Command::Calls | Command::Totals | Command::Transfers | Command::Registrations) {
+        if !matches!(
+            command,
+            Command::Calls | Command::Totals | Command::Transfers | Command::Registrations
+        ) {
             self.ladder.push(line);
         }
         self.engine.handle_input(self.now, Input::Command { id, command });
@@ -309,7 +320,12 @@ impl World {
             PhoneTransport::Udp => (Transport::Udp, 0),
             PhoneTransport::Tcp => (Transport::Tcp, 1 + who as u64),
         };
-        Flow { transport, local: EDGE, remote: who.address(), connection }
+        Flow {
+            transport,
+            local: EDGE,
+            remote: who.address(),
+            connection,
+        }
     }
 
     /// Tells the engine that a phone's connection is gone.

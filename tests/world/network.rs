@@ -90,16 +90,24 @@ impl World {
         let who = from.or_else(|| EVERYBODY.into_iter().find(|who| who.address() == flow.remote));
         let parsed = Message::parse(bytes.clone());
         let text = match &parsed {
-            Ok(message) => summary(message),
+            Ok(message) => {
+                let call_id: String = message.call_id().chars().take(12).collect();
+                format!("{}  ({call_id} {})", summary(message), message.cseq())
+            }
             Err(error) => format!("octets ({})", error.reason()),
         };
         let Some(who) = who else {
-            self.ladder.push(format!("{:>8}  edge  ───▶ {}  {text}", self.clock(), flow.remote));
+            self.ladder
+                .push(format!("{:>8}  edge  ───▶ {}  {text}", self.clock(), flow.remote));
             self.strays.push((flow, bytes));
             return;
         };
         let fate = match parsed {
-            Ok(message) => (self.rule)(&Packet { who, to_edge: from.is_some(), message }),
+            Ok(message) => (self.rule)(&Packet {
+                who,
+                to_edge: from.is_some(),
+                message,
+            }),
             Err(_) => Fate::Deliver,
         };
         let (arrow, mark) = match (from.is_some(), fate) {
@@ -132,16 +140,25 @@ impl World {
 
     /// Octets from an address where no phone is: a PBX, a trunk, an attacker.
     pub(crate) fn inject(&mut self, from: SocketAddr, bytes: impl Into<Bytes>) {
-        let flow = Flow { transport: Transport::Udp, local: EDGE, remote: from, connection: 0 };
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: EDGE,
+            remote: from,
+            connection: 0,
+        };
         let bytes = bytes.into();
         let text = Message::parse(bytes.clone()).map_or_else(|_| "octets".to_owned(), |message| summary(&message));
-        self.ladder.push(format!("{:>8}  {from} ───▶ edge  {text}", self.clock()));
+        self.ladder
+            .push(format!("{:>8}  {from} ───▶ edge  {text}", self.clock()));
         self.fly(self.latency, Delivery::ToEdge { flow, bytes });
     }
 
     /// What the edge has sent to addresses where no phone is, since the last time.
     pub(crate) fn take_strays(&mut self) -> Vec<(SocketAddr, Message)> {
         let strays = std::mem::take(&mut self.strays);
-        strays.into_iter().filter_map(|(flow, bytes)| Some((flow.remote, Message::parse(bytes).ok()?))).collect()
+        strays
+            .into_iter()
+            .filter_map(|(flow, bytes)| Some((flow.remote, Message::parse(bytes).ok()?)))
+            .collect()
     }
 }

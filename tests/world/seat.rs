@@ -61,17 +61,22 @@ impl<'w> Seat<'w> {
     /// The call that rings.
     pub(crate) fn ringing(&mut self) -> PhoneCall {
         let phone = self.phone();
-        let ringing = phone.live().into_iter().find(|call| phone.state(*call) == Some(CallState::Ringing));
+        let ringing = phone
+            .live()
+            .into_iter()
+            .find(|call| phone.state(*call) == Some(CallState::Ringing));
         ringing.unwrap_or_else(|| panic!("{} has no call that rings", self.who.user()))
     }
 
     pub(crate) fn reject(mut self, status: u16) {
         let call = self.ringing();
-        self.act(|phone, now| phone.reject(now, call, status)).expect("it rings");
+        self.act(|phone, now| phone.reject(now, call, status))
+            .expect("it rings");
     }
 
     pub(crate) fn cancel(self, call: PhoneCall) {
-        self.act(|phone, now| phone.cancel(now, call)).expect("not answered yet");
+        self.act(|phone, now| phone.cancel(now, call))
+            .expect("not answered yet");
     }
 
     pub(crate) fn bye(self, call: PhoneCall) {
@@ -83,26 +88,31 @@ impl<'w> Seat<'w> {
     }
 
     pub(crate) fn resume(self, call: PhoneCall) {
-        self.act(|phone, now| phone.resume(now, call)).expect("a call that is up");
+        self.act(|phone, now| phone.resume(now, call))
+            .expect("a call that is up");
     }
 
     pub(crate) fn reinvite_without_offer(self, call: PhoneCall) {
-        self.act(|phone, now| phone.reinvite_without_offer(now, call)).expect("a call that is up");
+        self.act(|phone, now| phone.reinvite_without_offer(now, call))
+            .expect("a call that is up");
     }
 
     /// Blind transfer of the other side of `call`.
     pub(crate) fn refer(self, call: PhoneCall, target: Who) {
-        self.act(|phone, now| phone.refer(now, call, &target.uri())).expect("a call that is up");
+        self.act(|phone, now| phone.refer(now, call, &target.uri()))
+            .expect("a call that is up");
     }
 
     /// Attended transfer of the other side of `call` to the other side of `other`.
     pub(crate) fn refer_attended(self, call: PhoneCall, other: PhoneCall) {
-        self.act(|phone, now| phone.refer_attended(now, call, other)).expect("two calls that are up");
+        self.act(|phone, now| phone.refer_attended(now, call, other))
+            .expect("two calls that are up");
     }
 
     /// REFER with this Refer-To, right or wrong.
     pub(crate) fn refer_to(self, call: PhoneCall, refer_to: &str) {
-        self.act(|phone, now| phone.refer_to(now, call, refer_to)).expect("a call that is up");
+        self.act(|phone, now| phone.refer_to(now, call, refer_to))
+            .expect("a call that is up");
     }
 
     pub(crate) fn invite_with_replaces(self, uri: &str, replaces: &Replaces) -> PhoneCall {
@@ -114,7 +124,8 @@ impl<'w> Seat<'w> {
     }
 
     pub(crate) fn request(self, call: PhoneCall, method: Method, headers: &[(&str, &str)], body: Option<(&str, &str)>) {
-        self.act(|phone, now| phone.request(now, call, method, headers, body)).expect("a call that is up");
+        self.act(|phone, now| phone.request(now, call, method, headers, body))
+            .expect("a call that is up");
     }
 
     pub(crate) fn options(self, uri: &str) {

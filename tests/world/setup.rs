@@ -8,7 +8,11 @@ use super::{ALICE, BOB, CAROL, DOMAIN, EDGE, EVERYBODY, Who, World};
 
 /// An open edge with its own registrar.
 pub(super) fn settings() -> Settings {
-    let listener = |transport| Listener { transport, address: EDGE, advertised: EDGE };
+    let listener = |transport| Listener {
+        transport,
+        address: EDGE,
+        advertised: EDGE,
+    };
     Settings {
         domain: DOMAIN.to_owned(),
         listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
@@ -18,7 +22,13 @@ pub(super) fn settings() -> Settings {
 
 /// The users with their passwords, for an edge that is not open.
 pub(crate) fn users() -> Vec<User> {
-    EVERYBODY.iter().map(|who| User { name: who.user().to_owned(), password: who.password() }).collect()
+    EVERYBODY
+        .iter()
+        .map(|who| User {
+            name: who.user().to_owned(),
+            password: who.password(),
+        })
+        .collect()
 }
 
 /// Where a warm transfer begins: bob called alice, alice holds him, called carol, and carol answered.
@@ -49,10 +59,20 @@ impl World {
     pub(crate) fn call(&mut self, caller: Who, callee: Who) -> (PhoneCall, PhoneCall) {
         let outgoing = self.seat(caller).call(callee);
         self.advance(super::millis(300));
-        assert_eq!(self.phone(caller).state(outgoing), Some(CallState::Early), "{} rings", callee.user());
+        assert_eq!(
+            self.phone(caller).state(outgoing),
+            Some(CallState::Early),
+            "{} rings",
+            callee.user()
+        );
         let incoming = self.seat(callee).pick_up();
         self.run();
-        assert_eq!(self.phone(caller).state(outgoing), Some(CallState::Connected), "{} answered", callee.user());
+        assert_eq!(
+            self.phone(caller).state(outgoing),
+            Some(CallState::Connected),
+            "{} answered",
+            callee.user()
+        );
         (outgoing, incoming)
     }
 
@@ -74,7 +94,12 @@ impl World {
         assert!(self.phone(ALICE).is_holding(customer), "alice holds bob");
         assert!(self.phone(BOB).is_held(at_bob), "bob knows that he is held");
         let (consult, at_carol) = self.call(ALICE, CAROL);
-        Warm { customer, consult, at_bob, at_carol }
+        Warm {
+            customer,
+            consult,
+            at_bob,
+            at_carol,
+        }
     }
 
     /// Hangs up the one call that a phone has.

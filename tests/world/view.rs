@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use warmline::engine::{CallView, Cause, Command, Event, LegView, Reply, Totals, TransferFailure, TransferView};
-use warmline::phone::{PhoneEvent, Phone};
+use warmline::phone::{CallState, Phone, PhoneCall, PhoneEvent};
 use warmline::sdp::Description;
 
 use super::{EVERYBODY, Who, World, seconds};
@@ -27,7 +27,13 @@ impl World {
                 }
             }
             (a, b) => {
-                why.push(format!("{} has {} live calls, {} has {}", one.user(), a.len(), other.user(), b.len()));
+                why.push(format!(
+                    "{} has {} live calls, {} has {}",
+                    one.user(),
+                    a.len(),
+                    other.user(),
+                    b.len()
+                ));
             }
         }
         why.extend(self.edge_differences(one, other));
@@ -38,35 +44,65 @@ impl World {
         let phone = self.phone(who);
         let calls = phone.live().into_iter().map(|call| {
             let remote = phone.remote(call).map(|remote| remote.direction().as_str());
-            format!("{:?} sends to {:?} ({remote:?})", phone.direction(call), phone.remote_media(call))
+            format!(
+                "{:?} sends to {:?} ({remote:?})",
+                phone.direction(call),
+                phone.remote_media(call)
+            )
         });
-        format!("{} at {}: {}", who.user(), phone.config().media, calls.collect::<Vec<_>>().join(", "))
+        format!(
+            "{} at {}: {}",
+            who.user(),
+            phone.config().media,
+            calls.collect::<Vec<_>>().join(", ")
+        )
     }
 
     /// What the edge itself says about the two.
     fn edge_differences(&mut self, one: Who, other: Who) -> Vec<String> {
         let with = |leg: &LegView, who: Who| leg.address == who.address();
         let calls = self.calls();
-        let of_one: Vec<_> = calls.iter().filter(|call| call.legs.iter().any(|leg| with(leg, one))).collect();
+        let of_one: Vec<_> = calls
+            .iter()
+            .filter(|call| call.legs.iter().any(|leg| with(leg, one)))
+            .collect();
         let [call] = of_one.as_slice() else {
             return vec![format!("the edge has {} calls with {}", of_one.len(), one.user())];
         };
         let mut why = Vec::new();
         if call.legs.len() != 2 || call.state != "connected" {
-            why.push(format!("the edge's call is {} with {} legs", call.state, call.legs.len()));
+            why.push(format!(
+                "the edge's call is {} with {} legs",
+                call.state,
+                call.legs.len()
+            ));
         }
         for (who, peer) in [(one, other), (other, one)] {
             let Some(leg) = call.legs.iter().find(|leg| with(leg, who)) else {
                 why.push(format!("the edge's call has no leg of {}", who.user()));
                 continue;
             };
-            let sent = leg.sent_description.as_ref().and_then(|text| Description::parse(text.clone().into()).ok());
-            let media = sent.and_then(|sent| sent.media_address()).map(|(host, port)| format!("{host}:{port}"));
+            let sent = leg
+                .sent_description
+                .as_ref()
+                .and_then(|text| Description::parse(text.clone().into()).ok());
+            let media = sent
+                .and_then(|sent| sent.media_address())
+                .map(|(host, port)| format!("{host}:{port}"));
             if leg.state != "confirmed" || leg.held || leg.holding {
-                why.push(format!("the edge's leg of {} is {}, held {}, holding {}", who.user(), leg.state, leg.held, leg.holding));
+                why.push(format!(
+                    "the edge's leg of {} is {}, held {}, holding {}",
+                    who.user(),
+                    leg.state,
+                    leg.held,
+                    leg.holding
+                ));
             }
             if media != Some(self.phone(peer).config().media.to_string()) {
-                why.push(format!("the edge says that it sent {} the media address {media:?}", who.user()));
+                why.push(format!(
+                    "the edge says that it sent {} the media address {media:?}",
+                    who.user()
+                ));
             }
         }
         why
@@ -84,16 +120,27 @@ impl World {
     /// The engine's one call in which `who` is.
     pub(crate) fn call_of(&mut self, who: Who) -> CallView {
         let calls = self.calls();
-        let mut found = calls.into_iter().filter(|call| call.legs.iter().any(|leg| leg.address == who.address()));
-        let call = found.next().unwrap_or_else(|| panic!("the edge has no call with {}", who.user()));
-        assert!(found.next().is_none(), "the edge has more than one call with {}", who.user());
+        let mut found = calls
+            .into_iter()
+            .filter(|call| call.legs.iter().any(|leg| leg.address == who.address()));
+        let call = found
+            .next()
+            .unwrap_or_else(|| panic!("the edge has no call with {}", who.user()));
+        assert!(
+            found.next().is_none(),
+            "the edge has more than one call with {}",
+            who.user()
+        );
         call
     }
 
     /// The engine's one leg of `who`.
     pub(crate) fn leg_of(&mut self, who: Who) -> LegView {
         let call = self.call_of(who);
-        call.legs.into_iter().find(|leg| leg.address == who.address()).expect("its leg")
+        call.legs
+            .into_iter()
+            .find(|leg| leg.address == who.address())
+            .expect("its leg")
     }
 
     /// All legs of `who`, in the order of the engine's calls.
@@ -131,23 +178,29 @@ impl World {
 
     /// How many transfers were completed.
     pub(crate) fn completed(&self) -> usize {
-        self.events().filter(|event| matches!(event, Event::TransferCompleted { .. })).count()
+        self.events()
+            .filter(|event| matches!(event, Event::TransferCompleted { .. }))
+            .count()
     }
 
     /// How transfers failed.
     pub(crate) fn failures(&self) -> Vec<(TransferFailure, Option<u16>)> {
-        let failure = |event: &Event| match event {
-            Event::TransferFailed { reason, status, .. } => Some((*reason, *status)),
-            _ => None,
+        let failure = |event: &Event| {
+            let Event::TransferFailed { reason, status, .. } = event else {
+                return None;
+            };
+            Some((*reason, *status))
         };
         self.events().filter_map(failure).collect()
     }
 
-    /// How legs ended, oldest first.
+    /// How calls ended, oldest first.
     pub(crate) fn ends_of_calls(&self) -> Vec<Cause> {
-        let cause = |event: &Event| match event {
-            Event::CallEnded { cause, .. } => Some(*cause),
-            _ => None,
+        let cause = |event: &Event| {
+            let Event::CallEnded { cause, .. } = event else {
+                return None;
+            };
+            Some(*cause)
         };
         self.events().filter_map(cause).collect()
     }
@@ -155,12 +208,20 @@ impl World {
     /// The statuses that the NOTIFYs to `who` reported, oldest first, of all its calls.
     pub(crate) fn reported(&self, who: Who) -> Vec<u16> {
         let phone = self.phone(who);
-        phone.calls().flat_map(|call| phone.notified(call)).filter_map(|notified| notified.status).collect()
+        phone
+            .calls()
+            .flat_map(|call| phone.notified(call))
+            .filter_map(|notified| notified.status)
+            .collect()
     }
 
     /// What a phone said to its owner.
     pub(crate) fn heard(&self, who: Who) -> Vec<&PhoneEvent> {
-        self.heard.iter().filter(|(phone, _)| *phone == who).map(|(_, event)| event).collect()
+        self.heard
+            .iter()
+            .filter(|(phone, _)| *phone == who)
+            .map(|(_, event)| event)
+            .collect()
     }
 
     /// Where in a phone's own ladder the first line with this beginning stands: `< BYE` was received, `> BYE` sent.
@@ -171,7 +232,11 @@ impl World {
     /// A phone's own ladder.
     pub(crate) fn lines(&self, who: Who) -> Vec<String> {
         let mark = |sent| if sent { '>' } else { '<' };
-        self.phone(who).lines().iter().map(|line| format!("{} {}", mark(line.sent), line.summary)).collect()
+        self.phone(who)
+            .lines()
+            .iter()
+            .map(|line| format!("{} {}", mark(line.sent), line.summary))
+            .collect()
     }
 
     /// How many lines of a phone's ladder begin so.
@@ -192,9 +257,67 @@ impl World {
     /// No phone saw the edge break a rule.
     pub(crate) fn assert_clean(&self) {
         for phone in &self.phones {
-            let complaint = phone.complaints().iter().find(|text| !self.tolerated.iter().any(|ok| text.starts_with(ok)));
+            let complaint = phone
+                .complaints()
+                .iter()
+                .find(|text| !self.tolerated.iter().any(|ok| text.starts_with(ok)));
             assert_eq!(complaint, None, "{} complains", phone.config().user);
         }
+    }
+
+    /// Every answered call of a phone is a leg of one of the edge's calls of two; its two phones were told each other's
+    /// media address, and each knows whether the other holds it.
+    pub(crate) fn assert_paired(&mut self) {
+        let mut answered: Vec<(Who, PhoneCall)> = Vec::new();
+        for who in EVERYBODY {
+            let phone = self.phone(who);
+            let calls = phone.live().into_iter();
+            answered.extend(
+                calls
+                    .filter(|call| phone.state(*call) == Some(CallState::Connected))
+                    .map(|call| (who, call)),
+            );
+        }
+        let mut alone = answered.clone();
+        for call in self.calls() {
+            let find = |leg: &LegView| {
+                let ours =
+                    |(who, call): &&(Who, PhoneCall)| self.phone(*who).call_id(*call) == Some(leg.call_id.as_str());
+                *answered
+                    .iter()
+                    .find(ours)
+                    .unwrap_or_else(|| panic!("no phone has {}: {call:?}", leg.id))
+            };
+            let [one, other] = call.legs.as_slice() else { continue };
+            if call.state == "alerting" {
+                continue;
+            }
+            alone.retain(|entry| *entry != find(one) && *entry != find(other));
+            for ((who, mine), (peer, theirs)) in [(find(one), find(other)), (find(other), find(one))] {
+                let (phone, peer_phone) = (self.phone(who), self.phone(peer));
+                let media = peer_phone.config().media.to_string();
+                assert_eq!(
+                    phone.remote_media(mine),
+                    Some(media),
+                    "{} was told where {} listens",
+                    who.user(),
+                    peer.user()
+                );
+                let (held, holding) = (phone.is_held(mine), peer_phone.is_holding(theirs));
+                assert_eq!(
+                    held,
+                    holding,
+                    "{} knows that {} holds: {call:?}",
+                    who.user(),
+                    peer.user()
+                );
+            }
+        }
+        let alone: Vec<_> = alone
+            .into_iter()
+            .map(|(who, call)| (who, self.phone(who).call_id(call)))
+            .collect();
+        assert_eq!(alone, [], "answered calls whose leg is in no call of two");
     }
 
     /// Everybody has hung up: no leg, call or transfer is left, and after 64*T1 no transaction; what began has ended
@@ -227,7 +350,15 @@ impl World {
                 Event::TransferCompleted { transfer, .. } | Event::TransferFailed { transfer, .. } => {
                     lives.entry(transfer.to_string()).or_default().1 += 1;
                 }
-                _ => {}
+                Event::RegistrationAdded { .. }
+                | Event::RegistrationRemoved { .. }
+                | Event::CallConnected { .. }
+                | Event::CallHeld { .. }
+                | Event::CallResumed { .. }
+                | Event::LegRinging { .. }
+                | Event::LegConfirmed { .. }
+                | Event::TransferProgress { .. }
+                | Event::MessageRefused { .. } => {}
             }
         }
         for (name, (begun, ended)) in lives {

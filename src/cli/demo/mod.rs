@@ -12,7 +12,6 @@ mod stage;
 mod verdict;
 mod wire;
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -61,7 +60,7 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(FAILED, format!("the system refused an event loop: {error}")))?;
     let style = Style {
-        colour: colour(),
+        colour: super::colour(&std::io::stdout()),
         unicode: !args.ascii,
     };
     let transport = match args.transport {
@@ -79,13 +78,6 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
     } else {
         Err(Failure::new(FAILED, "the demo failed: see the points marked above"))
     }
-}
-
-/// https://no-color.org: any value but the empty one turns colours off.
-fn colour() -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    std::io::stdout().is_terminal() && !unwanted && !dumb
 }
 
 async fn play(transport: PhoneTransport, style: Style, pace: Duration) -> Result<Verdict, Failure> {

@@ -66,6 +66,7 @@ pub(super) async fn play(stage: &mut Stage, verdict: &mut Verdict, pace: Duratio
                 .talks_with(customer, stage.phone(Who::Consult), consult)
     };
     stage.until("customer and consult send each other audio", talk).await?;
+    stage.audio(customer, consult);
     verdict.talking(stage, customer, consult).await;
     stage.pause(pace).await;
 

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::super::failure::{Failure, UNSTARTED};
+use super::super::say::say;
 use super::wire::Wire;
 use crate::api::{Happened, Stamped, Subscription};
 use crate::driver::{self, Edge, Options, StreamLimits, Tapped};
 use crate::engine::{Event, Listener, Settings, Totals, User};
 use crate::observe::{Ladder, Style};
-use crate::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
+use crate::phone::{Phone, PhoneCall, PhoneConfig, PhoneEvent, PhoneTransport};
 use crate::transport::Transport;
 
 /// How long any single thing may take.
@@ -97,7 +98,7 @@ impl Stage {
         let subscription = edge.handle().events(Some(0));
         let actors = [customer, operator, consult];
         let name = wanted.as_str();
-        println!(
+        say!(
             "warmline {} on {name} {address}, three phones on loopback",
             env!("CARGO_PKG_VERSION")
         );
@@ -140,7 +141,26 @@ impl Stage {
     }
 
     pub(super) fn heading(&self, text: &str) {
-        println!("\n{}\n{}", self.ladder.heading(text), self.ladder.head());
+        say!("\n{}\n{}", self.ladder.heading(text), self.ladder.head());
+    }
+
+    /// No message passes while people talk: the audio goes from phone to phone.
+    pub(super) fn audio(&self, customer: PhoneCall, consult: PhoneCall) {
+        let to = |who: Who, call| {
+            self.phone(who)
+                .remote_media(call)
+                .unwrap_or_else(|| "nobody".to_owned())
+        };
+        let (left, right) = if self.style.unicode {
+            ("◀──", "──▶")
+        } else {
+            ("<--", "-->")
+        };
+        say!(
+            "            customer {right} {}   audio, not through the edge",
+            to(Who::Customer, customer)
+        );
+        say!("            {} {left} consult   likewise", to(Who::Consult, consult));
     }
 
     /// Plays on until `done`, or says what was waited for.
@@ -177,7 +197,7 @@ impl Stage {
         for (actor, who) in self.actors.iter_mut().zip(Who::ALL) {
             while let Some(message) = actor.phone.poll_transmit() {
                 if let Err(error) = actor.wire.send(&message).await {
-                    println!("  the {}'s phone cannot send: {error}", who.name());
+                    say!("  the {}'s phone cannot send: {error}", who.name());
                 }
             }
             while let Some(event) = actor.phone.poll_event() {
@@ -213,7 +233,7 @@ impl Stage {
         match next {
             Next::Message(who, Ok(message)) => self.actors[who].phone.handle(now, message),
             Next::Message(who, Err(error)) => {
-                println!("  the {}'s phone cannot receive: {error}", Who::ALL[who].name());
+                say!("  the {}'s phone cannot receive: {error}", Who::ALL[who].name());
                 // A broken wire is ready at once, for ever: the step's limit ends it, not the processor.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -231,7 +251,7 @@ impl Stage {
     }
 
     fn show(&mut self, tapped: &Tapped) {
-        println!(
+        say!(
             "{}",
             self.ladder
                 .message(tapped.at, tapped.way, tapped.flow.remote, &tapped.bytes)
@@ -263,7 +283,7 @@ impl Stage {
         };
         if let Some(text) = text {
             let mark = if self.style.unicode { "●" } else { "*" };
-            println!("{}", self.style.paint("1", &format!("{:>34} {text}", mark)));
+            say!("{}", self.style.paint("1", &format!("{:>34} {text}", mark)));
         }
         self.events.push(stamped);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::say::say;
 use super::stage::{Stage, Stuck, Who};
 use crate::engine::{Command, Event, LegView, Reply};
 use crate::observe::Style;
@@ -108,7 +109,7 @@ impl Verdict {
     }
 
     pub(super) fn print(&self, style: Style) {
-        println!();
+        say!();
         let (yes, no) = if style.unicode {
             ("✔", "✘")
         } else {
@@ -120,20 +121,20 @@ impl Verdict {
             } else {
                 style.paint("31", no)
             };
-            println!("{mark} {text}");
+            say!("{mark} {text}");
         }
-        println!();
+        say!();
         if self.is_good() {
-            println!(
+            say!(
                 "{}",
                 style.paint(
                     "1;32",
                     "The warm transfer worked: the customer talks with the consult, and nothing was left behind."
                 )
             );
-            println!("Next: `warmline run` starts an edge here; `warmline run --config edge.toml` starts yours.");
+            say!("Next: `warmline run` starts an edge here; `warmline run --config edge.toml` starts yours.");
         } else {
-            println!("{}", style.paint("1;31", "The warm transfer failed."));
+            say!("{}", style.paint("1;31", "The warm transfer failed."));
         }
     }
 }

@@ -1,0 +1,89 @@
+//! Addresses and the URIs that name a place.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Target;
+use super::fields::Found;
+use super::report::Problems;
+use crate::engine::Listener;
+use crate::sip::{Scheme, Uri};
+use crate::transport::Transport;
+
+const ADDRESS_HINT: &str = "write IP:port, as in 127.0.0.1:5060 or [::1]:5060; host names are not looked up here";
+
+pub(super) fn socket_address(key: &str, given: &Found<&str>, problems: &mut Problems) -> Option<Found<SocketAddr>> {
+    match given.value.parse() {
+        Ok(address) => Some(given.with(address)),
+        Err(_) => {
+            problems.add(
+                given.span.clone(),
+                format!("`{key}` is no address: \"{}\"", given.value.escape_debug()),
+                ADDRESS_HINT,
+            );
+            None
+        }
+    }
+}
+
+/// A SIP URI that names a place: host, port, transport.
+pub(super) fn target(
+    key: &str,
+    given: &Found<&str>,
+    text: &str,
+    listeners: &[Listener],
+    problems: &mut Problems,
+) -> Option<Target> {
+    let mut wrong = |what: String, hint: &str| {
+        problems.add(given.span.clone(), what, hint);
+        None
+    };
+    let example = "write sip:host or sip:host:port, with ;transport=tcp for TCP";
+    let uri = match Uri::parse(given.value) {
+        Ok(uri) => uri,
+        Err(error) => return wrong(format!("{key} is no SIP URI: {}", error.reason()), example),
+    };
+    match uri.scheme() {
+        Scheme::Sip => {}
+        Scheme::Sips => {
+            return wrong(
+                format!("{key}: sips is not in this version"),
+                "use sip:, over UDP or TCP",
+            );
+        }
+        Scheme::Tel | Scheme::Other => return wrong(format!("{key} is no SIP URI"), example),
+    }
+    if uri.user().is_some() {
+        return wrong(format!("{key} has a user part, which would never be used"), example);
+    }
+    let transport = match uri.param("transport") {
+        None => Transport::Udp,
+        Some(Some(name)) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
+        Some(Some(name)) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+        Some(_) => return wrong(format!("{key}: this transport is not in this version"), "udp or tcp"),
+    };
+    let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    if host.is_empty() {
+        return wrong(format!("{key} names no host"), example);
+    }
+    let address = host.parse::<IpAddr>().ok();
+    let fits = |listener: &Listener| {
+        let family = address.is_none_or(|address| address.is_ipv4() == listener.address.is_ipv4());
+        listener.transport == transport && family
+    };
+    if !listeners.is_empty() && !listeners.iter().any(fits) {
+        let name = transport.param();
+        let hint = format!("add a [[listen]] with transport = \"{name}\" and an address of the same family");
+        return wrong(
+            format!("{key} cannot be reached from any listener: none sends {name} to it"),
+            &hint,
+        );
+    }
+    let start = given.span.start.min(text.len());
+    let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
+    Some(Target {
+        host,
+        port: uri.port().unwrap_or(5060),
+        transport,
+        place: format!("{key}, line {line}"),
+    })
+}

@@ -1,0 +1,84 @@
+//! RFC coverage by section: what stands in this version, and what does not.
+//!
+//! **stands**: done, and tested. **partly**: what is missing is said. **not yet**: nothing of it; what the edge answers
+//! instead is said. A row changes in the commit that changes the code.
+//!
+//! # Core
+//!
+//! | RFC | section | what | |
+//! |---|---|---|---|
+//! | 3261 | §7, §25 | messages: compact forms, folding, any method, octets that are not UTF-8; every vector of RFC 4475 and 5118 | stands |
+//! | 3261 | §8.1, §8.2 | UAC and UAS: 405, 415, 416, 420, 481, 501 with their headers | stands |
+//! | 3261 | §9 | CANCEL, also before a provisional response has come | stands |
+//! | 3261 | §10.3 | registrar; bindings are reached on the flow they came from | stands |
+//! | 3261 | §10.3 step 1 | forwarding REGISTER for foreign domains | not yet: 404, the edge is no relay |
+//! | 3261 | §11 | OPTIONS to the edge, in and outside of dialogs | stands |
+//! | 3261 | §12 | dialogs, route sets, target refresh | stands |
+//! | 3261 | §13 | INVITE, forking 2xx, offer in 2xx and ACK | stands |
+//! | 3261 | §14 | re-INVITE, 491 and its times | stands |
+//! | 3261 | §15 | BYE, in early dialogs too | stands |
+//! | 3261 | §16 | proxying outside of dialogs: to the PBX, to a flow, to a user's first binding; Max-Forwards, Proxy-Require, Route | partly: no forking, no loop detection by branch, no strict routes |
+//! | 3261 | §16 | proxying of subscriptions between phone and PBX | partly: one Record-Route; RFC 5658 (two) when the transports differ is missing |
+//! | 3261 | §17 | the four transactions | stands |
+//! | 3261 | §18 | UDP, TCP; stream framing, received, sent-by | partly: no change to TCP for requests near the MTU |
+//! | 3261 | §19.1.4, §19.1.5 | comparison of URIs; only `Replaces` is taken from a URI's headers | stands |
+//! | 3261 | §20.10 | q, expires of a contact | stands |
+//! | 3261 | §22 | digest on both sides; credentials go to the configured PBX only | stands |
+//! | 3261 | §26 | TLS, sips | not yet |
+//! | 3262 | | PRACK, 100rel | not yet: 405, and `Require: 100rel` gets 420 |
+//! | 3263 | §4 | NAPTR, SRV | not yet: the PBX and routes are addresses |
+//! | 3264 | §5, §6.1, §8, §8.4 | offer/answer, directions, hold | stands |
+//! | 3311 | | UPDATE | not yet: 405 |
+//! | 3326 | | Reason | not yet: passed through on what passes through |
+//! | 3581 | §4 | rport | stands |
+//! | 4028 | | session timers | not yet: not advertised |
+//! | 4320 | | no 408 to non-INVITE | stands |
+//! | 6026 | | Accepted, timers L and M | stands |
+//! | 6141 | §3 | a refused re-INVITE changes nothing | stands |
+//! | 6337 | §5.1–5.3 | offers without SDP, hold | stands |
+//!
+//! # Transfer
+//!
+//! | RFC | section | what | |
+//! |---|---|---|---|
+//! | 3515 | §2.4 | REFER in dialogs, both directions; outside of dialogs | partly: outside of dialogs 403 |
+//! | 3420 | | sipfrag: its status line | stands |
+//! | 6665 | §4.1, §4.2 | the subscription of a REFER | partly: no refresh by SUBSCRIBE |
+//! | 7647 | §3–5 | 202 is sent (the field expects it), 200 is understood | partly: no REFER by GRUU outside of dialogs |
+//! | 3891 | §3–5 | every row of its table | stands |
+//! | 3892 | §2–3 | Referred-By is passed on, of this REFER only | partly: no signed tokens |
+//! | 4488 | §4 | `Refer-Sub: false` | stands |
+//! | 4538 | §4–6 | Target-Dialog | not yet |
+//! | 7614 | §4 | explicitsub, nosub | not yet: `Require` gets 420 |
+//! | 3725 | §4 | third-party control: a flow of its own, see [`super::decisions`] | stands |
+//! | 3911 | | Join | not yet: 420 |
+//! | 5589 | §6, §7.1–7.3, §7.6, §7.7, §8 | blind, attended, semi-attended, with Referred-By | stands |
+//! | 5589 | §7.4 | recovery when one party does not support REFER | stands: the edge joins by itself |
+//! | 5589 | §7.5 | the contact of the consult instead of its address of record | stands |
+//! | 5589 | §9, §10, §11 | conferences, several parties, gateway hairpins | not yet |
+//! | 5359 | §2.1, §2.4, §2.5 | hold, transfer unattended and attended | stands |
+//! | 5359 | §2.3 | music on hold | not yet: the PBX's or silence |
+//! | 5359 | §2.7–2.18 | forwarding, three-way, park, pick-up, click to dial | not yet |
+//! | 4235 | | dialog package | not yet |
+//!
+//! # Registration and edge
+//!
+//! | RFC | section | what | |
+//! |---|---|---|---|
+//! | 3327 | §5.1 | Path with a sealed flow token, `Supported: path` added where the phone forgot it | stands |
+//! | 3327 | §5.3 | the local registrar keeps Path and uses it as Route | stands |
+//! | 5626 | §4.4.1 | CRLF keepalive | stands |
+//! | 5626 | §4.4.2 | STUN keepalive over UDP | not yet: so no outbound over UDP |
+//! | 5626 | §5 | edge: flow token, `ob`, a forged token gets 403 | partly: no 430 for a flow that has gone, no Flow-Timer |
+//! | 5626 | §6 | registrar: reg-id with instance names a binding, `Require: outbound` | stands over streams |
+//! | 5627 | | GRUU | not yet |
+//! | 7616, 8760 | | SHA-256 before MD5, one header each; sealed nonces of 60 s; nonce-count window | stands: qop `auth` only, no `auth-int`, no userhash, no session algorithms |
+//! | 7118 | | SIP over WebSocket | not yet |
+//! | 3325 | | asserted identity | not yet: passed through |
+//! | 5806, 7044 | | Diversion, History-Info | not yet: passed through |
+//! | 5393 | | loop detection beyond Max-Forwards | not yet |
+//!
+//! # Media
+//!
+//! None: descriptions pass, media goes from party to party. The edge reads and writes directions and origin lines
+//! (RFC 8866, RFC 3264) and leaves every other line as it came.

@@ -1,0 +1,50 @@
+//! Events as log fields: outcomes at info, state changes at debug, people redacted.
+
+use tracing::{debug, info};
+
+use super::redact::Redact;
+use crate::engine::Event;
+
+/// Writes one event to the log.
+pub fn log(event: &Event) {
+    let name = event.name();
+    match event {
+        Event::CallStarted { call, from, to, .. } => {
+            info!(event = name, %call, from = %Redact(from), to = %Redact(to));
+        }
+        Event::CallConnected { call, .. } => info!(event = name, %call),
+        Event::CallEnded { call, cause } => info!(event = name, %call, ?cause),
+        Event::TransferRequested {
+            transfer,
+            kind,
+            mode,
+            transferor,
+            transferee,
+            target,
+        } => {
+            info!(event = name, %transfer, ?kind, ?mode, %transferor, %transferee, target = %Redact(target));
+        }
+        Event::TransferCompleted { transfer, .. } => info!(event = name, %transfer),
+        Event::TransferFailed {
+            transfer,
+            reason,
+            status,
+        } => info!(event = name, %transfer, ?reason, ?status),
+        Event::TransferProgress {
+            transfer,
+            state,
+            status,
+            rule,
+        } => debug!(event = name, %transfer, state, ?status, rule),
+        Event::RegistrationAdded { aor, contact } | Event::RegistrationRemoved { aor, contact } => {
+            debug!(event = name, aor = %Redact(aor), contact = %Redact(contact));
+        }
+        Event::CallHeld { call, leg } | Event::CallResumed { call, leg } => debug!(event = name, %call, %leg),
+        Event::LegStarted { leg, party, .. } => debug!(event = name, %leg, party = %Redact(party)),
+        Event::LegRinging { leg, status } => debug!(event = name, %leg, status),
+        Event::LegConfirmed { leg } => debug!(event = name, %leg),
+        Event::LegEnded { leg, cause } => debug!(event = name, %leg, ?cause),
+        // A stranger can cause as many of these as it likes: at info they would be its pen.
+        Event::MessageRefused { source, status, why } => debug!(event = name, %source, ?status, why),
+    }
+}
