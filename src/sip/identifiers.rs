@@ -57,14 +57,31 @@ fn after_address(text: &[u8]) -> Option<&[u8]> {
 pub(crate) fn branch_of(text: &[u8], span: Span) -> Result<Span, ParseError> {
     let start = find2(text, b';', b',').unwrap_or(text.len());
     let params = cut(text, start, text.len());
-    let found = param_span(params, usize::from(span.end), b"branch", true)
-        .ok_or(ParseError::at(ParseErrorKind::Value, HeaderName::Via))?;
+    let found = match first_branch(params, usize::from(span.end)) {
+        Some(found) => found,
+        None => param_span(params, usize::from(span.end), b"branch", true)
+            .ok_or(ParseError::at(ParseErrorKind::Value, HeaderName::Via))?,
+    };
     // RFC 4475 §3.2.1: the magic cookie alone names no transaction; it must not make all such requests one.
     let bare = found.end - found.start == 7 && {
         let from = usize::from(found.start) - usize::from(span.start);
         cut(text, from, from + 7).eq_ignore_ascii_case(b"z9hG4bK")
     };
     Ok(if bare { Span::default() } else { found })
+}
+
+/// The branch where it comes first and what follows is too short for another one, as nearly always.
+#[inline]
+fn first_branch(params: &[u8], end: usize) -> Option<Span> {
+    let (b";branch=", rest) = params.split_first_chunk::<8>()? else {
+        return None;
+    };
+    let (branch, tail) = rest.split_at_checked(find2(rest, b';', b',').unwrap_or(rest.len()))?;
+    if tail.len() > b";branch=".len() || !is_token(branch) {
+        return None;
+    }
+    let stop = end - tail.len();
+    Some(Span::new(stop - branch.len(), stop))
 }
 
 /// Looks for one parameter in a list that starts with white space or `;` and ends at offset `end` of the message; stops

@@ -93,17 +93,17 @@ fn header_lines(
             _ => trimmed(value),
         };
         let next = at + colon + 3 + end;
-        if next - at > limits.header_line || next > LONGEST_HEAD || index.entries.len() >= limits.headers {
-            return Err(wrong(ParseErrorKind::HeadersTooLarge));
-        }
         let base = at + colon + 1;
         let value = Span::new(base + start, base + stop);
-        index.entries.push(Entry {
+        let entry = Entry {
             id,
             name_len,
             line: at as u16,
             value,
-        });
+        };
+        if next - at > limits.header_line || next > LONGEST_HEAD || !index.entries.push(entry, limits.headers) {
+            return Err(wrong(ParseErrorKind::HeadersTooLarge));
+        }
         if id <= HeaderName::ContentLength {
             meaning(data, id, value, index, seen)?;
         }
@@ -111,6 +111,9 @@ fn header_lines(
     }
     if data.get(at + 1) != Some(&b'\n') {
         return Err(wrong(ParseErrorKind::HeaderLine));
+    }
+    if index.entries.len() > limits.headers {
+        return Err(wrong(ParseErrorKind::HeadersTooLarge));
     }
     index.headers_end = at as u16;
     index.body = at + 2;
