@@ -1,7 +1,8 @@
 //! Four people do with their phones whatever comes to mind, at any moment: hold, transfer, hang up, take over, over a good
 //! network and a bad one. In the end everybody hangs up, and nothing may be left.
 //!
-//! A seed that fails fails again: `WARMLINE_SEED=17 cargo test --test random_walk`.
+//! A seed that fails fails again: `WARMLINE_SEED=17 cargo test --test random_walk`. The long form takes
+//! `WARMLINE_WALKS=5000` of each kind.
 
 mod world;
 
@@ -220,10 +221,13 @@ fn walk(seed: u64, steps: u32, ground: Ground) {
     world.assert_nothing_left();
 }
 
-fn seeds(many: u64) -> std::ops::Range<u64> {
-    match std::env::var("WARMLINE_SEED").ok().and_then(|seed| seed.parse().ok()) {
-        Some(seed) => seed..seed + 1,
-        None => 0..many,
+/// One seed by name, as many as wanted in the long form, or the few of the short one.
+fn seeds(few: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match (number("WARMLINE_SEED"), number("WARMLINE_WALKS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(many)) => 0..many,
+        (None, None) => 0..few,
     }
 }
 
