@@ -182,7 +182,7 @@ fn walk(seed: u64, steps: u32, ground: Ground) {
         settings.users = users();
     };
     // A stream loses and reorders nothing.
-    let transport = |who: Who| match seed % 3 == 0 && who != Who::Alice && ground != Ground::Muddy {
+    let transport = |who: Who| match seed.is_multiple_of(3) && who != Who::Alice && ground != Ground::Muddy {
         true => PhoneTransport::Tcp,
         false => PhoneTransport::Udp,
     };
