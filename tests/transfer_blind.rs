@@ -182,6 +182,7 @@ fn the_api_can_send_a_party_on() {
         target,
         mode: None,
         ring_timeout: Some(seconds(10)),
+        on_failure: None,
     });
     world.advance(millis(300));
     world.carol().pick_up();
@@ -213,6 +214,7 @@ fn the_target_is_told_who_referred_and_only_by_this_refer() {
         target,
         mode: None,
         ring_timeout: None,
+        on_failure: None,
     });
     world.advance(millis(300));
     let invite = world.phone(DAVE).requests(&Method::Invite).remove(0);

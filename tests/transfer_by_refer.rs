@@ -90,6 +90,7 @@ fn one_transfer_can_be_asked_for_in_this_mode() {
         target,
         mode: Some(TransferMode::Refer),
         ring_timeout: None,
+        on_failure: None,
     });
     world.advance(millis(300));
     assert!(world.line(BOB, "< REFER").is_some());

@@ -68,6 +68,8 @@ pub struct Call {
     pub state: CallState,
     /// What passes between its legs at the moment.
     pub bridge: Bridge,
+    /// How often it has been transferred.
+    pub transfers: u8,
 }
 
 impl Call {
@@ -221,7 +223,10 @@ impl Calls {
             .find(|leg| !self.legs.get(*leg).is_some_and(Leg::is_alive));
         match gone {
             Some(leg) if alerting => self.left_while_alerting(now, handle, leg),
-            Some(leg) => self.left(now, handle, leg, Cause::Party),
+            Some(leg) => {
+                let cause = self.legs.get(leg).and_then(|leg| leg.cause).unwrap_or(Cause::Party);
+                self.left(now, handle, leg, cause);
+            }
             None if alerting => {}
             None => self.bring_together(now, handle, None),
         }
@@ -233,6 +238,7 @@ impl Calls {
             call.caller = one;
             call.state = CallState::Connected { callee: other };
             call.bridge = Bridge::Quiet;
+            call.transfers = call.transfers.saturating_add(1);
         }
         for leg in [one, other] {
             self.legs.set_owner(leg, LegOwner::Call(handle));

@@ -9,7 +9,7 @@
 //! [edge]
 //! domain = "example.test"       # default: the address of the first listener
 //! node = 0                      # this node's number in the cluster
-//! transfer = "native"           # native refer auto
+//! transfer = "native"           # native refer pass auto
 //! hold = "sendonly"             # sendonly inactive
 //! ring_timeout_s = 60
 //! [[listen]]
@@ -23,7 +23,7 @@
 //! name = "carrier"
 //! match = ["192.0.2.0/24"]      # source addresses
 //! auth = "none"                 # digest none; default digest
-//! transfer = "auto"             # native refer auto; default: that of [edge]
+//! transfer = "auto"             # native refer pass auto; default: that of [edge]
 //! [[user]]
 //! name = "agent1"
 //! password = "a long one"
@@ -61,6 +61,7 @@ mod fields;
 mod parts;
 mod report;
 mod target;
+mod transfer;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -79,11 +80,12 @@ pub use report::{Problem, Report};
 #[derive(Clone, Debug)]
 pub struct Config {
     edge: Edge,
+    transfer: transfer::Transfer,
     listeners: Vec<Listener>,
     pbx: Option<(Target, Register)>,
     peers: Vec<Peer>,
     users: Vec<User>,
-    routes: Vec<(Regex, Target)>,
+    routes: Vec<(Regex, Target, Vec<String>)>,
     registrar: Registrar,
     timers: Timers,
     guard: Duration,
@@ -202,6 +204,7 @@ impl Config {
                 hold: defaults.hold,
                 ring_timeout: defaults.ring_timeout,
             },
+            transfer: transfer::Transfer::default(),
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             pbx: None,
             peers: Vec::new(),
@@ -229,7 +232,7 @@ impl Config {
     /// Host names that somebody must look up before [`Config::settings`].
     pub fn names(&self) -> Vec<&Target> {
         let pbx = self.pbx.iter().map(|(target, _)| target);
-        let routes = self.routes.iter().map(|(_, target)| target);
+        let routes = self.routes.iter().map(|(_, target, _)| target);
         pbx.chain(routes).filter(|target| target.address().is_none()).collect()
     }
 
@@ -261,13 +264,14 @@ impl Config {
             });
         }
         let mut routes = Vec::new();
-        for (pattern, target) in &self.routes {
+        for (pattern, target, users) in &self.routes {
             let (host, transport) = (target.uri_host(), target.transport);
             routes.push(Route {
                 pattern: pattern.clone(),
                 address: address(target)?,
                 transport,
                 host,
+                users: users.clone(),
             });
         }
         let first = self.listeners.first().map(|listener| listener.advertised.ip());
@@ -281,6 +285,10 @@ impl Config {
             open: self.registrar.open,
             routes,
             transfer: self.edge.transfer,
+            refer_answer: self.transfer.refer_answer,
+            on_failure: self.transfer.on_failure.clone(),
+            transfer_depth: self.transfer.depth,
+            transfer_timeout: self.transfer.timeout,
             hold: self.edge.hold,
             ring_timeout: self.edge.ring_timeout,
             guard: self.guard,

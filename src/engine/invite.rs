@@ -7,12 +7,13 @@ use std::time::Instant;
 use compact_str::CompactString;
 
 use super::Engine;
+use super::plugin::{NewCall, Routing};
 use super::route::{Caller, Way};
 use crate::leg::Invitation;
 use crate::sdp::Description;
 use crate::sip::{HeaderName, Message, NameAddr, Replaces, Uri, unsupported};
 use crate::transaction::ServerHandle;
-use crate::transfer::Dial;
+use crate::transfer::{Asked, Dial};
 use crate::transport::Flow;
 
 /// A refusal: the status, and a reason where the status says too little.
@@ -57,7 +58,7 @@ impl Engine {
 
     /// Known sources are trusted by their address; in `through` mode the PBX challenges by itself; everybody else proves
     /// who they are (LESSONS 40).
-    fn authenticate(
+    pub(super) fn authenticate(
         &mut self,
         now: Instant,
         flow: Flow,
@@ -87,16 +88,19 @@ impl Engine {
                 return Err(Refused(400, Some("Replaces Together With Join".to_owned())));
             }
             let trusted = matches!(caller, Caller::Pbx | Caller::Trusted);
+            let plugin = &mut self.plugin;
+            let allow = |asked: &Asked<'_>| plugin.as_mut().map_or(Ok(()), |plugin| plugin.allow(asked));
             return match self
                 .transfers
-                .replace(now, flow, server, request, &replaces, user, trusted)
+                .replace(now, flow, server, request, &replaces, user, trusted, allow)
             {
                 Ok(_) => Ok(()),
                 Err(refused) => Err(Refused(refused.status(), Some(refused.to_string()))),
             };
         }
         if request.header(HeaderName::Join).is_some() {
-            return Err(Refused(420, Some("Join Is Not Supported".to_owned())));
+            // RFC 3911 §3: a UA that cannot mix says so with 488; `join` is not advertised (`manual::decisions`).
+            return Err(Refused(488, Some("No Mixer Here To Join".to_owned())));
         }
         let offer = description(request)?;
         let max_forwards = match request.number(HeaderName::MaxForwards) {
@@ -110,23 +114,22 @@ impl Engine {
             .transpose()
             .map_err(bad)?
             .ok_or(Refused(400, None))?;
-        let ways = self
-            .ways(now, &target, caller, Some(request))
-            .map_err(|status| Refused(status, None))?;
+        let ways = self.call_ways(now, &flow, &target, caller, user.as_deref(), request)?;
         let (from, to) = (
             without_tag(&request.from().map_err(bad)?),
             without_tag(&request.to().map_err(bad)?),
         );
-        let invitations = ways
+        let invitations: Vec<_> = ways
             .into_iter()
-            .map(|way| Invitation {
+            .map(|way| (self.passed_on(request, &way), way))
+            .map(|(extra, way)| Invitation {
                 flow: way.flow,
                 request_uri: way.request_uri,
                 routes: way.routes,
                 from: from.clone(),
                 to: to.clone(),
                 offer: offer.clone(),
-                extra: passed_on(request, way.to_pbx),
+                extra,
                 replaces: None,
                 // The phone answers the PBX's challenge itself.
                 credentials: None,
@@ -144,9 +147,73 @@ impl Engine {
         }
     }
 
+    fn passed_on(&mut self, request: &Message, way: &Way) -> Vec<(CompactString, CompactString)> {
+        let mut extra = passed_on(request, way.to_pbx);
+        self.rewrite(&way.request_uri, false, &mut extra);
+        extra
+    }
+
+    /// The ways of a new call: where the plugin says, else as usual.
+    fn call_ways(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        target: &Uri,
+        caller: Caller,
+        user: Option<&str>,
+        request: &Message,
+    ) -> Result<Vec<Way>, Refused> {
+        let call = NewCall {
+            now,
+            target,
+            request,
+            source: flow.remote,
+            user,
+        };
+        let routing = self
+            .plugin
+            .as_mut()
+            .map_or(Routing::AsUsual, |plugin| plugin.route(&call));
+        let targets = match routing {
+            Routing::AsUsual => vec![target.clone()],
+            Routing::To(targets) => targets,
+            Routing::Refuse(denied) => return Err(Refused(denied.status, Some(denied.reason))),
+        };
+        let (mut ways, mut why) = (Vec::new(), 480);
+        for target in &targets {
+            match self.ways(now, target, caller, user, Some(request)) {
+                Ok(found) => ways.extend(found),
+                Err(status) => why = status,
+            }
+        }
+        if ways.is_empty() {
+            Err(Refused(why, None))
+        } else {
+            Ok(ways)
+        }
+    }
+
     /// Where the target of a blind transfer is dialled, and as whom: the transferee, whose call it becomes.
     pub(super) fn transfer_ways(&mut self, now: Instant, dial: Dial) -> Result<Vec<Invitation>, u16> {
-        let ways = self.ways(now, &dial.target, Caller::Phone, None)?;
+        let user = self
+            .transfers
+            .calls
+            .legs
+            .get(dial.transferor)
+            .and_then(|leg| leg.user.clone());
+        let ways = self.ways(now, &dial.target, Caller::Phone, user.as_deref(), None)?;
+        let rewritten: Vec<_> = ways
+            .iter()
+            .map(|way| {
+                // RFC 3892 §2.1: the referrer's own header, as it came.
+                let referred_by = dial.referred_by.iter();
+                let mut extra = referred_by
+                    .map(|value| (CompactString::from("Referred-By"), CompactString::from(value)))
+                    .collect();
+                self.rewrite(&way.request_uri, true, &mut extra);
+                extra
+            })
+            .collect();
         let legs = &self.transfers.calls.legs;
         let transferee = legs.get(dial.transferee).ok_or(487_u16)?;
         let offer = transferee
@@ -155,13 +222,7 @@ impl Engine {
             .ok_or(488_u16)?
             .with_direction(crate::sdp::Direction::SendRecv);
         let transferor = legs.get(dial.transferor).map(|leg| leg.party.clone());
-        // RFC 3892 §2.1: the referrer's own header, as it came.
-        let extra: Vec<_> = dial
-            .referred_by
-            .iter()
-            .map(|value| (CompactString::from("Referred-By"), CompactString::from(value)))
-            .collect();
-        let invitation = |way: Way| {
+        let invitation = |(way, extra): (Way, Vec<_>)| {
             let mut from = without_tag(&transferee.party);
             let mut credentials = None;
             if way.to_pbx {
@@ -183,14 +244,14 @@ impl Engine {
                 routes: way.routes,
                 from,
                 offer: Some(offer.clone()),
-                extra: extra.clone(),
+                extra,
                 replaces: dial.replaces.clone(),
                 credentials,
                 ring_timeout: dial.ring_timeout,
                 max_forwards: 70,
             }
         };
-        Ok(ways.into_iter().map(invitation).collect())
+        Ok(ways.into_iter().zip(rewritten).map(invitation).collect())
     }
 }
 
@@ -212,15 +273,14 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
         .map_err(|error| Refused(400, Some(format!("Bad Session Description: {error}"))))
 }
 
-/// Headers that are the parties' own business go over as they came; those that the edge owns in every dialog do not.
-/// Credentials go to the PBX and to nobody else (LESSONS 37).
-fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactString)> {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "what the edge does not own passes, whatever it is"
-    )]
-    let passes = |name: HeaderName| match name {
-        HeaderName::Authorization | HeaderName::ProxyAuthorization => to_pbx,
+/// Whether the edge owns this header in every dialog, or keeps it for itself.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what the edge does not own passes, whatever it is"
+)]
+pub(super) fn is_ours(name: HeaderName) -> bool {
+    match name {
+        HeaderName::Authorization | HeaderName::ProxyAuthorization => true,
         HeaderName::Via
         | HeaderName::From
         | HeaderName::To
@@ -241,8 +301,17 @@ fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactStri
         | HeaderName::SessionExpires
         | HeaderName::MinSe
         | HeaderName::Path
-        | HeaderName::Timestamp => false,
-        _ => true,
+        | HeaderName::Timestamp => true,
+        _ => false,
+    }
+}
+
+/// Headers that are the parties' own business go over as they came; those that the edge owns in every dialog do not.
+/// Credentials go to the PBX and to nobody else (LESSONS 37).
+fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactString)> {
+    let passes = |name: HeaderName| match name {
+        HeaderName::Authorization | HeaderName::ProxyAuthorization => to_pbx,
+        name => !is_ours(name),
     };
     request
         .all_headers()

@@ -479,6 +479,18 @@ impl Legs {
         purpose: Purpose,
     ) -> Option<ClientHandle> {
         let flow = self.get(handle)?.dialog.flow;
+        self.request_on(now, handle, flow, draft, purpose)
+    }
+
+    /// The same on another flow: that of a subscription with a dialog of its own.
+    pub(crate) fn request_on(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        flow: Flow,
+        draft: &crate::sip::Draft,
+        purpose: Purpose,
+    ) -> Option<ClientHandle> {
         let sent_by = self.sent_by(&flow);
         if let Some(leg) = self.get_mut(handle) {
             leg.owed += 1;

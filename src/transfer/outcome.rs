@@ -121,7 +121,9 @@ impl Transfers {
                 );
                 vec![*newcomer]
             }
-            State::Trying { .. } | State::Joining { .. } | State::Referring { .. } => Vec::new(),
+            State::Trying { .. } | State::Joining { .. } | State::Referring { .. } | State::Recovering { .. } => {
+                Vec::new()
+            }
             // Decided already; there is one terminal event.
             State::Reporting { .. } => return,
         };
@@ -132,10 +134,20 @@ impl Transfers {
         if let Some((call, _)) = transfer.consult {
             self.calls.give_back(now, call);
         }
+        if let Some(pending) = self.table.get_mut(handle).and_then(|transfer| transfer.pending.take()) {
+            // RFC 4320 §4.2: a REFER is never answered 408.
+            let status = status.filter(|status| *status != 408).unwrap_or(480);
+            self.calls
+                .legs
+                .refuse(now, pending.0.server, &pending.0.request, status, None);
+        }
+        if self.recover(now, handle, reason, status) {
+            return;
+        }
         let told = status.unwrap_or(match reason {
-            TransferFailure::TransfereeGone => 487,
+            TransferFailure::TransfereeGone | TransferFailure::Cancelled => 487,
             TransferFailure::TargetBusy => 486,
-            TransferFailure::NoOutcome => 408,
+            TransferFailure::NoOutcome | TransferFailure::TimedOut => 408,
             TransferFailure::TargetNoAnswer
             | TransferFailure::TargetRefused
             | TransferFailure::TargetUnreachable
@@ -143,6 +155,7 @@ impl Transfers {
             | TransferFailure::JoinRefused
             | TransferFailure::ReferRefused => 480,
         });
+        self.hang_up_if_planned(now, handle, reason, told);
         if self.is_alive(transfer.transferee) {
             // The call is as it was, at once; only the last NOTIFY is still under way, and nothing depends on its answer.
             self.calls.legs.report(now, transfer.transferor, told, true);
@@ -172,6 +185,7 @@ impl Transfers {
             _ if leg == transfer.transferor || is_consult => {}
             State::Referring { target, .. } => self.left_while_referring(now, handle, leg, *target),
             _ if leg == transfer.transferee => self.fail(now, handle, TransferFailure::TransfereeGone, None),
+            State::Recovering { .. } => {}
             State::Joining { .. } | State::Trying { .. } => self.fail(now, handle, TransferFailure::TargetGone, None),
             State::Taking { .. } => self.fail(now, handle, TransferFailure::TargetGone, Some(487)),
         }

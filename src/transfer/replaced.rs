@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use compact_str::CompactString;
 
-use super::{State, Transfer, Transfers};
+use super::recovery::Plan;
+use super::{Asked, State, Transfer, Transfers};
 use crate::dialog::Match;
 use crate::leg::Leg;
 use crate::sdp::{Description, Direction};
@@ -15,7 +16,8 @@ use crate::sip::{Message, Replaces};
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
 use crate::vocabulary::{
-    CallHandle, Cause, Event, LegHandle, LegOwner, TransferFailure, TransferHandle, TransferKind, TransferMode,
+    CallHandle, Cause, Denied, Event, LegHandle, LegOwner, OnFailure, TransferFailure, TransferHandle, TransferKind,
+    TransferMode,
 };
 
 /// Why an INVITE with Replaces is refused; the dialog that it named is unchanged.
@@ -84,6 +86,7 @@ impl Transfers {
         replaces: &Replaces,
         user: Option<CompactString>,
         trusted: bool,
+        allow: impl FnOnce(&Asked<'_>) -> Result<(), Denied>,
     ) -> Result<TransferHandle, ReplacesRefused> {
         let place = self.find_place(replaces)?;
         let party = request.from().map_err(|_| ReplacesRefused::Malformed)?;
@@ -108,11 +111,25 @@ impl Transfers {
         if replaces.early_only && !place.early {
             return Err(ReplacesRefused::EarlyOnly);
         }
+        if let (Some(transferor), Some(transferee)) =
+            (self.calls.legs.get(place.replaced), self.calls.legs.get(place.peer))
+        {
+            let kind = TransferKind::Replaced;
+            let target = Some(&party.uri);
+            allow(&Asked {
+                kind,
+                transferor,
+                transferee,
+                target,
+            })
+            .map_err(|_| ReplacesRefused::Forbidden)?;
+        }
         let newcomer = self
             .calls
             .legs
             .incoming(LegOwner::Nobody, flow, server, request, user)
             .map_err(|_| ReplacesRefused::Malformed)?;
+        let until = now + self.limits.total;
         let handle = self.table.insert_with(|handle| Transfer {
             handle,
             kind: TransferKind::Replaced,
@@ -129,11 +146,14 @@ impl Transfers {
             referred_by: None,
             early: place.early,
             dial: None,
+            pending: None,
+            plan: Plan::new(OnFailure::Transferor, until, None),
         });
         match place.by {
             Some(by) => self.hand_over(by, handle, place.peer),
             None => self.calls.lend(place.call, LegOwner::Transfer(handle)),
         }
+        self.deadlines.add(until, handle);
         self.own(newcomer, handle);
         self.tell(Event::TransferRequested {
             transfer: handle,
