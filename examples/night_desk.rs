@@ -48,7 +48,7 @@ impl Plugin for NightDesk {
         }
     }
 
-    /// At night nobody is sent to the empty desk: such a transfer is taken back, and the caller stays where it was.
+    /// At night nobody is sent to the guard: such a transfer is taken back, and the caller stays where it was.
     fn observe(&mut self, _now: Instant, event: &Event) -> Vec<Command> {
         match event {
             Event::TransferRequested {
@@ -56,7 +56,7 @@ impl Plugin for NightDesk {
                 kind: TransferKind::Blind,
                 target,
                 ..
-            } if self.night.load(Ordering::Relaxed) && target.contains("desk@") => {
+            } if self.night.load(Ordering::Relaxed) && *target == self.guard.to_string() => {
                 vec![Command::CancelTransfer { transfer: *transfer }]
             }
             _ => Vec::new(),

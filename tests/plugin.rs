@@ -93,7 +93,7 @@ fn an_order_of_the_plugin_is_carried_out_at_once() {
     let (mut world, night) = desk(false);
     let (_, customer) = world.call(BOB, ALICE);
     night.store(true, Ordering::Relaxed);
-    world.alice().refer_to(customer, "<sip:desk@example.org>");
+    world.alice().refer(customer, CAROL);
     world.run();
     assert_eq!(world.failures(), [(TransferFailure::Cancelled, Some(487))]);
     assert!(world.connected(ALICE, BOB));

@@ -15,6 +15,7 @@ use crate::sip::{HeaderName, Message, NameAddr, Replaces, Uri, unsupported};
 use crate::transaction::ServerHandle;
 use crate::transfer::{Asked, Dial};
 use crate::transport::Flow;
+use crate::vocabulary::LegHandle;
 
 /// A refusal: the status, and a reason where the status says too little.
 pub(super) struct Refused(pub(super) u16, pub(super) Option<String>);
@@ -197,14 +198,20 @@ impl Engine {
         }
     }
 
+    /// Whose phone a leg leads to: who proved it in its INVITE, or whose binding the edge called.
+    fn user_of(&self, now: Instant, leg: LegHandle) -> Option<CompactString> {
+        let leg = self.transfers.calls.legs.get(leg)?;
+        if leg.user.is_some() || !leg.we_called() {
+            return leg.user.clone();
+        }
+        let bindings = self.registrar.all(now);
+        let theirs = bindings.iter().find(|binding| binding.flow == leg.dialog.flow)?;
+        Uri::parse(&theirs.aor).ok()?.user_unescaped().map(CompactString::from)
+    }
+
     /// Where the target of a blind transfer is dialled, and as whom: the transferee, whose call it becomes.
     pub(super) fn transfer_ways(&mut self, now: Instant, dial: Dial) -> Result<Vec<Invitation>, u16> {
-        let user = self
-            .transfers
-            .calls
-            .legs
-            .get(dial.transferor)
-            .and_then(|leg| leg.user.clone());
+        let user = self.user_of(now, dial.transferor);
         let ways = self.ways(now, &dial.target, Caller::Phone, user.as_deref(), None)?;
         let rewritten: Vec<_> = ways
             .iter()
