@@ -163,7 +163,7 @@ path = "warmline.db"
         "16: `password` is an integer | it must be a text in quotes",
         "18: a second user `agent1` | remove one",
         "22: `10.0.0.0/40` is no address block | write an IP",
-        "23: `transfer` cannot be \"past\" | one of: native, refer, auto, pass",
+        "23: `transfer` cannot be \"past\" | did you mean \"pass\"?",
         "25: `match` is no regular expression: unclosed character class | in TOML",
         "26: [[route]] to is no SIP URI | write sip:host",
         "28: the API is open to the network on 0.0.0.0:8080 without a token | add token",

@@ -142,6 +142,8 @@ pub struct Transfer {
     pub(crate) dial: Option<Box<Dial>>,
     /// In mode `pass`: the REFER that the transferee has not answered yet, and the status that accepts it.
     pub(crate) pending: Option<Box<(Referral, u16)>>,
+    /// In a take-over: the transfer in mode `refer` or `pass` whose transferee the newcomer is.
+    pub(crate) by: Option<TransferHandle>,
     /// What is done when the target cannot be had.
     pub(crate) plan: Plan,
 }

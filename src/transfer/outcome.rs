@@ -89,7 +89,7 @@ impl Transfers {
                 });
             }
             Some((reason, status)) => {
-                self.calls.give_back(now, transfer.call);
+                self.calls.give_back(now, transfer.call, LegOwner::Transfer(handle));
                 self.end(handle, Some((reason, status)));
                 self.tell(Event::TransferFailed {
                     transfer: handle,
@@ -131,8 +131,15 @@ impl Transfers {
             self.drop_leg(now, leg, Cause::OtherParty);
         }
         self.calls.legs.end_subscription(transfer.transferee);
-        if let Some((call, _)) = transfer.consult {
-            self.calls.give_back(now, call);
+        if let Some((call, consult)) = transfer.consult {
+            self.calls.give_back(now, call, LegOwner::Transfer(handle));
+            // A newcomer has taken its place already, and the transfer that would have released it is this one.
+            if !self.calls.get(call).is_some_and(|call| call.legs().contains(&consult)) {
+                self.drop_leg(now, consult, Cause::Transferred);
+            }
+        }
+        if let Some(by) = transfer.by {
+            self.hand_back(by, transfer.transferee);
         }
         if let Some(pending) = self.table.get_mut(handle).and_then(|transfer| transfer.pending.take()) {
             // RFC 4320 §4.2: a REFER is never answered 408.
@@ -159,7 +166,7 @@ impl Transfers {
         if self.is_alive(transfer.transferee) {
             // The call is as it was, at once; only the last NOTIFY is still under way, and nothing depends on its answer.
             self.calls.legs.report(now, transfer.transferor, told, true);
-            self.calls.give_back(now, transfer.call);
+            self.calls.give_back(now, transfer.call, LegOwner::Transfer(handle));
             self.end(handle, Some((reason, status)));
             self.tell(Event::TransferFailed {
                 transfer: handle,

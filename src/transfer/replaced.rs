@@ -147,6 +147,7 @@ impl Transfers {
             early: place.early,
             dial: None,
             pending: None,
+            by: place.by,
             plan: Plan::new(OnFailure::Transferor, until, None),
         });
         match place.by {
@@ -244,6 +245,16 @@ impl Transfers {
         self.own(peer, to);
     }
 
+    /// The take-over failed: the peer goes back to the transfer whose REFER it was, if that one still waits.
+    pub(crate) fn hand_back(&mut self, by: TransferHandle, peer: LegHandle) {
+        if let Some(transfer) = self.table.get_mut(by)
+            && let State::Referring { target, .. } = &mut transfer.state
+        {
+            *target = Some(peer);
+            self.own(peer, by);
+        }
+    }
+
     /// Offers the newcomer's description to the peer; or answers both at once, when the replaced party had not answered yet.
     pub(crate) fn offer_newcomer(&mut self, now: Instant, handle: TransferHandle) {
         let Some(transfer) = self.table.get_mut(handle) else {
@@ -308,11 +319,12 @@ impl Transfers {
                 self.drop_leg(now, leg, Cause::OtherParty);
             }
         }
+        // Another transfer's, if it lent the leg to this one, and still runs.
         let mine = self
             .calls
             .legs
             .get(transfer.transferor)
-            .is_some_and(|leg| leg.owner == LegOwner::Transfer(handle));
+            .is_some_and(|leg| matches!(leg.owner, LegOwner::Nobody) || leg.owner == LegOwner::Transfer(handle));
         if mine {
             self.drop_leg(now, transfer.transferor, Cause::Transferred);
         }

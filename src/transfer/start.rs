@@ -72,6 +72,7 @@ impl Transfers {
             early: false,
             dial: None,
             pending,
+            by: None,
             plan: Plan::new(policy.on_failure, until, ring_timeout),
         });
         self.deadlines.add(until, handle);
