@@ -213,7 +213,8 @@ pub struct Leg {
     pub(crate) subscriber: Option<Subscriber>,
     pub(crate) owed: u16,
     pub(crate) refers: u16,
-    pub(crate) last_ack: Option<(u32, Bytes)>,
+    /// The last ACKs of ours with their CSeq: a 2xx may come again behind the next re-INVITE's.
+    pub(crate) acks: VecDeque<(u32, Bytes)>,
     pub(crate) cause: Option<Cause>,
     pub(crate) credentials: Option<Credentials>,
     /// Our Contact towards this party.
