@@ -50,17 +50,18 @@ impl Plugin for NightDesk {
 
     /// At night nobody is sent to the guard: such a transfer is taken back, and the caller stays where it was.
     fn observe(&mut self, _now: Instant, event: &Event) -> Vec<Command> {
-        match event {
-            Event::TransferRequested {
-                transfer,
-                kind: TransferKind::Blind,
-                target,
-                ..
-            } if self.night.load(Ordering::Relaxed) && *target == self.guard.to_string() => {
-                vec![Command::CancelTransfer { transfer: *transfer }]
-            }
-            _ => Vec::new(),
+        if let Event::TransferRequested {
+            transfer,
+            kind: TransferKind::Blind,
+            target,
+            ..
+        } = event
+            && self.night.load(Ordering::Relaxed)
+            && *target == self.guard.to_string()
+        {
+            return vec![Command::CancelTransfer { transfer: *transfer }];
         }
+        Vec::new()
     }
 }
 

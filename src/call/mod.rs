@@ -228,13 +228,8 @@ impl Calls {
         match gone {
             Some(leg) if alerting => self.left_while_alerting(now, handle, leg),
             Some(leg) => {
-<<<<<<< HEAD
-                let cause = self.legs.get(leg).and_then(|leg| leg.cause).unwrap_or(Cause::Party);
-                self.left(now, handle, leg, cause);
-=======
                 let cause = self.legs.get(leg).and_then(|leg| leg.cause);
                 self.left(now, handle, leg, cause.unwrap_or(Cause::Party));
->>>>>>> 4dec18a
             }
             None if alerting => {}
             None => self.bring_together(now, handle, None),

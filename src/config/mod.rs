@@ -12,6 +12,12 @@
 //! transfer = "native"           # native refer pass auto
 //! hold = "sendonly"             # sendonly inactive
 //! ring_timeout_s = 60
+//! [transfer]
+//! on_failure = "next"           # transferor (default: the call is given back) next hang_up
+//! next = ["sip:reception@example.test"]
+//! refer_answer = "auto"         # auto 200 202: with what REFER is accepted; also in [[peer]]
+//! max_depth = 5                 # transfers of one call, and targets of one transfer
+//! timeout_s = 300               # until a transfer is decided
 //! [[listen]]
 //! transport = "udp"             # udp tcp
 //! address = "127.0.0.1:5060"    # port 0: any free port
@@ -30,6 +36,7 @@
 //! [[route]]
 //! match = "^\\+?[0-9]+$"        # of the dialled user part; first match wins
 //! to = "sip:127.0.0.1:5090"
+//! users = ["agent1"]            # who may call and transfer there; default: everybody
 //! [registrar]
 //! min_expires_s = 60
 //! max_expires_s = 3600

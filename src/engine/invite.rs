@@ -285,44 +285,41 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
 }
 
 /// Whether the edge owns this header in every dialog, or keeps it for itself.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "what the edge does not own passes, whatever it is"
-)]
 pub(super) fn is_ours(name: HeaderName) -> bool {
-    match name {
-        HeaderName::Authorization | HeaderName::ProxyAuthorization => true,
-        HeaderName::Via
-        | HeaderName::From
-        | HeaderName::To
-        | HeaderName::CallId
-        | HeaderName::CSeq
-        | HeaderName::Contact
-        | HeaderName::ContentLength
-        | HeaderName::ContentType
-        | HeaderName::MaxForwards
-        | HeaderName::Route
-        | HeaderName::RecordRoute
-        | HeaderName::Require
-        | HeaderName::ProxyRequire
-        | HeaderName::Supported
-        | HeaderName::Allow
-        | HeaderName::Replaces
-        | HeaderName::Join
-        | HeaderName::SessionExpires
-        | HeaderName::MinSe
-        | HeaderName::Path
-        | HeaderName::Timestamp => true,
-        _ => false,
-    }
+    matches!(
+        name,
+        HeaderName::Authorization
+            | HeaderName::ProxyAuthorization
+            | HeaderName::Via
+            | HeaderName::From
+            | HeaderName::To
+            | HeaderName::CallId
+            | HeaderName::CSeq
+            | HeaderName::Contact
+            | HeaderName::ContentLength
+            | HeaderName::ContentType
+            | HeaderName::MaxForwards
+            | HeaderName::Route
+            | HeaderName::RecordRoute
+            | HeaderName::Require
+            | HeaderName::ProxyRequire
+            | HeaderName::Supported
+            | HeaderName::Allow
+            | HeaderName::Replaces
+            | HeaderName::Join
+            | HeaderName::SessionExpires
+            | HeaderName::MinSe
+            | HeaderName::Path
+            | HeaderName::Timestamp
+    )
 }
 
 /// Headers that are the parties' own business go over as they came; those that the edge owns in every dialog do not.
 /// Credentials go to the PBX and to nobody else (LESSONS 37).
 fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactString)> {
-    let passes = |name: HeaderName| match name {
-        HeaderName::Authorization | HeaderName::ProxyAuthorization => to_pbx,
-        name => !is_ours(name),
+    let passes = |name: HeaderName| {
+        let credentials = matches!(name, HeaderName::Authorization | HeaderName::ProxyAuthorization);
+        (credentials && to_pbx) || !is_ours(name)
     };
     request
         .all_headers()

@@ -65,12 +65,12 @@ impl Transfers {
         let examined = self.examine(call, transferor, request);
         let judged = examined.and_then(|(transferee, target)| {
             let policy = self.ask(transferor, transferee, &target, ask)?;
-            match target {
+            match &target {
                 // In mode `pass` nothing is promised that the transferee has not promised.
                 Target::Dead(status) if policy.mode == TransferMode::Pass => {
-                    Err(Refused::because(status, "Replaces Matches No Dialog"))
+                    Err(Refused::because(*status, "Replaces Matches No Dialog"))
                 }
-                target => Ok((transferee, target, policy)),
+                Target::Consult { .. } | Target::Uri(..) | Target::Dead(_) => Ok((transferee, target, policy)),
             }
         });
         match judged {
