@@ -83,7 +83,12 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
             }))
         }
         Command::Transfers => Ok(Reply::Transfers(Vec::new())),
-        Command::Transfer { transfer } => unknown("transfer", transfer.to_string()),
+        Command::CancelTransfer { transfer } if transfer.slot == 10 => Err(Refusal::Conflict {
+            why: "it is decided already".to_owned(),
+        }),
+        Command::Transfer { transfer } | Command::CancelTransfer { transfer } => {
+            unknown("transfer", transfer.to_string())
+        }
         Command::Registrations => Ok(Reply::Registrations(Vec::new())),
         Command::Totals => Ok(Reply::Totals(Totals {
             calls: 1,
@@ -269,6 +274,12 @@ async fn a_transfer_is_accepted_with_its_place() {
         (200, json!({ "transfers": [] }))
     );
     assert_eq!(world.ask("GET", "/v1/transfers/transfer-9-9", "").await.0, 404);
+    assert_eq!(world.ask("DELETE", "/v1/transfers/transfer-9-9", "").await.0, 404);
+    assert_eq!(world.ask("DELETE", "/v1/transfers/transfer-a-2", "").await.0, 409);
+    let body = r#"{"transferor":"leg-1-0","target":"sip:a@b","on_failure":"next","next":["sip:c@d"]}"#;
+    assert_eq!(world.ask("POST", "/v1/transfers", body).await.0, 202);
+    let last = world.told().pop().expect("an order");
+    assert!(matches!(last, Command::StartTransfer { on_failure: Some(OnFailure::Next(next)), .. } if next.len() == 1));
 }
 
 #[tokio::test]
@@ -290,6 +301,21 @@ async fn a_bad_body_is_told_with_its_field() {
             r#"{"transferor":"leg-1-0","target":"http://example.test"}"#,
             422,
             Some("target"),
+        ),
+        (
+            r#"{"transferor":"leg-1-0","target":"sip:a@b","on_failure":"next"}"#,
+            422,
+            Some("next"),
+        ),
+        (
+            r#"{"transferor":"leg-1-0","target":"sip:a@b","next":["sip:c@d"]}"#,
+            422,
+            Some("on_failure"),
+        ),
+        (
+            r#"{"transferor":"leg-1-0","target":"sip:a@b","on_failure":"next","next":["http://c"]}"#,
+            422,
+            Some("next"),
         ),
         (
             r#"{"transferor":"leg-1-0","target":"sip:a@b","mode":"pass"}"#,

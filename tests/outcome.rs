@@ -328,6 +328,7 @@ fn the_api_is_told_what_stands_against_a_transfer() {
         target,
         mode: None,
         ring_timeout: None,
+        on_failure: None,
     };
     let id = world.command(start(TransferTarget::Leg(his)));
     assert!(

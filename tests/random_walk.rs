@@ -117,6 +117,7 @@ fn order(world: &mut World, dice: &mut Dice) {
             target,
             mode: None,
             ring_timeout: None,
+            on_failure: None,
         },
     });
 }

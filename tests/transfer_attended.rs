@@ -180,6 +180,7 @@ fn the_api_can_join_the_operators_two_calls() {
         target,
         mode: None,
         ring_timeout: None,
+        on_failure: None,
     };
     let id = world.command(command);
     match world.reply(id) {

@@ -182,6 +182,7 @@ fn the_api_can_send_a_party_on() {
         target,
         mode: None,
         ring_timeout: Some(seconds(10)),
+        on_failure: None,
     });
     world.advance(millis(300));
     world.carol().pick_up();
@@ -213,6 +214,7 @@ fn the_target_is_told_who_referred_and_only_by_this_refer() {
         target,
         mode: None,
         ring_timeout: None,
+        on_failure: None,
     });
     world.advance(millis(300));
     let invite = world.phone(DAVE).requests(&Method::Invite).remove(0);
@@ -271,5 +273,27 @@ fn headers_of_refer_to_do_not_become_dialling_instructions() {
     world.run();
     assert!(world.connected(BOB, CAROL));
     world.hang_up(BOB);
+    world.assert_nothing_left();
+}
+
+/// The join's re-INVITE follows the first ACK at once; when that ACK is lost, the 2xx comes again behind the second one's.
+#[test]
+fn a_lost_ack_of_the_target_is_sent_again_behind_the_join() {
+    let mut world = World::new();
+    world.tolerate("");
+    let (_, customer) = world.call(BOB, ALICE);
+    // A holding customer answers otherwise than carol was offered: she gets a re-INVITE too.
+    let at_bob = world.the(BOB);
+    world.bob().hold(at_bob);
+    world.run();
+    world.once(world::Fate::Lose, |packet| packet.is_to(CAROL, Method::Ack));
+    world.alice().refer(customer, CAROL);
+    world.advance(millis(300));
+    world.carol().pick_up();
+    world.advance(world::seconds(40));
+    world.run();
+    assert_eq!(world.phone(CAROL).live().len(), 1, "carol did not give up");
+    assert_eq!((world.completed(), world.failures().len()), (1, 0));
+    world.everybody_leaves(&world::EVERYBODY);
     world.assert_nothing_left();
 }

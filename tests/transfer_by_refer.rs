@@ -3,7 +3,7 @@
 
 mod world;
 
-use warmline::engine::{Command, TransferFailure, TransferMode, TransferTarget};
+use warmline::engine::{Command, TransferFailure, TransferKind, TransferMode, TransferTarget};
 use warmline::phone::{CallState, PhoneCall};
 use warmline::sip::{HeaderName, Method, Uri};
 use world::{ALICE, BOB, CAROL, World, millis, seconds};
@@ -90,6 +90,7 @@ fn one_transfer_can_be_asked_for_in_this_mode() {
         target,
         mode: Some(TransferMode::Refer),
         ring_timeout: None,
+        on_failure: None,
     });
     world.advance(millis(300));
     assert!(world.line(BOB, "< REFER").is_some());
@@ -219,4 +220,42 @@ fn auto_asks_who_can_and_does_it_for_who_cannot() {
     );
     world.hang_up(BOB);
     world.assert_nothing_left();
+}
+
+/// Found by the simulator: the customer's take-over borrows the consult's call from the transfer whose REFER made it. When
+/// it fails, everybody has to be given back all the same.
+#[test]
+fn a_take_over_that_is_taken_back_gives_everybody_back() {
+    let mut taken_back = 0;
+    for moment in 1..16 {
+        let mut world = world();
+        world.tolerate("");
+        let warm = world.warm();
+        world.alice().refer_attended(warm.customer, warm.consult);
+        world.advance(millis(moment));
+        let transfers = world.transfers();
+        let take_over = transfers
+            .iter()
+            .find(|transfer| transfer.kind == TransferKind::Replaced && transfer.state == "joining");
+        let Some(take_over) = take_over else { continue };
+        let id = world.command(Command::CancelTransfer { transfer: take_over.id });
+        if world.reply(id).is_some_and(Result::is_err) {
+            continue;
+        }
+        taken_back += 1;
+        world.run();
+        assert_eq!((world.completed(), world.failures().len()), (0, 2));
+        assert_eq!(world.phone(ALICE).live().len(), 2);
+        world.assert_paired();
+        world.bob().bye(warm.at_bob);
+        world.carol().bye(warm.at_carol);
+        world.run();
+        assert_eq!(
+            world.phone(ALICE).live(),
+            [],
+            "alice's calls are calls again, and end with their parties"
+        );
+        world.assert_nothing_left();
+    }
+    assert!(taken_back > 0);
 }

@@ -68,6 +68,8 @@ pub struct Call {
     pub state: CallState,
     /// What passes between its legs at the moment.
     pub bridge: Bridge,
+    /// How often it has been transferred.
+    pub transfers: u8,
 }
 
 impl Call {
@@ -201,15 +203,19 @@ impl Calls {
     }
 
     /// Gives a call its legs back as they were, and brings its sides together again where a broken join left them apart.
-    /// A side that has left in the meantime ends the call.
-    pub fn give_back(&mut self, now: Instant, handle: CallHandle) {
+    /// A side that has left in the meantime ends the call. `from`: the borrower.
+    pub fn give_back(&mut self, now: Instant, handle: CallHandle, from: LegOwner) {
         let Some(call) = self.table.get(handle) else { return };
         let legs = call.legs();
         let alerting = matches!(call.state, CallState::Alerting { .. });
-        let owner = |leg: &LegHandle| self.legs.get(*leg).map(|leg| leg.owner);
-        let lent_to: Vec<_> = legs.iter().filter_map(owner).collect();
-        if lent_to.windows(2).any(|pair| pair[0] != pair[1]) {
-            // Another transfer has taken it over in the meantime.
+        let taken = |leg: &LegHandle| match self.legs.get(*leg).map(|leg| leg.owner) {
+            Some(owner @ (LegOwner::Transfer(_) | LegOwner::Call(_))) => {
+                owner != from && owner != LegOwner::Call(handle)
+            }
+            Some(LegOwner::Nobody) | None => false,
+        };
+        if legs.iter().any(taken) {
+            // Another transfer has taken it over in the meantime, and will give it back.
             return;
         }
         for leg in &legs {
@@ -236,6 +242,7 @@ impl Calls {
             call.caller = one;
             call.state = CallState::Connected { callee: other };
             call.bridge = Bridge::Quiet;
+            call.transfers = call.transfers.saturating_add(1);
         }
         for leg in [one, other] {
             self.legs.set_owner(leg, LegOwner::Call(handle));

@@ -41,6 +41,7 @@ impl Calls {
                 best: None,
             },
             bridge: Bridge::Quiet,
+            transfers: 0,
         });
         let owner = LegOwner::Call(handle);
         let caller = match self.legs.incoming(owner, flow, server, request, user) {

@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::fields::Fields;
 use super::report::{Problems, Report};
-use super::{Config, Edge, Log, Registrar, parts};
+use super::{Config, Edge, Log, Registrar, parts, transfer};
 use crate::engine::{HoldDirection, Register, TransferMode};
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -35,7 +35,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let edge = edge(file, problems);
     let listeners = parts::listeners(file, problems);
     let pbx = parts::pbx(file, text, &listeners, problems);
-    let peers = parts::peers(file, edge.transfer, problems);
+    let transfer = transfer::transfer(file, problems);
+    let peers = parts::peers(file, edge.transfer, transfer.refer_answer, problems);
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
     let (registrar, open) = registrar(file, problems);
@@ -71,6 +72,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     }
     Config {
         edge,
+        transfer,
         listeners,
         pbx,
         peers,
@@ -89,7 +91,7 @@ pub(super) const TRANSFER: [super::fields::Choice<TransferMode>; 4] = [
     ("native", Ok(TransferMode::Native)),
     ("refer", Ok(TransferMode::Refer)),
     ("auto", Ok(TransferMode::Auto)),
-    ("pass", Err("use \"refer\" to let the party do it, or \"auto\"")),
+    ("pass", Ok(TransferMode::Pass)),
 ];
 
 fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {

@@ -9,9 +9,15 @@
 //! [edge]
 //! domain = "example.test"       # default: the address of the first listener
 //! node = 0                      # this node's number in the cluster
-//! transfer = "native"           # native refer auto
+//! transfer = "native"           # native refer pass auto
 //! hold = "sendonly"             # sendonly inactive
 //! ring_timeout_s = 60
+//! [transfer]
+//! on_failure = "next"           # transferor (default: the call is given back) next hang_up
+//! next = ["sip:reception@example.test"]
+//! refer_answer = "auto"         # auto 200 202: with what REFER is accepted; also in [[peer]]
+//! max_depth = 5                 # transfers of one call, and targets of one transfer
+//! timeout_s = 300               # until a transfer is decided
 //! [[listen]]
 //! transport = "udp"             # udp tcp
 //! address = "127.0.0.1:5060"    # port 0: any free port
@@ -23,13 +29,14 @@
 //! name = "carrier"
 //! match = ["192.0.2.0/24"]      # source addresses
 //! auth = "none"                 # digest none; default digest
-//! transfer = "auto"             # native refer auto; default: that of [edge]
+//! transfer = "auto"             # native refer pass auto; default: that of [edge]
 //! [[user]]
 //! name = "agent1"
 //! password = "a long one"
 //! [[route]]
 //! match = "^\\+?[0-9]+$"        # of the dialled user part; first match wins
 //! to = "sip:127.0.0.1:5090"
+//! users = ["agent1"]            # who may call and transfer there; default: everybody
 //! [registrar]
 //! min_expires_s = 60
 //! max_expires_s = 3600
@@ -61,6 +68,7 @@ mod fields;
 mod parts;
 mod report;
 mod target;
+mod transfer;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -79,11 +87,12 @@ pub use report::{Problem, Report};
 #[derive(Clone, Debug)]
 pub struct Config {
     edge: Edge,
+    transfer: transfer::Transfer,
     listeners: Vec<Listener>,
     pbx: Option<(Target, Register)>,
     peers: Vec<Peer>,
     users: Vec<User>,
-    routes: Vec<(Regex, Target)>,
+    routes: Vec<(Regex, Target, Vec<String>)>,
     registrar: Registrar,
     timers: Timers,
     guard: Duration,
@@ -202,6 +211,7 @@ impl Config {
                 hold: defaults.hold,
                 ring_timeout: defaults.ring_timeout,
             },
+            transfer: transfer::Transfer::default(),
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             pbx: None,
             peers: Vec::new(),
@@ -229,7 +239,7 @@ impl Config {
     /// Host names that somebody must look up before [`Config::settings`].
     pub fn names(&self) -> Vec<&Target> {
         let pbx = self.pbx.iter().map(|(target, _)| target);
-        let routes = self.routes.iter().map(|(_, target)| target);
+        let routes = self.routes.iter().map(|(_, target, _)| target);
         pbx.chain(routes).filter(|target| target.address().is_none()).collect()
     }
 
@@ -261,13 +271,14 @@ impl Config {
             });
         }
         let mut routes = Vec::new();
-        for (pattern, target) in &self.routes {
+        for (pattern, target, users) in &self.routes {
             let (host, transport) = (target.uri_host(), target.transport);
             routes.push(Route {
                 pattern: pattern.clone(),
                 address: address(target)?,
                 transport,
                 host,
+                users: users.clone(),
             });
         }
         let first = self.listeners.first().map(|listener| listener.advertised.ip());
@@ -281,6 +292,10 @@ impl Config {
             open: self.registrar.open,
             routes,
             transfer: self.edge.transfer,
+            refer_answer: self.transfer.refer_answer,
+            on_failure: self.transfer.on_failure.clone(),
+            transfer_depth: self.transfer.depth,
+            transfer_timeout: self.transfer.timeout,
             hold: self.edge.hold,
             ring_timeout: self.edge.ring_timeout,
             guard: self.guard,

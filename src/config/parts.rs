@@ -9,7 +9,7 @@ use super::fields::{Fields, Found};
 use super::report::Problems;
 use super::target::{socket_address, target};
 use super::{Api, Target};
-use crate::engine::{Listener, Network, Peer, PeerAuth, Register, TransferMode, User};
+use crate::engine::{Listener, Network, Peer, PeerAuth, ReferAnswer, Register, TransferMode, User};
 use crate::transport::Transport;
 
 pub(super) fn listeners(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<Listener> {
@@ -104,7 +104,12 @@ pub(super) fn pbx(
     target.map(|target| (target, register))
 }
 
-pub(super) fn peers(file: &mut Fields<'_>, default: TransferMode, problems: &mut Problems) -> Vec<Peer> {
+pub(super) fn peers(
+    file: &mut Fields<'_>,
+    default: TransferMode,
+    answer: ReferAnswer,
+    problems: &mut Problems,
+) -> Vec<Peer> {
     let mut peers: Vec<Peer> = Vec::new();
     for mut fields in file.tables("peer", "[[peer]]", problems) {
         let name = fields.required("name", "\"carrier\"", problems);
@@ -117,6 +122,9 @@ pub(super) fn peers(file: &mut Fields<'_>, default: TransferMode, problems: &mut
         let words = [("none", Ok(PeerAuth::None)), ("digest", Ok(PeerAuth::Digest))];
         let auth = fields.choice("auth", &words, problems).unwrap_or(PeerAuth::Digest);
         let transfer = fields.choice("transfer", &TRANSFER, problems).unwrap_or(default);
+        let refer_answer = fields
+            .choice("refer_answer", &super::transfer::ANSWERS, problems)
+            .unwrap_or(answer);
         if let Some(name) = name {
             if peers.iter().any(|peer| peer.name == name.value) {
                 problems.add(
@@ -130,6 +138,7 @@ pub(super) fn peers(file: &mut Fields<'_>, default: TransferMode, problems: &mut
                 networks,
                 auth,
                 transfer,
+                refer_answer,
             });
         }
         fields.finish(problems);
@@ -209,10 +218,12 @@ pub(super) fn routes(
     text: &str,
     listeners: &[Listener],
     problems: &mut Problems,
-) -> Vec<(Regex, Target)> {
+) -> Vec<(Regex, Target, Vec<String>)> {
     let mut routes = Vec::new();
     for mut fields in file.tables("route", "[[route]]", problems) {
         let pattern = fields.required("match", "\"^[0-9]+$\"", problems);
+        let users = fields.texts("users", problems);
+        let users = users.iter().map(|user| user.value.to_owned()).collect();
         let to = fields.required("to", "\"sip:127.0.0.1:5090\"", problems);
         let pattern = pattern.and_then(|pattern| match Regex::new(pattern.value) {
             Ok(regex) => Some(regex),
@@ -233,7 +244,7 @@ pub(super) fn routes(
         });
         let target = to.and_then(|to| target("[[route]] to", &to, text, listeners, problems));
         if let (Some(pattern), Some(target)) = (pattern, target) {
-            routes.push((pattern, target));
+            routes.push((pattern, target, users));
         }
         fields.finish(problems);
     }

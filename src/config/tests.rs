@@ -142,7 +142,7 @@ password = "y"
 [[peer]]
 name = "p"
 match = ["10.0.0.0/40"]
-transfer = "pass"
+transfer = "past"
 [[route]]
 match = "(["
 to = "tel:+49"
@@ -163,7 +163,7 @@ path = "warmline.db"
         "16: `password` is an integer | it must be a text in quotes",
         "18: a second user `agent1` | remove one",
         "22: `10.0.0.0/40` is no address block | write an IP",
-        "23: `transfer = \"pass\"` is not in this version | use \"refer\"",
+        "23: `transfer` cannot be \"past\" | did you mean \"pass\"?",
         "25: `match` is no regular expression: unclosed character class | in TOML",
         "26: [[route]] to is no SIP URI | write sip:host",
         "28: the API is open to the network on 0.0.0.0:8080 without a token | add token",
@@ -245,4 +245,29 @@ fn digest_algorithms_are_offered_in_the_order_of_the_file() {
         .unwrap();
     assert_eq!(settings.digest, [Algorithm::Md5, Algorithm::Sha256]);
     assert!(told(&format!("{base}[\"sha-1\", \"md5\", \"md5\"]")).len() == 2);
+}
+
+#[test]
+fn the_transfer_section_says_what_happens_when_a_target_cannot_be_had() {
+    let text = "[registrar]\nopen = true\n[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[transfer]\n";
+    let read = |lines: &str| Config::read("edge.toml", &format!("{text}{lines}"));
+    let settings = read("on_failure = \"next\"\nnext = [\"sip:a@b\", \"tel:1\"]\nrefer_answer = \"200\"\nmax_depth = 3\ntimeout_s = 60\n")
+        .unwrap()
+        .settings([0; 16], |_| None)
+        .unwrap();
+    assert!(matches!(&settings.on_failure, crate::engine::OnFailure::Next(next) if next.len() == 2));
+    assert_eq!(settings.refer_answer, crate::engine::ReferAnswer::Ok);
+    assert_eq!((settings.transfer_depth, settings.transfer_timeout.as_secs()), (3, 60));
+    for (lines, told) in [
+        ("on_failure = \"next\"\n", "has nobody to go to"),
+        ("next = [\"sip:a@b\"]\n", "`next` is never used"),
+        (
+            "on_failure = \"next\"\nnext = [\"http://x\"]\n",
+            "`next` has no address to dial",
+        ),
+        ("max_depth = 0\n", "`max_depth` is out of bounds"),
+    ] {
+        let report = read(lines).unwrap_err().to_string();
+        assert!(report.contains(told), "{report}");
+    }
 }

@@ -146,6 +146,7 @@ fn routed(route: SocketAddr) -> (Edge, std::net::UdpSocket) {
         address: route,
         transport: Transport::Tcp,
         host,
+        users: Vec::new(),
     }];
     let edge = Edge::start(settings, Options::default()).unwrap();
     let phone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

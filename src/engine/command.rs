@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::{Command, CommandId, Engine, Refusal, RegistrationView, Reply};
-use crate::transfer::Policy;
-use crate::vocabulary::{Cause, LegHandle, LegOwner};
+use super::{Command, CommandId, Denied, Engine, Refusal, RegistrationView, Reply};
+use crate::transfer::{Asked, Policy};
+use crate::vocabulary::{Cause, LegHandle, LegOwner, TransferHandle};
 
 impl Engine {
     pub(super) fn command(&mut self, now: Instant, id: CommandId, command: Command) {
@@ -25,13 +25,7 @@ impl Engine {
                 })?)
             }
             Command::Transfers => Reply::Transfers(self.transfers.views()),
-            Command::Transfer { transfer } => {
-                let view = self.transfers.view(transfer);
-                Reply::Transfer(view.ok_or_else(|| Refusal::NotFound {
-                    what: "transfer",
-                    handle: transfer.to_string(),
-                })?)
-            }
+            Command::Transfer { transfer } => self.transfer_view(transfer)?,
             Command::Registrations => Reply::Registrations(self.registrations(now)),
             Command::Totals => Reply::Totals(self.totals()),
             Command::Hold { leg, direction } => {
@@ -52,19 +46,42 @@ impl Engine {
                 target,
                 mode,
                 ring_timeout,
+                on_failure,
             } => {
-                let settings = &self.settings;
-                let policy =
-                    |leg: &crate::leg::Leg| mode.map_or_else(|| settings.transfer_policy(leg), |mode| Policy { mode });
-                let transfer = self.transfers.command(now, transferor, target, ring_timeout, policy)?;
-                let view = self.transfers.view(transfer);
-                Reply::Transfer(view.ok_or_else(|| Refusal::NotFound {
-                    what: "transfer",
-                    handle: transfer.to_string(),
-                })?)
+                let Engine {
+                    settings,
+                    transfers,
+                    plugin,
+                    ..
+                } = self;
+                let ask = |asked: &Asked<'_>| -> Result<Policy, Denied> {
+                    if let Some(plugin) = plugin {
+                        plugin.allow(asked)?;
+                    }
+                    let policy = settings.transfer_policy(asked.transferor, asked.transferee);
+                    Ok(Policy {
+                        mode: mode.unwrap_or(policy.mode),
+                        on_failure: on_failure.unwrap_or(policy.on_failure),
+                        ..policy
+                    })
+                };
+                let transfer = transfers.command(now, transferor, target, ring_timeout, ask)?;
+                self.transfer_view(transfer)?
+            }
+            Command::CancelTransfer { transfer } => {
+                self.transfers.cancel(now, transfer)?;
+                self.transfer_view(transfer)?
             }
         };
         Ok(Some(reply))
+    }
+
+    fn transfer_view(&self, transfer: TransferHandle) -> Result<Reply, Refusal> {
+        let view = self.transfers.view(transfer);
+        Ok(Reply::Transfer(view.ok_or_else(|| Refusal::NotFound {
+            what: "transfer",
+            handle: transfer.to_string(),
+        })?))
     }
 
     fn hang_up_leg(&mut self, now: Instant, handle: LegHandle) -> Result<Reply, Refusal> {

@@ -7,13 +7,15 @@ use std::time::Instant;
 use compact_str::CompactString;
 
 use super::Engine;
+use super::plugin::{NewCall, Routing};
 use super::route::{Caller, Way};
 use crate::leg::Invitation;
 use crate::sdp::Description;
 use crate::sip::{HeaderName, Message, NameAddr, Replaces, Uri, unsupported};
 use crate::transaction::ServerHandle;
-use crate::transfer::Dial;
+use crate::transfer::{Asked, Dial};
 use crate::transport::Flow;
+use crate::vocabulary::LegHandle;
 
 /// A refusal: the status, and a reason where the status says too little.
 pub(super) struct Refused(pub(super) u16, pub(super) Option<String>);
@@ -61,7 +63,7 @@ impl Engine {
 
     /// Known sources are trusted by their address; in `through` mode the PBX challenges by itself; everybody else proves
     /// who they are (LESSONS 40).
-    fn authenticate(
+    pub(super) fn authenticate(
         &mut self,
         now: Instant,
         flow: Flow,
@@ -91,16 +93,19 @@ impl Engine {
                 return Err(Refused(400, Some("Replaces Together With Join".to_owned())));
             }
             let trusted = matches!(caller, Caller::Pbx | Caller::Trusted);
+            let plugin = &mut self.plugin;
+            let allow = |asked: &Asked<'_>| plugin.as_mut().map_or(Ok(()), |plugin| plugin.allow(asked));
             return match self
                 .transfers
-                .replace(now, flow, server, request, &replaces, user, trusted)
+                .replace(now, flow, server, request, &replaces, user, trusted, allow)
             {
                 Ok(_) => Ok(()),
                 Err(refused) => Err(Refused(refused.status(), Some(refused.to_string()))),
             };
         }
         if request.header(HeaderName::Join).is_some() {
-            return Err(Refused(420, Some("Join Is Not Supported".to_owned())));
+            // RFC 3911 §3: a UA that cannot mix says so with 488; `join` is not advertised (`manual::decisions`).
+            return Err(Refused(488, Some("No Mixer Here To Join".to_owned())));
         }
         let offer = description(request)?;
         let max_forwards = match request.number(HeaderName::MaxForwards) {
@@ -114,23 +119,22 @@ impl Engine {
             .transpose()
             .map_err(bad)?
             .ok_or(Refused(400, None))?;
-        let ways = self
-            .ways(now, &target, caller, Some(request))
-            .map_err(|status| Refused(status, None))?;
+        let ways = self.call_ways(now, &flow, &target, caller, user.as_deref(), request)?;
         let (from, to) = (
             without_tag(&request.from().map_err(bad)?),
             without_tag(&request.to().map_err(bad)?),
         );
-        let invitations = ways
+        let invitations: Vec<_> = ways
             .into_iter()
-            .map(|way| Invitation {
+            .map(|way| (self.passed_on(request, &way), way))
+            .map(|(extra, way)| Invitation {
                 flow: way.flow,
                 request_uri: way.request_uri,
                 routes: way.routes,
                 from: from.clone(),
                 to: to.clone(),
                 offer: offer.clone(),
-                extra: passed_on(request, way.to_pbx),
+                extra,
                 replaces: None,
                 // The phone answers the PBX's challenge itself.
                 credentials: None,
@@ -148,9 +152,79 @@ impl Engine {
         }
     }
 
+    fn passed_on(&mut self, request: &Message, way: &Way) -> Vec<(CompactString, CompactString)> {
+        let mut extra = passed_on(request, way.to_pbx);
+        self.rewrite(&way.request_uri, false, &mut extra);
+        extra
+    }
+
+    /// The ways of a new call: where the plugin says, else as usual.
+    fn call_ways(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        target: &Uri,
+        caller: Caller,
+        user: Option<&str>,
+        request: &Message,
+    ) -> Result<Vec<Way>, Refused> {
+        let call = NewCall {
+            now,
+            target,
+            request,
+            source: flow.remote,
+            user,
+        };
+        let routing = self
+            .plugin
+            .as_mut()
+            .map_or(Routing::AsUsual, |plugin| plugin.route(&call));
+        let targets = match routing {
+            Routing::AsUsual => vec![target.clone()],
+            Routing::To(targets) => targets,
+            Routing::Refuse(denied) => return Err(Refused(denied.status, Some(denied.reason))),
+        };
+        let (mut ways, mut why) = (Vec::new(), 480);
+        for target in &targets {
+            match self.ways(now, target, caller, user, Some(request)) {
+                Ok(found) => ways.extend(found),
+                Err(status) => why = status,
+            }
+        }
+        if ways.is_empty() {
+            Err(Refused(why, None))
+        } else {
+            Ok(ways)
+        }
+    }
+
+    /// Whose phone a leg leads to: who proved it in its INVITE, or whose binding the edge called.
+    fn user_of(&self, now: Instant, leg: LegHandle) -> Option<CompactString> {
+        let leg = self.transfers.calls.legs.get(leg)?;
+        if leg.user.is_some() || !leg.we_called() {
+            return leg.user.clone();
+        }
+        let bindings = self.registrar.all(now);
+        let theirs = bindings.iter().find(|binding| binding.flow == leg.dialog.flow)?;
+        Uri::parse(&theirs.aor).ok()?.user_unescaped().map(CompactString::from)
+    }
+
     /// Where the target of a blind transfer is dialled, and as whom: the transferee, whose call it becomes.
     pub(super) fn transfer_ways(&mut self, now: Instant, dial: Dial) -> Result<Vec<Invitation>, u16> {
-        let ways = self.ways(now, &dial.target, Caller::Phone, None)?;
+        let user = self.user_of(now, dial.transferor);
+        let ways = self.ways(now, &dial.target, Caller::Phone, user.as_deref(), None)?;
+        let rewritten: Vec<_> = ways
+            .iter()
+            .map(|way| {
+                // RFC 3892 §2.1: the referrer's own header, as it came.
+                let referred_by = dial.referred_by.iter();
+                let mut extra = referred_by
+                    .map(|value| (CompactString::from("Referred-By"), CompactString::from(value)))
+                    .collect();
+                self.rewrite(&way.request_uri, true, &mut extra);
+                extra
+            })
+            .collect();
         let legs = &self.transfers.calls.legs;
         let transferee = legs.get(dial.transferee).ok_or(487_u16)?;
         let offer = transferee
@@ -159,13 +233,7 @@ impl Engine {
             .ok_or(488_u16)?
             .with_direction(crate::sdp::Direction::SendRecv);
         let transferor = legs.get(dial.transferor).map(|leg| leg.party.clone());
-        // RFC 3892 §2.1: the referrer's own header, as it came.
-        let extra: Vec<_> = dial
-            .referred_by
-            .iter()
-            .map(|value| (CompactString::from("Referred-By"), CompactString::from(value)))
-            .collect();
-        let invitation = |way: Way| {
+        let invitation = |(way, extra): (Way, Vec<_>)| {
             let mut from = without_tag(&transferee.party);
             let mut credentials = None;
             if way.to_pbx {
@@ -187,14 +255,14 @@ impl Engine {
                 routes: way.routes,
                 from,
                 offer: Some(offer.clone()),
-                extra: extra.clone(),
+                extra,
                 replaces: dial.replaces.clone(),
                 credentials,
                 ring_timeout: dial.ring_timeout,
                 max_forwards: 70,
             }
         };
-        Ok(ways.into_iter().map(invitation).collect())
+        Ok(ways.into_iter().zip(rewritten).map(invitation).collect())
     }
 }
 
@@ -216,37 +284,42 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
         .map_err(|error| Refused(400, Some(format!("Bad Session Description: {error}"))))
 }
 
+/// Whether the edge owns this header in every dialog, or keeps it for itself.
+pub(super) fn is_ours(name: HeaderName) -> bool {
+    matches!(
+        name,
+        HeaderName::Authorization
+            | HeaderName::ProxyAuthorization
+            | HeaderName::Via
+            | HeaderName::From
+            | HeaderName::To
+            | HeaderName::CallId
+            | HeaderName::CSeq
+            | HeaderName::Contact
+            | HeaderName::ContentLength
+            | HeaderName::ContentType
+            | HeaderName::MaxForwards
+            | HeaderName::Route
+            | HeaderName::RecordRoute
+            | HeaderName::Require
+            | HeaderName::ProxyRequire
+            | HeaderName::Supported
+            | HeaderName::Allow
+            | HeaderName::Replaces
+            | HeaderName::Join
+            | HeaderName::SessionExpires
+            | HeaderName::MinSe
+            | HeaderName::Path
+            | HeaderName::Timestamp
+    )
+}
+
 /// Headers that are the parties' own business go over as they came; those that the edge owns in every dialog do not.
 /// Credentials go to the PBX and to nobody else (LESSONS 37).
 fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactString)> {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "what the edge does not own passes, whatever it is"
-    )]
-    let passes = |name: HeaderName| match name {
-        HeaderName::Authorization | HeaderName::ProxyAuthorization => to_pbx,
-        HeaderName::Via
-        | HeaderName::From
-        | HeaderName::To
-        | HeaderName::CallId
-        | HeaderName::CSeq
-        | HeaderName::Contact
-        | HeaderName::ContentLength
-        | HeaderName::ContentType
-        | HeaderName::MaxForwards
-        | HeaderName::Route
-        | HeaderName::RecordRoute
-        | HeaderName::Require
-        | HeaderName::ProxyRequire
-        | HeaderName::Supported
-        | HeaderName::Allow
-        | HeaderName::Replaces
-        | HeaderName::Join
-        | HeaderName::SessionExpires
-        | HeaderName::MinSe
-        | HeaderName::Path
-        | HeaderName::Timestamp => false,
-        _ => true,
+    let passes = |name: HeaderName| {
+        let credentials = matches!(name, HeaderName::Authorization | HeaderName::ProxyAuthorization);
+        (credentials && to_pbx) || !is_ours(name)
     };
     request
         .all_headers()

@@ -11,6 +11,8 @@
 //! | `invite` | an INVITE outside of dialogs: authentication, Replaces, a new call |
 //! | `register` | REGISTER and whatever else is not a call |
 //! | `route` | where a Request-URI leads |
+//! | `refer` | REFER: what the site says to it, and those outside of dialogs |
+//! | `plugin` | site policy as code |
 //! | `command` | orders of API clients |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
@@ -34,7 +36,9 @@
 mod command;
 mod invite;
 mod io;
+mod plugin;
 mod receive;
+mod refer;
 mod register;
 mod route;
 mod settings;
@@ -43,8 +47,10 @@ mod settle;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
 pub use io::{Input, Output};
+pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
 pub use settings::*;
 
 use crate::call::Calls;
@@ -54,7 +60,7 @@ use crate::proxy::{Proxy, ProxyConfig};
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::sip::Message;
 use crate::transaction::{ServerHandle, Transactions};
-use crate::transfer::Transfers;
+use crate::transfer::{Limits, Transfers};
 use crate::transport::{Flow, FlowSeal};
 
 /// The whole core.
@@ -68,6 +74,7 @@ pub struct Engine {
     /// Requests that were forwarded, for their responses: what came, and from where.
     forwarded: BTreeMap<ServerHandle, (Flow, Message)>,
     outputs: VecDeque<Output>,
+    plugin: Option<Box<dyn Plugin>>,
 }
 
 impl Engine {
@@ -117,13 +124,19 @@ impl Engine {
             pbx_host: settings.pbx.as_ref().map(|pbx| pbx.host.clone()),
             key: derive(settings.key, 6),
         });
+        let mut transfers = Transfers::new(Calls::new(Legs::new(identity, table, transactions)));
+        transfers.limits = Limits {
+            depth: settings.transfer_depth,
+            total: settings.transfer_timeout,
+        };
         Engine {
             proxy,
-            transfers: Transfers::new(Calls::new(Legs::new(identity, table, transactions))),
+            transfers,
             registrar,
             flows: FlowSeal::new(derive(settings.key, 5)),
             forwarded: BTreeMap::new(),
             outputs: VecDeque::new(),
+            plugin: None,
             settings,
         }
     }

@@ -93,6 +93,7 @@ impl Engine {
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request),
             Method::Register => self.register(now, flow, server, request),
+            Method::Refer => self.refer_outside(now, flow, server, request),
             Method::Ack
             | Method::Bye
             | Method::Cancel
@@ -101,7 +102,6 @@ impl Engine {
             | Method::Update
             | Method::Subscribe
             | Method::Notify
-            | Method::Refer
             | Method::Info
             | Method::Message
             | Method::Publish

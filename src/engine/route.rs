@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use compact_str::CompactString;
 
-use super::{Engine, PeerAuth, Register, Settings, TransferMode};
+use super::{Engine, PeerAuth, Register, Settings};
 use crate::leg::{Credentials, Leg};
 use crate::sip::{HeaderName, Message, NameAddr, Scheme, Uri};
 use crate::transfer::Policy;
@@ -55,12 +55,13 @@ impl Engine {
     /// All ways to `target`, to be tried at once.
     ///
     /// # Errors
-    /// The status that tells the caller why there is none: 404 unknown, 416 scheme, 480 not registered, 484 no user.
+    /// The status that tells the caller why there is none: 403 not for this user, 404 unknown, 416 scheme, 480 not registered, 484 no user.
     pub(super) fn ways(
         &self,
         now: Instant,
         target: &Uri,
         caller: Caller,
+        user_of: Option<&str>,
         request: Option<&Message>,
     ) -> Result<Vec<Way>, u16> {
         if target.scheme() == Scheme::Other {
@@ -109,6 +110,11 @@ impl Engine {
             && let Some(user) = &user
             && let Some(route) = self.settings.routes.iter().find(|route| route.pattern.is_match(user))
         {
+            // A transferor's dialling rights are those of its own calls.
+            let may = route.users.is_empty() || user_of.is_some_and(|user| route.users.iter().any(|name| name == user));
+            if !may {
+                return Err(403);
+            }
             let uri = Uri::sip(Some(target.user().unwrap_or_default()), &route.host);
             return Ok(vec![self.way_out(uri, route.transport, route.address, false)]);
         }
@@ -172,12 +178,14 @@ impl Settings {
             .find(|peer| peer.networks.iter().any(|network| network.contains(address)))
     }
 
-    /// How this party is transferred: its peer's profile, else the edge's own.
-    pub(super) fn transfer_policy(&self, transferee: &Leg) -> Policy {
-        let mode: TransferMode = self
-            .peer(transferee.dialog.flow.remote.ip())
-            .map_or(self.transfer, |peer| peer.transfer);
-        Policy { mode }
+    /// How this party is transferred: its peer's profile, else the edge's own; and how the one who asks is answered.
+    pub(super) fn transfer_policy(&self, transferor: &Leg, transferee: &Leg) -> Policy {
+        let peer = |leg: &Leg| self.peer(leg.dialog.flow.remote.ip());
+        Policy {
+            mode: peer(transferee).map_or(self.transfer, |peer| peer.transfer),
+            answer: peer(transferor).map_or(self.refer_answer, |peer| peer.refer_answer),
+            on_failure: self.on_failure.clone(),
+        }
     }
 
     /// The configured password of a party, for challenges of the PBX.

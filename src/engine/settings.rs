@@ -10,7 +10,7 @@ use regex::Regex;
 use crate::sip::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Transport;
-use crate::vocabulary::{HoldDirection, TransferMode};
+use crate::vocabulary::{HoldDirection, OnFailure, ReferAnswer, TransferMode};
 
 /// Everything the engine is told.
 #[derive(Clone, Debug)]
@@ -31,6 +31,14 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// Transfer mode where no peer profile says otherwise.
     pub transfer: TransferMode,
+    /// With what a REFER is accepted, where no peer profile says otherwise.
+    pub refer_answer: ReferAnswer,
+    /// Where a customer goes when the target of its transfer cannot be had.
+    pub on_failure: OnFailure,
+    /// How often a call may be transferred, and how many targets one transfer may try.
+    pub transfer_depth: u8,
+    /// How long a transfer may take until it is decided.
+    pub transfer_timeout: Duration,
     /// How a party is held by the API.
     pub hold: HoldDirection,
     /// How long a target may ring: call and transfer.
@@ -95,6 +103,8 @@ pub struct Peer {
     pub auth: PeerAuth,
     /// How its parties are transferred.
     pub transfer: TransferMode,
+    /// With what its REFERs are accepted.
+    pub refer_answer: ReferAnswer,
 }
 
 /// Whether a peer's requests are challenged.
@@ -148,6 +158,8 @@ pub struct Route {
     pub transport: Transport,
     /// The host part of the new Request-URI.
     pub host: String,
+    /// Who may use it, by calling and by transferring; empty: everybody.
+    pub users: Vec<String>,
 }
 
 impl Settings {
@@ -166,6 +178,10 @@ impl Settings {
             open: true,
             routes: Vec::new(),
             transfer: TransferMode::Native,
+            refer_answer: ReferAnswer::Auto,
+            on_failure: OnFailure::Transferor,
+            transfer_depth: 5,
+            transfer_timeout: Duration::from_secs(300),
             hold: HoldDirection::SendOnly,
             ring_timeout: Duration::from_secs(60),
             guard: Duration::from_secs(4),

@@ -2,13 +2,29 @@
 
 use std::time::Instant;
 
-use super::{Engine, Event, Output};
-use crate::call::Demand;
+use super::plugin::{MOST_ROUNDS, PLUGIN};
+use super::{Command, Engine, Event, Output};
 use crate::leg::LegOwner;
 use crate::registrar::Change;
 
 impl Engine {
     pub(super) fn settle(&mut self, now: Instant) {
+        for _ in 0..MOST_ROUNDS {
+            self.hand_on(now);
+            let orders = self.flush(now);
+            if orders.is_empty() {
+                return;
+            }
+            for command in orders {
+                self.command(now, PLUGIN, command);
+            }
+        }
+        tracing::warn!("the plugin orders something for every event of its own orders; the last ones are dropped");
+        self.hand_on(now);
+        let _ = self.flush(now);
+    }
+
+    fn hand_on(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.legs().transactions.poll_event() {
                 self.transaction_event(now, event);
@@ -32,10 +48,11 @@ impl Engine {
             }
         }
         self.legs().sweep();
-        self.flush();
     }
 
-    fn flush(&mut self) {
+    /// Puts everything out; what the plugin orders in view of it is done next.
+    fn flush(&mut self, now: Instant) -> Vec<Command> {
+        let mut orders = Vec::new();
         while let Some(transmit) = self.legs().transactions.poll_transmit() {
             self.outputs.push_back(Output::Transmit {
                 flow: transmit.flow,
@@ -43,28 +60,17 @@ impl Engine {
             });
         }
         while let Some(event) = self.legs().events.pop_front() {
+            if let Some(plugin) = &mut self.plugin {
+                orders.extend(plugin.observe(now, &event));
+            }
             self.outputs.push_back(Output::Event(event));
         }
         while let Some((id, reply)) = self.transfers.calls.replies.pop_front() {
-            self.outputs.push_back(Output::Reply { id, reply });
-        }
-    }
-
-    fn demanded(&mut self, now: Instant, demand: Demand) {
-        match demand {
-            Demand::Refer {
-                call,
-                transferor,
-                server,
-                request,
-            } => {
-                let settings = &self.settings;
-                self.transfers
-                    .refer_received(now, call, transferor, server, &request, |transferee| {
-                        settings.transfer_policy(transferee)
-                    });
+            if id != PLUGIN {
+                self.outputs.push_back(Output::Reply { id, reply });
             }
         }
+        orders
     }
 
     pub(super) fn note_bindings(&mut self, changes: Vec<Change>) {

@@ -213,7 +213,8 @@ pub struct Leg {
     pub(crate) subscriber: Option<Subscriber>,
     pub(crate) owed: u16,
     pub(crate) refers: u16,
-    pub(crate) last_ack: Option<(u32, Bytes)>,
+    /// The last ACKs of ours with their CSeq: a 2xx may come again behind the next re-INVITE's.
+    pub(crate) acks: VecDeque<(u32, Bytes)>,
     pub(crate) cause: Option<Cause>,
     pub(crate) credentials: Option<Credentials>,
     /// Our Contact towards this party.
@@ -479,6 +480,18 @@ impl Legs {
         purpose: Purpose,
     ) -> Option<ClientHandle> {
         let flow = self.get(handle)?.dialog.flow;
+        self.request_on(now, handle, flow, draft, purpose)
+    }
+
+    /// The same on another flow: that of a subscription with a dialog of its own.
+    pub(crate) fn request_on(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        flow: Flow,
+        draft: &crate::sip::Draft,
+        purpose: Purpose,
+    ) -> Option<ClientHandle> {
         let sent_by = self.sent_by(&flow);
         if let Some(leg) = self.get_mut(handle) {
             leg.owed += 1;

@@ -55,6 +55,9 @@ pub(crate) struct AwaitAck {
     until: Instant,
 }
 
+/// A peer repeats a 2xx for 32 s; more exchanges than these pass in no honest dialog meanwhile.
+const ACKS_KEPT: usize = 4;
+
 impl Legs {
     /// Offers `description` to the party by re-INVITE; `None` asks for its offer. Waits its turn if another exchange is
     /// under way. The outcome is [`LegEvent::OfferAnswered`] or [`LegEvent::OfferRefused`].
@@ -196,16 +199,17 @@ impl Legs {
         let flow = leg.dialog.flow;
         let sent_by = self.identity.host_port(&flow);
         let ack = self.transactions.send_ack(flow, &sent_by, &draft);
-        leg.last_ack = Some((cseq, ack));
+        if leg.acks.len() == ACKS_KEPT {
+            leg.acks.pop_front();
+        }
+        leg.acks.push_back((cseq, ack));
         self.next_offer(now, handle);
     }
 
     /// The 2xx came again: so does its ACK, the same bytes.
     pub(crate) fn acknowledge_again(&mut self, handle: LegHandle, cseq: u32) {
         let Some(leg) = self.get(handle) else { return };
-        if let Some((of, ack)) = &leg.last_ack
-            && *of == cseq
-        {
+        if let Some((_, ack)) = leg.acks.iter().find(|(of, _)| *of == cseq) {
             let (flow, ack) = (leg.dialog.flow, ack.clone());
             self.transactions.send_stateless(flow, ack);
         }

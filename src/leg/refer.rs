@@ -9,7 +9,8 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use super::{LegEvent, LegHandle, Legs, Purpose};
-use crate::sip::{HeaderName, Message, Method, Sipfrag};
+use crate::dialog::{Dialog, Match};
+use crate::sip::{HeaderName, Message, Method, SUPPORTED, Sipfrag, TargetDialog};
 use crate::transaction::ServerHandle;
 
 /// The party sent REFER: we owe it NOTIFYs.
@@ -22,6 +23,8 @@ pub(crate) struct Notifier {
     queued: Option<(u16, bool)>,
     /// Nothing more is to be said: the next answer ends it.
     over: bool,
+    /// Where the NOTIFYs go when the REFER came outside of the leg's dialog.
+    dialog: Option<Box<Dialog>>,
 }
 
 /// We sent REFER: the party owes us NOTIFYs.
@@ -46,35 +49,58 @@ pub enum ReferProgress {
 }
 
 impl Legs {
-    /// Accepts a REFER with 202 (RFC 7647 §5 would say 200; phones and PBXs expect 202) and says 100 in a first NOTIFY.
-    /// With `Refer-Sub: false` nothing more is reported.
-    pub fn accept_refer(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
-        let silent = request.text(HeaderName::ReferSub).is_some_and(|value| {
-            value
-                .split(';')
-                .next()
-                .is_some_and(|v| v.trim().eq_ignore_ascii_case("false"))
-        });
+    /// Accepts a REFER with `status` (200 or 202) and says 100 in a first NOTIFY. With `Refer-Sub: false` (RFC 4488) or
+    /// `Require: nosub` (RFC 7614 §4.3) nothing more is reported. `outside`: the dialog of its own that a REFER outside
+    /// of the leg's dialog makes (RFC 4538); its NOTIFYs go there.
+    pub fn accept_refer(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        server: ServerHandle,
+        request: &Message,
+        status: u16,
+        outside: Option<Dialog>,
+    ) {
+        let refer_sub = request
+            .text(HeaderName::ReferSub)
+            .and_then(|value| value.split(';').next());
+        let without = refer_sub.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+        let nosub = request.has_token(HeaderName::Require, "nosub");
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        let mut draft = request.respond(202).header(HeaderName::Contact, &leg.contact);
-        if silent {
+        // RFC 7614 §4.3: without a subscription there is nothing that 202 could promise.
+        let status = if nosub { 200 } else { status };
+        let mut draft = request.respond(status).header(HeaderName::Contact, &leg.contact);
+        if let Some(dialog) = &outside {
+            draft = draft.to_tag(&dialog.id.local_tag);
+        }
+        if nosub {
+            draft = draft.header(HeaderName::Supported, SUPPORTED);
+        } else if without {
             draft = draft.header(HeaderName::ReferSub, "false");
         }
-        let first = leg.refers == 0;
-        leg.refers = leg.refers.saturating_add(1);
-        self.transactions.respond(now, server, draft.print(), 202);
-        if !silent {
-            let id = (!first).then(|| request.cseq());
+        // RFC 3515 §2.4.6: from the second REFER of a dialog on, its NOTIFYs are told apart by an id.
+        let first = leg.refers == 0 || outside.is_some();
+        if outside.is_none() {
+            leg.refers = leg.refers.saturating_add(1);
+        }
+        self.transactions.respond(now, server, draft.print(), status);
+        if !without && !nosub {
             leg.notifier = Some(Notifier {
-                id,
+                id: (!first).then(|| request.cseq()),
                 outstanding: false,
                 queued: None,
                 over: false,
+                dialog: outside.map(Box::new),
             });
             self.report(now, handle, 100, false);
         }
+    }
+
+    /// The leg whose dialog a Target-Dialog names (RFC 4538 §5): both tags and the Call-ID.
+    pub fn find_target(&self, target: &TargetDialog) -> Match {
+        self.table.find(&target.local_tag, &target.call_id, &target.remote_tag)
     }
 
     /// Whether the party waits for the outcome of a REFER.
@@ -102,8 +128,9 @@ impl Legs {
             Some(id) => format!("refer;id={id}"),
             None => "refer".to_owned(),
         };
-        let draft = leg
-            .dialog
+        let dialog = notifier.dialog.as_deref_mut().unwrap_or(&mut leg.dialog);
+        let flow = dialog.flow;
+        let draft = dialog
             .next_request(&Method::Notify)
             .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Event, event)
@@ -116,7 +143,7 @@ impl Legs {
                 },
             )
             .body("message/sipfrag;version=2.0", Sipfrag::new(status).to_string());
-        self.request(now, handle, &draft, Purpose::Notify);
+        self.request_on(now, handle, flow, &draft, Purpose::Notify);
     }
 
     /// A NOTIFY of ours was answered, refused, or lost.

@@ -400,7 +400,7 @@ impl Leg {
             subscriber: None,
             owed: 0,
             refers: 0,
-            last_ack: None,
+            acks: Default::default(),
             cause: None,
             credentials: None,
         }

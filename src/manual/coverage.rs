@@ -41,17 +41,18 @@
 //!
 //! | RFC | section | what | |
 //! |---|---|---|---|
-//! | 3515 | §2.4 | REFER in dialogs, both directions; outside of dialogs | partly: outside of dialogs 403 |
+//! | 3515 | §2.4 | REFER in dialogs, both directions; outside of dialogs with Target-Dialog | stands; outside without it 403 |
 //! | 3420 | | sipfrag: its status line | stands |
 //! | 6665 | §4.1, §4.2 | the subscription of a REFER | partly: no refresh by SUBSCRIBE |
-//! | 7647 | §3–5 | 202 is sent (the field expects it), 200 is understood | partly: no REFER by GRUU outside of dialogs |
+//! | 7647 | §3–5 | 202 is sent, 200 to a GRUU or as configured per peer; both are understood; a REFER outside of dialogs is served | partly: ours to a GRUU still goes in the dialog |
 //! | 3891 | §3–5 | every row of its table | stands |
 //! | 3892 | §2–3 | Referred-By is passed on, of this REFER only | partly: no signed tokens |
 //! | 4488 | §4 | `Refer-Sub: false` | stands |
-//! | 4538 | §4–6 | Target-Dialog | not yet |
-//! | 7614 | §4 | explicitsub, nosub | not yet: `Require` gets 420 |
+//! | 4538 | §4–6 | Target-Dialog in REFER: both tags, the same party; NOTIFYs in the dialog that the REFER made | stands |
+//! | 7614 | §4 | nosub | stands: 200 and no NOTIFY |
+//! | 7614 | §4 | explicitsub | not yet: `Require` gets 420, no Refer-Events-At |
 //! | 3725 | §4 | third-party control: a flow of its own, see [`super::decisions`] | stands |
-//! | 3911 | | Join | not yet: 420 |
+//! | 3911 | §3 | Join | not yet: 488, `Require: join` gets 420, not advertised |
 //! | 5589 | §6, §7.1–7.3, §7.6, §7.7, §8 | blind, attended, semi-attended, with Referred-By | stands |
 //! | 5589 | §7.4 | recovery when one party does not support REFER | stands: the edge joins by itself |
 //! | 5589 | §7.5 | the contact of the consult instead of its address of record | stands |

@@ -131,3 +131,36 @@
 //! A phone that holds knows that it does. When an API client holds a customer, the operator's phone would go on sending
 //! to somebody who is not to hear it. So the held party is offered `sendonly` (or `inactive`), and the other side
 //! `inactive`; resuming offers both `sendrecv`. With the media rooms the first will carry music.
+//!
+//! ## Join is refused with 488
+//!
+//! RFC 3911 wants a mixer, and there is none before the media rooms. §3 has a UA that cannot mix answer 488; `join` is in no
+//! `Supported`, so `Require: join` gets 420. Weighed against 481: the dialog exists, and its owner would look for it.
+//!
+//! ## A REFER outside of dialogs needs the same party, not only both tags
+//!
+//! RFC 4538 §5 takes the knowledge of both tags as proof that the sender belongs to the dialog. Tags appear in traces, tickets
+//! and in every Refer-To with Replaces. So the sender must also be the dialog's party: the same authenticated user, or, where
+//! the PBX authenticates, the same address of record from the same host.
+//!
+//! ## `explicitsub` is refused
+//!
+//! RFC 7614 §4.1 has the acceptor serve a URI of its own for SUBSCRIBE. No phone that we know asks for it, and a half
+//! subscription is worse than a 420 that names it. `nosub` costs nothing and stands.
+//!
+//! ## What failed is tried elsewhere by the edge itself
+//!
+//! After a failure in mode `refer` or `pass`, `on_failure = "next"` dials natively: the transferee's phone has just shown
+//! that it could not do it, or said that its target would not. Without `next` a REFER that was accepted and then failed is
+//! still not repeated natively.
+//!
+//! ## A plugin decides and orders, and never holds the engine
+//!
+//! It is asked (`route`, `allow`, `rewrite`) and told (`observe`), and returns decisions and commands. It gets no
+//! `&mut Engine`: a plugin that reached in could break the one-owner rule of legs. Headers that the edge owns are dropped
+//! from what it adds, and its orders stop after 16 rounds for one input, so that a bad plugin costs a warning and no call.
+//!
+//! ## Four ACKs are remembered
+//!
+//! Found by the simulator: a join sends its re-INVITE right behind the ACK of the 2xx. If that ACK is lost, the 2xx comes again
+//! when the newer ACK has taken its place; a leg that remembered one ACK let the target time out after 32 s.

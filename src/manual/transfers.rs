@@ -83,7 +83,34 @@
 //! `native`: as above, the edge joins the legs; works with any phone. `refer`: the edge passes the order on as a REFER of
 //! its own to alice, and her NOTIFYs decide; she and carol then have a dialog of their own. `auto`: `refer` if alice's
 //! phone says that it can (Allow, Supported) and can reach carol, else `native`; and if her phone then refuses the REFER,
-//! `native` all the same (RFC 5589 §7.4). The mode belongs to alice's peer profile.
+//! `native` all the same (RFC 5589 §7.4). `pass`: bob's REFER goes end to end. Nothing is promised to him that alice has not
+//! promised: he gets his 202 when hers has come, or her refusal as it is; `Replaces` is translated from his identifiers to
+//! those that carol knows, and what alice's NOTIFYs say is said to him. The mode belongs to alice's peer profile.
+//!
+//! # When the target cannot be had
+//!
+//! `[transfer] on_failure`, and `on_failure` of `POST /v1/transfers`, say where alice goes then: `transferor` (she is given
+//! back to bob, and released with a cause if he has gone), `next` (the next of a list is dialled, by the edge itself and on
+//! her behalf; bob is told 181), or `hang_up` (she is released, and then bob). A target that has gone in the middle of the
+//! join counts as one that cannot be had. At most `max_depth` targets are tried, and all of it ends at `timeout_s`: nobody
+//! listens to silence for ever. `DELETE /v1/transfers/{id}` takes a transfer back for as long as it is not decided.
+//!
+//! # Forms of REFER
+//!
+//! | REFER | answer | NOTIFYs |
+//! |---|---|---|
+//! | in the dialog | 202, or 200 (`refer_answer`; RFC 7647) | in the dialog |
+//! | outside, with Target-Dialog of bob's live dialog (RFC 4538) | the same | in the dialog that this REFER made |
+//! | outside, with somebody else's Target-Dialog; without any | 403 | |
+//! | `Refer-Sub: false` (RFC 4488) | 202 and `Refer-Sub: false` | none |
+//! | `Require: nosub` (RFC 7614) | 200 | none |
+//! | `Require: explicitsub` (RFC 7614) | 420 | |
+//!
+//! # Who may
+//!
+//! A REFER moves the other side of its own dialog, to the other side of another dialog of the same party, or to somebody
+//! whom the transferor could have called: a `[[route]]` with `users` is closed to the transfers of others. A plugin
+//! ([`crate::engine::Plugin`]) may refuse each transfer, before the target hears anything.
 //!
 //! # When somebody hangs up in the middle
 //!

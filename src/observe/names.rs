@@ -48,7 +48,8 @@ impl Event {
 
 impl TransferFailure {
     /// Every name that [`TransferFailure::name`] can give.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 11] = [
+        "cancelled",
         "join_refused",
         "no_outcome",
         "refer_refused",
@@ -57,6 +58,7 @@ impl TransferFailure {
         "target_no_answer",
         "target_refused",
         "target_unreachable",
+        "timed_out",
         "transferee_gone",
     ];
 
@@ -72,6 +74,8 @@ impl TransferFailure {
             TransferFailure::JoinRefused => "join_refused",
             TransferFailure::ReferRefused => "refer_refused",
             TransferFailure::NoOutcome => "no_outcome",
+            TransferFailure::Cancelled => "cancelled",
+            TransferFailure::TimedOut => "timed_out",
         }
     }
 }

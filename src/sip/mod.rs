@@ -72,6 +72,7 @@ mod sipfrag;
 mod stateless_tag;
 mod status;
 mod subscription_state;
+mod target_dialog;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -94,5 +95,6 @@ pub use replaces::Replaces;
 pub use sipfrag::Sipfrag;
 pub use status::reason_phrase;
 pub use subscription_state::{SubscriptionState, Substate};
+pub use target_dialog::TargetDialog;
 pub use uri::{Scheme, Uri};
 pub use via::Via;

@@ -5,23 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Dial, State, Transfer, Transfers};
-use crate::call::CallState;
+use super::start::Beginning;
+use super::{Answer, Asked, Policy, Referral, Transfers};
 use crate::dialog::Match;
 use crate::leg::Leg;
-use crate::sip::{HeaderName, Message, ReferTo, Replaces, Scheme, Uri};
-use crate::transaction::ServerHandle;
+use crate::sip::{HeaderName, Message, ReferTo, Replaces, Scheme, Uri, unsupported};
 use crate::vocabulary::{
-    CallHandle, Event, LegHandle, LegOwner, Refusal, TransferFailure, TransferHandle, TransferKind, TransferMode,
-    TransferTarget,
+    CallHandle, LegHandle, LegOwner, Refusal, TransferHandle, TransferKind, TransferMode, TransferTarget,
 };
-
-/// What the site allows and prefers, asked once for each transfer.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    /// The mode of the transferee's peer profile, or the one that was asked for.
-    pub mode: TransferMode,
-}
 
 /// A refusal of the REFER itself: nothing was started.
 struct Refused {
@@ -39,7 +30,7 @@ impl Refused {
 }
 
 /// What Refer-To came to.
-enum Target {
+pub(super) enum Target {
     /// The transferor's other leg, and the party beyond it.
     Consult {
         call: CallHandle,
@@ -53,28 +44,109 @@ enum Target {
 }
 
 impl Transfers {
-    /// A party's REFER. Accepted or refused here; whom it wants dialled goes to [`Transfers::dials`].
+    /// A party's REFER. Accepted or refused here (in mode `pass` by the transferee); whom it wants dialled goes to
+    /// [`Transfers::dials`].
     pub fn refer_received(
         &mut self,
         now: Instant,
         call: CallHandle,
         transferor: LegHandle,
-        server: ServerHandle,
-        request: &Message,
-        policy: impl FnOnce(&Leg) -> Policy,
+        referral: Referral,
+        ask: impl FnOnce(&Asked<'_>) -> Answer,
     ) {
-        match self.examine(call, transferor, request) {
-            Err(Refused { status, reason }) => self.calls.legs.refuse(now, server, request, status, reason.as_deref()),
-            Ok((transferee, target)) => {
-                let Some(policy) = self.calls.legs.get(transferee).map(policy) else {
-                    return;
-                };
+        let Referral { server, request, .. } = &referral;
+        let options = unsupported(request);
+        if !options.is_empty() {
+            // RFC 7614 §4: explicitsub wants a URI to subscribe to, which this edge does not serve.
+            let draft = request.respond(420).header(HeaderName::Unsupported, options.join(", "));
+            self.calls.legs.transactions.respond(now, *server, draft.print(), 420);
+            return;
+        }
+        let examined = self.examine(call, transferor, request);
+        let judged = examined.and_then(|(transferee, target)| {
+            let policy = self.ask(transferor, transferee, &target, ask)?;
+            match &target {
+                // In mode `pass` nothing is promised that the transferee has not promised.
+                Target::Dead(status) if policy.mode == TransferMode::Pass => {
+                    Err(Refused::because(*status, "Replaces Matches No Dialog"))
+                }
+                Target::Consult { .. } | Target::Uri(..) | Target::Dead(_) => Ok((transferee, target, policy)),
+            }
+        });
+        match judged {
+            Err(Refused { status, reason }) => {
+                self.calls.legs.refuse(now, *server, request, status, reason.as_deref());
+            }
+            Ok((transferee, target, policy)) => {
                 let referred_by = request.text(HeaderName::ReferredBy).map(str::to_owned);
-                self.calls.legs.accept_refer(now, transferor, server, request);
-                let handle = self.start(now, call, transferor, transferee, target, policy, referred_by, None);
+                let status = referral.status(policy.answer);
+                let mut pending = None;
+                if policy.mode == TransferMode::Pass {
+                    pending = Some(Box::new((referral, status)));
+                } else {
+                    let Referral {
+                        server,
+                        request,
+                        outside,
+                    } = referral;
+                    self.calls
+                        .legs
+                        .accept_refer(now, transferor, server, &request, status, outside);
+                }
+                let beginning = Beginning {
+                    call,
+                    transferor,
+                    transferee,
+                    target,
+                    policy,
+                    referred_by,
+                    ring_timeout: None,
+                    pending,
+                };
+                let handle = self.start(now, beginning);
                 tracing::info!(transfer = %handle, "REFER accepted");
             }
         }
+    }
+
+    /// The site's answer; and a call that goes round is stopped here.
+    fn ask(
+        &self,
+        transferor: LegHandle,
+        transferee: LegHandle,
+        target: &Target,
+        ask: impl FnOnce(&Asked<'_>) -> Answer,
+    ) -> Result<Policy, Refused> {
+        let legs = &self.calls.legs;
+        let gone = || Refused::because(481, "Nobody To Transfer");
+        let (Some(from), Some(moved)) = (legs.get(transferor), legs.get(transferee)) else {
+            return Err(gone());
+        };
+        let deep = |leg: &Leg| match leg.owner {
+            LegOwner::Call(call) => self
+                .calls
+                .get(call)
+                .is_some_and(|call| call.transfers >= self.limits.depth),
+            LegOwner::Transfer(_) | LegOwner::Nobody => false,
+        };
+        if deep(from) {
+            return Err(Refused::because(403, "Transferred Too Often"));
+        }
+        let (kind, uri) = match target {
+            Target::Consult { party, .. } => (TransferKind::Attended, legs.get(*party).map(|leg| &leg.party.uri)),
+            Target::Uri(uri, _) => (TransferKind::Blind, Some(uri)),
+            Target::Dead(_) => (TransferKind::Attended, None),
+        };
+        let asked = Asked {
+            kind,
+            transferor: from,
+            transferee: moved,
+            target: uri,
+        };
+        ask(&asked).map_err(|denied| Refused {
+            status: denied.status,
+            reason: Some(denied.reason),
+        })
     }
 
     fn examine(
@@ -194,7 +266,7 @@ impl Transfers {
         transferor: LegHandle,
         target: TransferTarget,
         ring_timeout: Option<Duration>,
-        policy: impl FnOnce(&Leg) -> Policy,
+        ask: impl FnOnce(&Asked<'_>) -> Answer,
     ) -> Result<TransferHandle, Refusal> {
         let call = self.calls.connected_call(transferor)?;
         let not_found = |what, handle: LegHandle| Refusal::NotFound {
@@ -232,134 +304,30 @@ impl Transfers {
                 }
             }
         };
-        let policy = policy(
-            self.calls
-                .legs
-                .get(transferee)
-                .ok_or_else(|| not_found("leg", transferee))?,
-        );
-        Ok(self.start(now, call, transferor, transferee, target, policy, None, ring_timeout))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the one place where a transfer is made")]
-    fn start(
-        &mut self,
-        now: Instant,
-        call: CallHandle,
-        transferor: LegHandle,
-        transferee: LegHandle,
-        target: Target,
-        policy: Policy,
-        referred_by: Option<String>,
-        ring_timeout: Option<Duration>,
-    ) -> TransferHandle {
-        let consult = match &target {
-            Target::Consult { call, consult, .. } => Some((*call, *consult)),
-            Target::Uri(..) | Target::Dead(_) => None,
+        let policy = self
+            .ask(transferor, transferee, &target, ask)
+            .map_err(|refused| Refusal::Conflict {
+                why: format!(
+                    "refused by policy: {} {}",
+                    refused.status,
+                    refused.reason.unwrap_or_default()
+                ),
+            })?;
+        // There is no REFER of the transferor to be passed: the edge sends its own.
+        let mode = match policy.mode {
+            TransferMode::Pass => TransferMode::Refer,
+            mode @ (TransferMode::Native | TransferMode::Refer | TransferMode::Auto) => mode,
         };
-        let target_name = match &target {
-            Target::Consult { party, .. } => self
-                .calls
-                .legs
-                .get(*party)
-                .map(|leg| leg.party.uri.to_string())
-                .unwrap_or_default(),
-            Target::Uri(uri, _) => uri.to_string(),
-            Target::Dead(_) => String::new(),
-        };
-        let kind = if consult.is_some() || matches!(target, Target::Dead(_)) {
-            TransferKind::Attended
-        } else {
-            TransferKind::Blind
-        };
-        let mode = self.choose(policy.mode, transferee, &target);
-        let handle = self.table.insert_with(|handle| Transfer {
-            handle,
-            kind,
-            mode,
-            state: State::Trying {
-                forks: Vec::new(),
-                best: None,
-            },
+        let beginning = Beginning {
             call,
             transferor,
             transferee,
-            consult,
-            target_name: target_name.clone(),
-            referred_by: referred_by.clone(),
-            early: false,
-            dial: None,
-        });
-        let owner = LegOwner::Transfer(handle);
-        self.calls.lend(call, owner);
-        if let Some((other, _)) = consult {
-            self.calls.lend(other, owner);
-        }
-        self.tell(Event::TransferRequested {
-            transfer: handle,
-            kind,
-            mode,
-            transferor,
-            transferee,
-            target: target_name,
-        });
-        let falls_back = policy.mode == TransferMode::Auto;
-        match target {
-            Target::Dead(status) => self.fail(now, handle, TransferFailure::TargetGone, Some(status)),
-            Target::Consult { party, .. } if mode == TransferMode::Refer => {
-                self.refer_attended(now, handle, party, falls_back)
-            }
-            Target::Consult { party, .. } => self.consult_found(now, handle, party),
-            Target::Uri(target, replaces) => {
-                let dial = Dial {
-                    transfer: handle,
-                    target,
-                    replaces,
-                    referred_by,
-                    transferee,
-                    transferor,
-                    ring_timeout,
-                };
-                if mode == TransferMode::Refer {
-                    let (target, replaces) = (dial.target.clone(), dial.replaces.clone());
-                    if let Some(transfer) = self.table.get_mut(handle) {
-                        transfer.dial = Some(Box::new(dial));
-                    }
-                    self.refer_blind(now, handle, &target, replaces.as_ref(), falls_back);
-                } else {
-                    self.dials.push_back(dial);
-                }
-            }
-        }
-        handle
-    }
-
-    /// `auto`: REFER where the transferee says that it can; else the edge does it, whatever the parties can do.
-    fn choose(&self, wish: TransferMode, transferee: LegHandle, target: &Target) -> TransferMode {
-        let abilities = self
-            .calls
-            .legs
-            .get(transferee)
-            .map(|leg| leg.abilities)
-            .unwrap_or_default();
-        // A party can only take over a dialog that it can reach itself: one at the same next hop as its own.
-        let reachable = match target {
-            Target::Consult { party, call, .. } => {
-                let hop = |leg: LegHandle| self.calls.legs.get(leg).map(|leg| leg.dialog.flow.remote);
-                let answered = self
-                    .calls
-                    .get(*call)
-                    .is_some_and(|call| matches!(call.state, CallState::Connected { .. }));
-                hop(transferee) == hop(*party) && abilities.replaces && answered
-            }
-            Target::Uri(..) => true,
-            Target::Dead(_) => false,
+            target,
+            policy: Policy { mode, ..policy },
+            referred_by: None,
+            ring_timeout,
+            pending: None,
         };
-        match wish {
-            TransferMode::Native => TransferMode::Native,
-            TransferMode::Refer => TransferMode::Refer,
-            TransferMode::Auto if abilities.refer && reachable => TransferMode::Refer,
-            TransferMode::Auto => TransferMode::Native,
-        }
+        Ok(self.start(now, beginning))
     }
 }

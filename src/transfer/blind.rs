@@ -14,6 +14,26 @@ use crate::vocabulary::{Cause, LegHandle, LegOwner, TransferFailure, TransferHan
 impl Transfers {
     /// Dials the target on all of these ways at once; a status says why there is none.
     pub fn dial(&mut self, now: Instant, handle: TransferHandle, ways: Result<Vec<Invitation>, u16>) {
+        match self.table.get(handle).map(|transfer| &transfer.state) {
+            Some(State::Trying { forks, .. }) if forks.is_empty() => {}
+            Some(State::Recovering { .. }) => {
+                if let Some(transfer) = self.table.get_mut(handle) {
+                    transfer.state = State::Trying {
+                        forks: Vec::new(),
+                        best: None,
+                    };
+                }
+            }
+            // It has ended, or is decided, since it asked.
+            Some(
+                State::Trying { .. }
+                | State::Joining { .. }
+                | State::Referring { .. }
+                | State::Taking { .. }
+                | State::Reporting { .. },
+            )
+            | None => return,
+        }
         match ways {
             Ok(ways) if !ways.is_empty() => {
                 let owner = LegOwner::Transfer(handle);

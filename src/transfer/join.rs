@@ -67,6 +67,7 @@ impl Transfers {
             | State::Taking { .. }
             | State::Trying { .. }
             | State::Referring { .. }
+            | State::Recovering { .. }
             | State::Reporting { .. } => {}
         }
     }

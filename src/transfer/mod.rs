@@ -12,6 +12,8 @@
 //! | — | INVITE with Replaces | Taking | the newcomer's leg is made, nothing is answered |
 //! | Trying | target rings | Trying | NOTIFY 18x |
 //! | Trying | target answers | Joining | the other forks are cancelled |
+//! | Trying, Joining, Referring | the target cannot be had, policy has a next | Recovering | what was made is released, NOTIFY 181 |
+//! | Recovering | ways to the next target | Trying | it is dialled |
 //! | Trying | all targets refuse | *failed* | last NOTIFY; the call is given back untouched |
 //! | Joining | both sides matched | Reporting | transferee and target are the call now; last NOTIFY 200 |
 //! | Joining | a side refuses its offer | *failed* | the sides are brought together as they were |
@@ -19,14 +21,19 @@
 //! | Referring | sipfrag ≥ 300, refusal, silence | *failed* | last NOTIFY; the call is given back |
 //! | Taking | the peer answers the newcomer's offer | *completed* | 200 to the newcomer, then BYE (or CANCEL) to the replaced |
 //! | Reporting | NOTIFY answered, guard timer | *completed* | BYE to the transferor |
+//! | any but Reporting | cancelled by order | *failed* | as it was: targets and newcomers are released, calls given back |
+//! | any but Reporting | the total timer | *failed* | the same, with 408 |
 //! | any | the transferor leaves | same | the transfer goes on |
 //! | any | the transferee leaves | *failed* | targets are released, the transferor is told |
 //! | Joining | the target leaves | *failed* | the call is given back |
 //!
-//! [`begin`] resolves who moves whom, [`blind`] dials, [`join`] brings together, [`refer_mode`] lets the transferee do it,
+//! [`policy`] asks the site, [`begin`] resolves who moves whom, [`start`] makes the transfer, [`recovery`] finds another target, [`blind`] dials, [`join`] brings together, [`refer_mode`] lets the transferee do it,
 //! [`replaced`] serves INVITE with Replaces, [`outcome`] ends each of them once.
 //!
+//! [`policy`]: self
 //! [`begin`]: self
+//! [`start`]: self
+//! [`recovery`]: self
 //! [`blind`]: self
 //! [`join`]: self
 //! [`refer_mode`]: self
@@ -37,8 +44,11 @@ mod begin;
 mod blind;
 mod join;
 mod outcome;
+mod policy;
+mod recovery;
 mod refer_mode;
 mod replaced;
+mod start;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -50,8 +60,9 @@ use crate::vocabulary::{
     CallHandle, Event, LegHandle, LegOwner, Slots, TransferFailure, TransferHandle, TransferKind, TransferMode,
     TransferView,
 };
+use recovery::Plan;
 
-pub use begin::Policy;
+pub use policy::{Answer, Asked, Limits, Policy, Referral};
 pub use replaced::ReplacesRefused;
 
 /// How many transfers that have ended can still be looked at.
@@ -95,6 +106,8 @@ pub(crate) enum State {
     },
     /// A newcomer takes the place of `transferor` beside `transferee`.
     Taking { newcomer: LegHandle, offered: bool },
+    /// The target cannot be had; the next one is looked up.
+    Recovering { reason: TransferFailure },
     /// It is decided; the transferor is told before it is released.
     Reporting {
         target: Option<LegHandle>,
@@ -127,6 +140,12 @@ pub struct Transfer {
     pub(crate) early: bool,
     /// Whom the edge would dial if the transferee refuses to.
     pub(crate) dial: Option<Box<Dial>>,
+    /// In mode `pass`: the REFER that the transferee has not answered yet, and the status that accepts it.
+    pub(crate) pending: Option<Box<(Referral, u16)>>,
+    /// In a take-over: the transfer in mode `refer` or `pass` whose transferee the newcomer is.
+    pub(crate) by: Option<TransferHandle>,
+    /// What is done when the target cannot be had.
+    pub(crate) plan: Plan,
 }
 
 impl Transfer {
@@ -135,6 +154,7 @@ impl Transfer {
             State::Trying { .. } => "trying",
             State::Joining { .. } | State::Taking { .. } => "joining",
             State::Referring { .. } => "referring",
+            State::Recovering { .. } => "recovering",
             State::Reporting { .. } => "reporting",
         }
     }
@@ -145,6 +165,7 @@ impl Transfer {
             State::Joining { target, .. } => Some(*target),
             State::Referring { target, .. } | State::Reporting { target, .. } => *target,
             State::Taking { newcomer, .. } => Some(*newcomer),
+            State::Recovering { .. } => None,
         }
     }
 
@@ -174,6 +195,8 @@ pub struct Transfers {
     pub(crate) table: Slots<TransferHandle, Transfer>,
     pub(crate) deadlines: Deadlines<TransferHandle>,
     pub(crate) ended: VecDeque<TransferView>,
+    /// Bounds of every transfer.
+    pub limits: Limits,
 }
 
 impl Transfers {
@@ -184,6 +207,7 @@ impl Transfers {
             dials: VecDeque::new(),
             table: Slots::default(),
             deadlines: Deadlines::default(),
+            limits: Limits::default(),
             ended: VecDeque::new(),
         }
     }
@@ -223,19 +247,30 @@ impl Transfers {
     /// Lets the transfers whose deadlines have come act on them.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(handle) = self.deadlines.pop_due(now) {
-            match self.table.get(handle).map(|transfer| &transfer.state) {
-                Some(State::Reporting { until, .. }) if now >= *until => self.finish(now, handle),
-                Some(State::Referring { until, .. }) if now >= *until => {
+            let Some(transfer) = self.table.get(handle) else {
+                continue;
+            };
+            let late = now >= transfer.plan.until;
+            match &transfer.state {
+                State::Reporting { until, .. } if now >= *until => self.finish(now, handle),
+                State::Referring { until, .. } if now >= *until => {
                     self.fail(now, handle, TransferFailure::NoOutcome, None)
                 }
-                Some(
-                    State::Reporting { .. }
-                    | State::Referring { .. }
-                    | State::Trying { .. }
-                    | State::Joining { .. }
-                    | State::Taking { .. },
-                )
-                | None => {}
+                State::Referring { .. }
+                | State::Trying { .. }
+                | State::Joining { .. }
+                | State::Taking { .. }
+                | State::Recovering { .. }
+                    if late =>
+                {
+                    self.fail(now, handle, TransferFailure::TimedOut, Some(408))
+                }
+                State::Reporting { .. }
+                | State::Referring { .. }
+                | State::Trying { .. }
+                | State::Joining { .. }
+                | State::Taking { .. }
+                | State::Recovering { .. } => {}
             }
         }
     }

@@ -89,7 +89,7 @@ impl Transfers {
                 });
             }
             Some((reason, status)) => {
-                self.calls.give_back(now, transfer.call);
+                self.calls.give_back(now, transfer.call, LegOwner::Transfer(handle));
                 self.end(handle, Some((reason, status)));
                 self.tell(Event::TransferFailed {
                     transfer: handle,
@@ -121,7 +121,9 @@ impl Transfers {
                 );
                 vec![*newcomer]
             }
-            State::Trying { .. } | State::Joining { .. } | State::Referring { .. } => Vec::new(),
+            State::Trying { .. } | State::Joining { .. } | State::Referring { .. } | State::Recovering { .. } => {
+                Vec::new()
+            }
             // Decided already; there is one terminal event.
             State::Reporting { .. } => return,
         };
@@ -129,13 +131,30 @@ impl Transfers {
             self.drop_leg(now, leg, Cause::OtherParty);
         }
         self.calls.legs.end_subscription(transfer.transferee);
-        if let Some((call, _)) = transfer.consult {
-            self.calls.give_back(now, call);
+        if let Some((call, consult)) = transfer.consult {
+            self.calls.give_back(now, call, LegOwner::Transfer(handle));
+            // A newcomer has taken its place already, and the transfer that would have released it is this one.
+            if !self.calls.get(call).is_some_and(|call| call.legs().contains(&consult)) {
+                self.drop_leg(now, consult, Cause::Transferred);
+            }
+        }
+        if let Some(by) = transfer.by {
+            self.hand_back(by, transfer.transferee);
+        }
+        if let Some(pending) = self.table.get_mut(handle).and_then(|transfer| transfer.pending.take()) {
+            // RFC 4320 §4.2: a REFER is never answered 408.
+            let status = status.filter(|status| *status != 408).unwrap_or(480);
+            self.calls
+                .legs
+                .refuse(now, pending.0.server, &pending.0.request, status, None);
+        }
+        if self.recover(now, handle, reason, status) {
+            return;
         }
         let told = status.unwrap_or(match reason {
-            TransferFailure::TransfereeGone => 487,
+            TransferFailure::TransfereeGone | TransferFailure::Cancelled => 487,
             TransferFailure::TargetBusy => 486,
-            TransferFailure::NoOutcome => 408,
+            TransferFailure::NoOutcome | TransferFailure::TimedOut => 408,
             TransferFailure::TargetNoAnswer
             | TransferFailure::TargetRefused
             | TransferFailure::TargetUnreachable
@@ -143,10 +162,11 @@ impl Transfers {
             | TransferFailure::JoinRefused
             | TransferFailure::ReferRefused => 480,
         });
+        self.hang_up_if_planned(now, handle, reason, told);
         if self.is_alive(transfer.transferee) {
             // The call is as it was, at once; only the last NOTIFY is still under way, and nothing depends on its answer.
             self.calls.legs.report(now, transfer.transferor, told, true);
-            self.calls.give_back(now, transfer.call);
+            self.calls.give_back(now, transfer.call, LegOwner::Transfer(handle));
             self.end(handle, Some((reason, status)));
             self.tell(Event::TransferFailed {
                 transfer: handle,
@@ -172,6 +192,7 @@ impl Transfers {
             _ if leg == transfer.transferor || is_consult => self.operator_left(now, handle, leg),
             State::Referring { target, .. } => self.left_while_referring(now, handle, leg, *target),
             _ if leg == transfer.transferee => self.fail(now, handle, TransferFailure::TransfereeGone, None),
+            State::Recovering { .. } => {}
             State::Joining { .. } | State::Trying { .. } => self.fail(now, handle, TransferFailure::TargetGone, None),
             State::Taking { .. } => self.fail(now, handle, TransferFailure::TargetGone, Some(487)),
         }

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::blind::failure_of;
-use super::{State, Transfers};
+use super::{Referral, State, Transfers};
 use crate::leg::ReferProgress;
 use crate::sip::{Replaces, Uri};
 use crate::vocabulary::{Cause, LegHandle, TransferFailure, TransferHandle, TransferMode};
@@ -81,6 +81,13 @@ impl Transfers {
         }
         let transferor = transfer.transferor;
         match progress {
+            // Over UDP a NOTIFY may overtake the 202 (RFC 6665 §4.1.2.4).
+            ReferProgress::Accepted | ReferProgress::Trying(_) | ReferProgress::Final(_) | ReferProgress::Ended => {
+                self.accept_pending(now, handle);
+            }
+            ReferProgress::Refused(_) => {}
+        }
+        match progress {
             ReferProgress::Accepted => {
                 self.progress(handle, Some(202), "RFC 3515 §2.4.2: accepted, which is no outcome")
             }
@@ -94,6 +101,25 @@ impl Transfers {
             ReferProgress::Refused(status) if fall_back => self.fall_back(now, handle, target, status),
             ReferProgress::Refused(status) => self.fail(now, handle, TransferFailure::ReferRefused, Some(status)),
             ReferProgress::Ended => self.fail(now, handle, TransferFailure::NoOutcome, None),
+        }
+    }
+
+    /// Mode `pass`: the transferee has accepted, so the transferor is told that it has.
+    fn accept_pending(&mut self, now: Instant, handle: TransferHandle) {
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
+        if let Some(pending) = transfer.pending.take() {
+            let (referral, status) = *pending;
+            let transferor = transfer.transferor;
+            let Referral {
+                server,
+                request,
+                outside,
+            } = referral;
+            self.calls
+                .legs
+                .accept_refer(now, transferor, server, &request, status, outside);
         }
     }
 

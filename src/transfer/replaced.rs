@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use compact_str::CompactString;
 
-use super::{State, Transfer, Transfers};
+use super::recovery::Plan;
+use super::{Asked, State, Transfer, Transfers};
 use crate::dialog::Match;
 use crate::leg::Leg;
 use crate::sdp::{Description, Direction};
@@ -15,7 +16,8 @@ use crate::sip::{Message, Replaces};
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
 use crate::vocabulary::{
-    CallHandle, Cause, Event, LegHandle, LegOwner, TransferFailure, TransferHandle, TransferKind, TransferMode,
+    CallHandle, Cause, Denied, Event, LegHandle, LegOwner, OnFailure, TransferFailure, TransferHandle, TransferKind,
+    TransferMode,
 };
 
 /// Why an INVITE with Replaces is refused; the dialog that it named is unchanged.
@@ -84,6 +86,7 @@ impl Transfers {
         replaces: &Replaces,
         user: Option<CompactString>,
         trusted: bool,
+        allow: impl FnOnce(&Asked<'_>) -> Result<(), Denied>,
     ) -> Result<TransferHandle, ReplacesRefused> {
         let place = self.find_place(replaces)?;
         let party = request.from().map_err(|_| ReplacesRefused::Malformed)?;
@@ -108,11 +111,25 @@ impl Transfers {
         if replaces.early_only && !place.early {
             return Err(ReplacesRefused::EarlyOnly);
         }
+        if let (Some(transferor), Some(transferee)) =
+            (self.calls.legs.get(place.replaced), self.calls.legs.get(place.peer))
+        {
+            let kind = TransferKind::Replaced;
+            let target = Some(&party.uri);
+            allow(&Asked {
+                kind,
+                transferor,
+                transferee,
+                target,
+            })
+            .map_err(|_| ReplacesRefused::Forbidden)?;
+        }
         let newcomer = self
             .calls
             .legs
             .incoming(LegOwner::Nobody, flow, server, request, user)
             .map_err(|_| ReplacesRefused::Malformed)?;
+        let until = now + self.limits.total;
         let handle = self.table.insert_with(|handle| Transfer {
             handle,
             kind: TransferKind::Replaced,
@@ -129,11 +146,15 @@ impl Transfers {
             referred_by: None,
             early: place.early,
             dial: None,
+            pending: None,
+            by: place.by,
+            plan: Plan::new(OnFailure::Transferor, until, None),
         });
         match place.by {
             Some(by) => self.hand_over(by, handle, place.peer),
             None => self.calls.lend(place.call, LegOwner::Transfer(handle)),
         }
+        self.deadlines.add(until, handle);
         self.own(newcomer, handle);
         self.tell(Event::TransferRequested {
             transfer: handle,
@@ -224,6 +245,16 @@ impl Transfers {
         self.own(peer, to);
     }
 
+    /// The take-over failed: the peer goes back to the transfer whose REFER it was, if that one still waits.
+    pub(crate) fn hand_back(&mut self, by: TransferHandle, peer: LegHandle) {
+        if let Some(transfer) = self.table.get_mut(by)
+            && let State::Referring { target, .. } = &mut transfer.state
+        {
+            *target = Some(peer);
+            self.own(peer, by);
+        }
+    }
+
     /// Offers the newcomer's description to the peer; or answers both at once, when the replaced party had not answered yet.
     pub(crate) fn offer_newcomer(&mut self, now: Instant, handle: TransferHandle) {
         let Some(transfer) = self.table.get_mut(handle) else {
@@ -288,11 +319,12 @@ impl Transfers {
                 self.drop_leg(now, leg, Cause::OtherParty);
             }
         }
+        // Another transfer's, if it lent the leg to this one, and still runs.
         let mine = self
             .calls
             .legs
             .get(transfer.transferor)
-            .is_some_and(|leg| leg.owner == LegOwner::Transfer(handle));
+            .is_some_and(|leg| matches!(leg.owner, LegOwner::Nobody) || leg.owner == LegOwner::Transfer(handle));
         if mine {
             self.drop_leg(now, transfer.transferor, Cause::Transferred);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    CallHandle, CallView, HoldDirection, LegHandle, RegistrationView, Totals, TransferHandle, TransferMode,
+    CallHandle, CallView, HoldDirection, LegHandle, OnFailure, RegistrationView, Totals, TransferHandle, TransferMode,
     TransferTarget, TransferView,
 };
 
@@ -64,6 +64,13 @@ pub enum Command {
         mode: Option<TransferMode>,
         /// How long the target may ring; `None`: the configured time.
         ring_timeout: Option<Duration>,
+        /// Where the customer goes when the target cannot be had; `None`: as configured.
+        on_failure: Option<OnFailure>,
+    },
+    /// Take a transfer back that is not decided yet: everybody is as before.
+    CancelTransfer {
+        /// Which.
+        transfer: TransferHandle,
     },
 }
 
@@ -76,7 +83,7 @@ pub enum Reply {
     Call(CallView),
     /// To [`Command::Transfers`].
     Transfers(Vec<TransferView>),
-    /// To [`Command::Transfer`], and to [`Command::StartTransfer`] as soon as it is accepted.
+    /// To [`Command::Transfer`], to [`Command::CancelTransfer`], and to [`Command::StartTransfer`] as soon as it is accepted.
     Transfer(TransferView),
     /// To [`Command::Registrations`].
     Registrations(Vec<RegistrationView>),

@@ -14,5 +14,7 @@ pub use command::{Command, CommandId, Refusal, Reply};
 pub use event::{Cause, Event};
 pub use handle::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use slots::{Handle, Slots};
-pub use transfer::{HoldDirection, TransferFailure, TransferKind, TransferMode, TransferTarget};
+pub use transfer::{
+    Denied, HoldDirection, OnFailure, ReferAnswer, TransferFailure, TransferKind, TransferMode, TransferTarget,
+};
 pub use view::{CallView, LegView, RegistrationView, Totals, TransferView};

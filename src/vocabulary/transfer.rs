@@ -34,6 +34,8 @@ pub enum TransferMode {
     Native,
     /// The edge sends REFER (with Replaces) to the transferee and reports what its NOTIFYs say.
     Refer,
+    /// The transferor's REFER goes end to end to the transferee, who accepts or refuses it; what it says comes back.
+    Pass,
     /// `Refer` when the transferee says that it can (Allow: REFER and, for attended, Supported: replaces), else `Native`.
     Auto,
 }
@@ -72,4 +74,51 @@ pub enum TransferFailure {
     ReferRefused,
     /// In mode `refer`: no final NOTIFY came in time.
     NoOutcome,
+    /// An API client took it back.
+    Cancelled,
+    /// It took longer than any transfer may.
+    TimedOut,
+}
+
+/// Where the transferee goes when the target cannot be had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Back to the transferor; released if that one has gone.
+    #[default]
+    Transferor,
+    /// To the first of these that answers; then as [`OnFailure::Transferor`].
+    Next(Vec<Uri>),
+    /// Nowhere: the transferee is released, and so is the transferor.
+    HangUp,
+}
+
+/// With what a REFER is accepted. RFC 7647 §5 says 200, the field expects 202.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReferAnswer {
+    /// 200 to a party whose Contact is a GRUU (it knows RFC 7647), 202 to all others.
+    #[default]
+    Auto,
+    /// Always 200.
+    Ok,
+    /// Always 202.
+    Accepted,
+}
+
+/// A refusal by policy: what the party that asked is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The SIP status.
+    pub status: u16,
+    /// Its reason phrase.
+    pub reason: String,
+}
+
+impl Denied {
+    /// A refusal with this status and these words.
+    pub fn new(status: u16, reason: impl Into<String>) -> Denied {
+        Denied {
+            status,
+            reason: reason.into(),
+        }
+    }
 }

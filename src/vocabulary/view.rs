@@ -62,9 +62,9 @@ pub struct TransferView {
     pub id: TransferHandle,
     /// `blind`, `attended` or `replaced`.
     pub kind: TransferKind,
-    /// `native` or `refer`.
+    /// `native`, `refer` or `pass`.
     pub mode: TransferMode,
-    /// `trying`, `joining`, `reporting`, `completed`, `failed`.
+    /// `trying`, `joining`, `referring`, `recovering`, `reporting`, `completed`, `failed`.
     pub state: &'static str,
     /// The operator's leg.
     pub transferor: LegHandle,

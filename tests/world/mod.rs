@@ -29,7 +29,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use warmline::engine::{Command, CommandId, Engine, Event, Input, Output, Refusal, Reply, Settings};
+use warmline::engine::{Command, CommandId, Engine, Event, Input, Output, Plugin, Refusal, Reply, Settings};
 use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
 use warmline::transport::{Flow, Transport};
 
@@ -130,6 +130,16 @@ impl World {
     /// The same with other settings.
     pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> World {
         let mut world = World::unregistered(change, |_| PhoneTransport::Udp);
+        world.register_everybody();
+        world
+    }
+
+    /// The same with a site's policy.
+    pub(crate) fn with_plugin(change: impl FnOnce(&mut Settings), plugin: impl Plugin + 'static) -> World {
+        let mut world = World::unregistered(change, |_| PhoneTransport::Udp);
+        // Nothing has happened yet that the engine without its plugin could have known.
+        let bare = Engine::new(Settings::loopback(EDGE), world.now);
+        world.engine = std::mem::replace(&mut world.engine, bare).with_plugin(plugin);
         world.register_everybody();
         world
     }

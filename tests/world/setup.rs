@@ -117,3 +117,25 @@ impl World {
         }
     }
 }
+
+impl World {
+    /// These hang up whatever calls they have, in whatever state, until they have none.
+    pub(crate) fn everybody_leaves(&mut self, who: &[Who]) {
+        for _ in 0..12 {
+            for who in who.iter().copied() {
+                for call in self.phone(who).live() {
+                    match self.phone(who).state(call) {
+                        Some(CallState::Ringing) => self.seat(who).reject(480),
+                        Some(CallState::Calling | CallState::Early) => self.seat(who).cancel(call),
+                        Some(CallState::Connected) => self.seat(who).bye(call),
+                        Some(CallState::Ended(_)) | None => {}
+                    }
+                }
+            }
+            self.run();
+            if who.iter().all(|who| self.phone(*who).live().is_empty()) {
+                return;
+            }
+        }
+    }
+}

@@ -148,7 +148,7 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(calls::drop_leg))
         .routes(routes!(calls::registrations))
         .routes(routes!(transfers::list, transfers::start))
-        .routes(routes!(transfers::show))
+        .routes(routes!(transfers::show, transfers::cancel))
         .routes(routes!(stream::events))
         .routes(routes!(system::health))
         .routes(routes!(system::metrics))

@@ -64,9 +64,9 @@ pub struct Transfer {
     pub id: String,
     /// `blind`, `attended` or `replaced`.
     pub kind: String,
-    /// `native` or `refer`.
+    /// `native`, `refer` or `pass`.
     pub mode: String,
-    /// `trying`, `joining`, `reporting`, `completed` or `failed`.
+    /// `trying`, `joining`, `referring`, `recovering`, `reporting`, `completed` or `failed`.
     pub state: String,
     /// The operator's leg.
     pub transferor: String,
@@ -77,7 +77,8 @@ pub struct Transfer {
     /// The consult's address.
     pub target: String,
     /// Why it failed: `target_busy`, `target_no_answer`, `target_refused`, `target_unreachable`, `transferee_gone`,
-    /// `target_gone`, `join_refused`, `refer_refused` or `no_outcome`.
+    /// `target_gone`, `join_refused`, `refer_refused`, `no_outcome`,
+    /// `cancelled` or `timed_out`.
     pub reason: Option<String>,
     /// The SIP status that says so.
     pub status: Option<u16>,

@@ -16,7 +16,7 @@ use super::idempotency::{self, Answer};
 use super::named::Named;
 use super::problem::Problem;
 use super::{Shared, body, schema};
-use crate::engine::{BadHandle, Command, LegHandle, Reply, TransferHandle, TransferMode, TransferTarget};
+use crate::engine::{BadHandle, Command, LegHandle, OnFailure, Reply, TransferHandle, TransferMode, TransferTarget};
 use crate::sip::{Scheme, Uri};
 
 /// All transfers that are running, and the last ones that ended.
@@ -42,6 +42,20 @@ pub(super) async fn show(
     Ok(Json(json!(transfer)))
 }
 
+/// Take a transfer back that is not decided yet: everybody is as before.
+#[utoipa::path(delete, path = "/v1/transfers/{transfer}", tag = "transfers",
+    params(("transfer" = String, Path, description = "Its handle")),
+    responses((status = 200, body = schema::Transfer), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    Named(transfer): Named<TransferHandle>,
+) -> Result<Json<Value>, Problem> {
+    let Reply::Transfer(transfer) = shared.ask(Command::CancelTransfer { transfer }).await? else {
+        return Err(shared.confused());
+    };
+    Ok(Json(json!(transfer)))
+}
+
 /// Who is to be transferred to whom.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +71,10 @@ pub(super) struct Start {
     /// How long the target may ring, 1 to 600 seconds. Default: as configured.
     #[schema(minimum = 1, maximum = 600)]
     ring_timeout_s: Option<u64>,
+    /// Where the customer goes when the target cannot be had. Default: as configured.
+    on_failure: Option<Failing>,
+    /// With `on_failure` `next`: SIP URIs, tried one after the other.
+    next: Option<Vec<String>>,
 }
 
 /// Who performs the transfer.
@@ -71,6 +89,18 @@ enum Mode {
     Auto,
 }
 
+/// Where the customer goes when the target cannot be had.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Failing {
+    /// Back to the transferor.
+    Transferor,
+    /// To the first of `next` that answers.
+    Next,
+    /// Nowhere: both are released.
+    HangUp,
+}
+
 impl Start {
     fn command(self) -> Result<Command, Problem> {
         let wrong = |field| move |error: BadHandle| Problem::invalid(field, error.to_string());
@@ -78,7 +108,7 @@ impl Start {
         let target = if self.target.starts_with("leg-") {
             TransferTarget::Leg(self.target.parse().map_err(wrong("target"))?)
         } else {
-            TransferTarget::Uri(uri(&self.target)?)
+            TransferTarget::Uri(uri("target", &self.target)?)
         };
         let mode = self.mode.map(|mode| match mode {
             Mode::Native => TransferMode::Native,
@@ -90,21 +120,35 @@ impl Start {
             Some(seconds @ 1..=600) => Some(Duration::from_secs(seconds)),
             Some(_) => return Err(Problem::invalid("ring_timeout_s", "from 1 to 600 seconds")),
         };
+        let on_failure = match (self.on_failure, self.next) {
+            (Some(Failing::Next), Some(next)) if !next.is_empty() => {
+                let uris: Result<_, _> = next.iter().map(|text| uri("next", text)).collect();
+                Some(OnFailure::Next(uris?))
+            }
+            (Some(Failing::Next), _) => {
+                return Err(Problem::invalid("next", "`on_failure` next needs somebody to go to"));
+            }
+            (_, Some(_)) => return Err(Problem::invalid("on_failure", "must be next when `next` is given")),
+            (Some(Failing::Transferor), None) => Some(OnFailure::Transferor),
+            (Some(Failing::HangUp), None) => Some(OnFailure::HangUp),
+            (None, None) => None,
+        };
         Ok(Command::StartTransfer {
             transferor,
             target,
             mode,
             ring_timeout,
+            on_failure,
         })
     }
 }
 
-fn uri(text: &str) -> Result<Uri, Problem> {
+fn uri(field: &'static str, text: &str) -> Result<Uri, Problem> {
     let hint = "write sip:user@host, or a leg handle as in leg-1-0";
-    let uri = Uri::parse(text).map_err(|error| Problem::invalid("target", error.reason()).hint(hint))?;
+    let uri = Uri::parse(text).map_err(|error| Problem::invalid(field, error.reason()).hint(hint))?;
     match uri.scheme() {
         Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(uri),
-        Scheme::Other => Err(Problem::invalid("target", "only sip, sips and tel can be dialled").hint(hint)),
+        Scheme::Other => Err(Problem::invalid(field, "only sip, sips and tel can be dialled").hint(hint)),
     }
 }
 
