@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use super::{CallState, Calls};
-use crate::leg::{Leg, Legs};
+use crate::leg::{Carrier, Leg, Legs};
 use crate::sdp::{Description, Direction};
 use crate::vocabulary::{CallHandle, CommandId, Event, LegHandle, Refusal, Reply};
 
@@ -128,7 +128,14 @@ impl Calls {
 
     /// A party's re-INVITE: its offer goes to the other side; a wish for ours is answered at once with what the other side
     /// last sent and what is wanted now (RFC 6337 §5, LESSONS 27).
-    pub(crate) fn offered(&mut self, now: Instant, handle: CallHandle, from: LegHandle, description: Option<Description>) {
+    pub(crate) fn offered(
+        &mut self,
+        now: Instant,
+        handle: CallHandle,
+        from: LegHandle,
+        description: Option<Description>,
+        carrier: Carrier,
+    ) {
         let Some(call) = self.table.get_mut(handle) else { return };
         let (Some(to), Bridge::Quiet) = (call.other(from), &call.bridge) else {
             self.legs.refuse_offer(now, from, 491);
@@ -146,7 +153,14 @@ impl Calls {
             return;
         };
         call.bridge = Bridge::Relaying { from, to };
-        self.legs.offer(now, to, Some(description));
+        self.legs.offer_in(now, to, Some(description), carrier);
+    }
+
+    /// A party described itself anew while its session was refreshed: the other side is told.
+    pub(crate) fn refreshed(&mut self, now: Instant, handle: CallHandle, changed: bool) {
+        if changed && self.get(handle).is_some_and(|call| call.bridge == Bridge::Quiet) {
+            self.bring_together(now, handle, None);
+        }
     }
 
     pub(crate) fn offer_answered(&mut self, now: Instant, handle: CallHandle, leg: LegHandle, description: Option<&Description>) {

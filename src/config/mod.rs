@@ -12,6 +12,8 @@
 //! transfer = "native"           # native refer auto
 //! hold = "sendonly"             # sendonly inactive
 //! ring_timeout_s = 60
+//! session_expires_s = 1800         # a call that nobody refreshes for so long is ended (RFC 4028)
+//! min_se_s = 90                    # what phones may ask for at the least
 //! [[listen]]
 //! transport = "udp"             # udp tcp
 //! address = "127.0.0.1:5060"    # port 0: any free port
@@ -100,6 +102,8 @@ struct Edge {
     transfer: TransferMode,
     hold: HoldDirection,
     ring_timeout: Duration,
+    session_expires: u32,
+    min_se: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -201,6 +205,8 @@ impl Config {
                 transfer: defaults.transfer,
                 hold: defaults.hold,
                 ring_timeout: defaults.ring_timeout,
+                session_expires: defaults.session_expires,
+                min_se: defaults.min_se,
             },
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             pbx: None,
@@ -283,6 +289,8 @@ impl Config {
             transfer: self.edge.transfer,
             hold: self.edge.hold,
             ring_timeout: self.edge.ring_timeout,
+            session_expires: self.edge.session_expires,
+            min_se: self.edge.min_se,
             guard: self.guard,
             timers: self.timers,
             expires: self.registrar.expires,

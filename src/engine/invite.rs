@@ -26,6 +26,11 @@ impl Engine {
             self.legs().transactions.respond(now, server, draft.print(), 420);
             return;
         }
+        if let Some(least) = self.legs().interval_too_small(&request) {
+            let draft = request.respond(422).header(HeaderName::MinSe, least);
+            self.legs().transactions.respond(now, server, draft.print(), 422);
+            return;
+        }
         let caller = self.caller(&flow, &request);
         let user = match self.authenticate(now, flow, &request, caller) {
             Ok(user) => user,

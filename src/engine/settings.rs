@@ -37,6 +37,10 @@ pub struct Settings {
     pub ring_timeout: Duration,
     /// How long the final NOTIFY may stay unanswered before the BYE goes anyway, and how long we wait for a BYE that the other side owes.
     pub guard: Duration,
+    /// The session interval that the edge asks for, in seconds (RFC 4028): after so long without a refresh a call is dead.
+    pub session_expires: u32,
+    /// The least that it takes, in seconds; 90 at the least.
+    pub min_se: u32,
     /// RFC 3261 timers.
     pub timers: Timers,
     /// Bounds of a binding's life, in seconds.
@@ -165,6 +169,8 @@ impl Settings {
             hold: HoldDirection::SendOnly,
             ring_timeout: Duration::from_secs(60),
             guard: Duration::from_secs(4),
+            session_expires: 1_800,
+            min_se: 90,
             timers: Timers::default(),
             expires: (60, 3_600),
             max_contacts: 5,

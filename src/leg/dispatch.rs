@@ -37,14 +37,14 @@ impl Legs {
         }
         let confirmed = leg.is_confirmed();
         match request.method() {
-            Method::Invite => self.offer_received(now, handle, server, request),
+            Method::Invite | Method::Update => self.offer_received(now, handle, server, request),
             Method::Bye => self.bye_received(now, handle, server, &request),
             Method::Refer if confirmed => self.tell(handle, LegEvent::Referred { server, request }),
             Method::Notify => self.notify_received(now, handle, server, &request),
             Method::Options => self.options_received(now, server, &request),
             Method::Info | Method::Message => self.tell(handle, LegEvent::Asked { server, request }),
             Method::Refer => self.refuse(now, server, &request, 481, None),
-            Method::Register | Method::Subscribe | Method::Publish | Method::Update | Method::Prack => {
+            Method::Register | Method::Subscribe | Method::Publish | Method::Prack => {
                 self.refuse(now, server, &request, 405, None);
             }
             // ACK and CANCEL make no server transaction of their own.
@@ -87,6 +87,7 @@ impl Legs {
         while let Some(handle) = self.deadlines.pop_due(now) {
             self.ring_timeout(now, handle);
             self.exchange_timeout(now, handle);
+            self.session_timeout(now, handle);
             self.release_timeout(now, handle);
         }
     }

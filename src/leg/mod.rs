@@ -15,14 +15,17 @@
 //!
 //! Exchange (at most one in-dialog offer at a time, the rest queues):
 //! Stable ──ours──▶ Sent ──2xx──▶ Stable          Stable ──theirs──▶ Received ──2xx──▶ Answered ──ACK──▶ Stable
-//!                   └─491─▶ Backoff ──timer──▶ Sent     (theirs while Sent: 491)
+//!                   └─491─▶ Backoff ──timer──▶ Sent     (theirs while Sent: 491; an UPDATE's 2xx needs no ACK)
 //! ```
 //!
-//! One procedure a file: [`setup_client`], [`setup_server`], [`offer`], [`release`], [`refer`], [`request`].
+//! One procedure a file: [`setup_client`], [`setup_server`], [`offer`] (ours), [`offered`] (theirs), [`timer`],
+//! [`release`], [`refer`], [`request`].
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
 //! [`offer`]: self
+//! [`offered`]: self
+//! [`timer`]: self
 //! [`release`]: self
 //! [`refer`]: self
 //! [`request`]: self
@@ -31,11 +34,13 @@ mod deadline;
 mod dispatch;
 mod identity;
 mod offer;
+mod offered;
 mod refer;
 mod release;
 mod request;
 mod setup_client;
 mod setup_server;
+mod timer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -46,6 +51,7 @@ use compact_str::CompactString;
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use deadline::Deadlines;
 pub use identity::{Identity, LocalAddress};
+pub use offer::Carrier;
 pub use refer::ReferProgress;
 pub use setup_client::Invitation;
 
@@ -55,7 +61,7 @@ use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
 use crate::transport::Flow;
 use crate::vocabulary::{Cause, Event, LegView};
-use offer::Exchange;
+use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
 
 /// Whom the transaction layer tells of a response.
@@ -74,7 +80,7 @@ pub enum TransactionUser {
 pub enum Purpose {
     /// The INVITE that makes the dialog.
     Setup,
-    /// A re-INVITE.
+    /// A re-INVITE, or an UPDATE.
     Offer,
     /// BYE.
     Bye,
@@ -115,10 +121,12 @@ pub enum LegEvent {
         /// The answer, if the offer was in our 2xx.
         description: Option<Description>,
     },
-    /// A re-INVITE; the owner answers with [`Legs::answer_offer`] or [`Legs::refuse_offer`].
+    /// A re-INVITE or UPDATE; the owner answers with [`Legs::answer_offer`] or [`Legs::refuse_offer`].
     Offered {
         /// The offer; `None`: the party wants ours.
         description: Option<Description>,
+        /// What it came in.
+        carrier: Carrier,
     },
     /// Our re-INVITE was answered.
     OfferAnswered {
@@ -129,6 +137,11 @@ pub enum LegEvent {
     OfferRefused {
         /// The final status.
         status: u16,
+    },
+    /// The session was refreshed by one of its two ends, or could not be; no offer is under way any more.
+    Refreshed {
+        /// The party described itself anew.
+        changed: bool,
     },
     /// A REFER; the owner answers with [`Legs::accept_refer`] or [`Legs::refuse`].
     Referred {
@@ -207,7 +220,10 @@ pub struct Leg {
     pub(crate) state: State,
     pub(crate) we_called: bool,
     pub(crate) exchange: Exchange,
-    pub(crate) waiting_offers: VecDeque<Option<Description>>,
+    pub(crate) waiting_offers: VecDeque<Offer>,
+    pub(crate) timer: Option<timer::SessionTimer>,
+    /// The least session interval that the party takes, in seconds.
+    pub(crate) min_se: u32,
     pub(crate) origin: (u64, u64),
     pub(crate) notifier: Option<Notifier>,
     pub(crate) subscriber: Option<Subscriber>,
@@ -227,6 +243,8 @@ pub struct Abilities {
     pub refer: bool,
     /// Supported: replaces.
     pub replaces: bool,
+    /// Allow: UPDATE.
+    pub update: bool,
 }
 
 /// For challenges of the configured PBX or trunk, and of nobody else (LESSONS 37).
@@ -266,7 +284,8 @@ impl Leg {
 
     /// Whether an offer of ours is under way or waits its turn: its outcome will be told.
     pub fn is_offered(&self) -> bool {
-        matches!(self.exchange, Exchange::Sent { .. } | Exchange::Backoff { .. }) || !self.waiting_offers.is_empty()
+        let sent = matches!(self.exchange, Exchange::Sent { .. } | Exchange::Backoff { .. });
+        (sent && !self.exchange.is_refresh()) || !self.waiting_offers.is_empty()
     }
 
     /// Whether a 2xx with an offer waits for our ACK with the answer.

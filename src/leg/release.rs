@@ -72,6 +72,7 @@ impl Legs {
             | LegEvent::Acked { .. }
             | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
+            | LegEvent::Refreshed { .. }
             | LegEvent::Progress(_)
             | LegEvent::ReportSettled
             | LegEvent::Released { .. } => {}
@@ -169,6 +170,7 @@ impl Legs {
         let Some(leg) = self.get_mut(handle) else { return };
         if leg.cause.is_none() {
             leg.cause = Some(cause);
+            self.run_timer(handle, None);
             self.events.push_back(Event::LegEnded { leg: handle, cause });
         }
     }

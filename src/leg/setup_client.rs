@@ -115,6 +115,7 @@ impl Legs {
             .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
+        draft = Leg::first_timer(draft, leg.min_se, self.identity.session_expires);
         if let Some(replaces) = &invitation.replaces {
             draft = draft.header(HeaderName::Replaces, replaces);
         }
@@ -202,6 +203,7 @@ impl Legs {
         if offered {
             self.acknowledge(now, handle, None);
         }
+        self.take_timer(now, handle, response);
         self.events.push_back(Event::LegConfirmed { leg: handle });
         self.tell(handle, LegEvent::Answered { description });
     }
@@ -215,6 +217,14 @@ impl Legs {
         }
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
         leg.owed = leg.owed.saturating_sub(1);
+        // RFC 4028 §7.3.
+        if let (422, Some(response)) = (status, response)
+            && leg.is_early()
+            && leg.take_min_se(response)
+        {
+            self.send_invite(now, handle, None);
+            return;
+        }
         let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
         let status = match &state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if client.timed_out => 408,
@@ -313,6 +323,8 @@ impl Leg {
             we_called,
             exchange: Exchange::Stable,
             waiting_offers: Default::default(),
+            timer: None,
+            min_se: 0,
             origin: (origin, 1),
             notifier: None,
             subscriber: None,
@@ -350,6 +362,18 @@ impl Abilities {
         Abilities {
             refer: message.header(HeaderName::Allow).is_none() || message.has_token(HeaderName::Allow, "REFER"),
             replaces: message.has_token(HeaderName::Supported, "replaces"),
+            update: message.has_token(HeaderName::Allow, "UPDATE"),
+        }
+    }
+
+    /// What a later message of the same party says; silence leaves what is known.
+    pub(crate) fn again(known: Abilities, message: &Message) -> Abilities {
+        let said = Abilities::of(message);
+        let allowed = message.header(HeaderName::Allow).is_some();
+        Abilities {
+            refer: if allowed { said.refer } else { known.refer },
+            replaces: if message.header(HeaderName::Supported).is_some() { said.replaces } else { known.replaces },
+            update: if allowed { said.update } else { known.update },
         }
     }
 }

@@ -7,7 +7,7 @@
 //! **Refuses**: to say what a *peer* can do; that is [`Message::has_token`] on the peer's own headers.
 //!
 //! RFC 3261 §20.5 (Allow), §20.37 (Supported), §8.2.2.3 and §16.3 (Require, Proxy-Require) · RFC 3891 §6.2
-//! (`replaces`) · RFC 4488 §7 (`norefersub`) · RFC 3327 §4 (`path`).
+//! (`replaces`) · RFC 4488 §7 (`norefersub`) · RFC 3327 §4 (`path`) · RFC 4028 §3 (`timer`) · RFC 3311 §4 (UPDATE).
 //!
 //! ```
 //! use warmline::sip::{ALLOW, Method, SUPPORTED, is_allowed};
@@ -20,10 +20,10 @@
 use super::{HeaderName, Message, Method};
 
 /// Value of `Allow` in INVITE, in its 2xx, in 405 and in the answer to OPTIONS (RFC 3261 §20.5).
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, REFER, NOTIFY, INFO, MESSAGE";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, REFER, NOTIFY, INFO, MESSAGE, UPDATE";
 
 /// Value of `Supported` in requests and 2xx responses (RFC 3261 §20.37). RFC 3891 §6.2 makes `replaces` a MUST.
-pub const SUPPORTED: &str = "replaces, norefersub, path";
+pub const SUPPORTED: &str = "replaces, norefersub, path, timer";
 
 /// Value of `Accept` in the answer to OPTIONS and in 415 (RFC 3261 §11.2): bodies that the edge itself reads.
 pub const ACCEPT: &str = "application/sdp, message/sipfrag";
