@@ -7,6 +7,8 @@ node = 7
 transfer = "auto"
 hold = "inactive"
 ring_timeout_s = 20
+session_expires_s = 900
+min_se_s = 120
 [[listen]]
 transport = "udp"
 address = "0.0.0.0:5060"
@@ -77,6 +79,7 @@ fn every_key_reaches_the_engine() {
     assert_eq!((settings.expires, settings.max_contacts), ((30, 300), 2));
     assert_eq!(settings.timers.t1, Duration::from_millis(100));
     assert_eq!(settings.ring_timeout, Duration::from_secs(20));
+    assert_eq!((settings.session_expires, settings.min_se), (900, 120));
     assert!(!settings.open);
     assert_eq!(config.api.unwrap().token.as_deref(), Some("abc"));
     assert_eq!(
@@ -245,4 +248,27 @@ fn digest_algorithms_are_offered_in_the_order_of_the_file() {
         .unwrap();
     assert_eq!(settings.digest, [Algorithm::Md5, Algorithm::Sha256]);
     assert!(told(&format!("{base}[\"sha-1\", \"md5\", \"md5\"]")).len() == 2);
+}
+
+#[test]
+fn session_intervals_fit_each_other_and_rfc_4028() {
+    let bad = |edge: &str| {
+        let text = format!(
+            "[edge]\n{edge}\n[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n"
+        );
+        told(&text)
+    };
+    let least = bad("session_expires_s = 60\nmin_se_s = 30");
+    assert_eq!(
+        least,
+        [
+            "2: `session_expires_s` is out of bounds | from 90 to 86400",
+            "3: `min_se_s` is out of bounds | from 90 to 86400"
+        ]
+    );
+    let crossed = bad("session_expires_s = 300\nmin_se_s = 600");
+    assert_eq!(
+        crossed,
+        ["3: `session_expires_s` (300) is below `min_se_s` (600) | the defaults are 1800 and 90"]
+    );
 }

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | UAC | INVITE, re-INVITE, UPDATE | `Session-Expires`, with the refresher in force once there is one (§7.1, §7.4) |
 //! | UAC | 2xx with `Session-Expires` | the interval runs anew; `refresher=uac` is us (§7.2) |
-//! | UAC | 2xx without | no timer runs (§7.2) |
+//! | UAC | 2xx without | nothing expires (§7.2); we ask after the party all the same, to notice that it has vanished |
 //! | UAC | 422 | asked again with the party's `Min-SE` (§7.3) |
 //! | UAS | too small an interval | 422 with our `Min-SE`, to a party that says `timer` (§9) |
 //! | UAS | any other | the smaller of both intervals, never below either's minimum; the refresher that the party named; with none named the party itself, or we where it does not say `timer` (§9) |
@@ -37,6 +37,8 @@ pub(crate) struct SessionTimer {
     interval: u32,
     /// We refresh.
     ours: bool,
+    /// The party takes part: without a refresh the session is over.
+    agreed: bool,
     /// When we refresh next.
     refresh: Option<Instant>,
     /// When the session is given up.
@@ -48,7 +50,7 @@ impl SessionTimer {
         let interval = interval.clamp(LEAST, MOST);
         let whole = Duration::from_secs(u64::from(interval));
         let early = (whole / 3).min(Duration::from_secs(32));
-        SessionTimer { interval, ours, refresh: ours.then(|| now + whole / 2), end: now + whole - early }
+        SessionTimer { interval, ours, agreed: true, refresh: ours.then(|| now + whole / 2), end: now + whole - early }
     }
 
     fn next(&self) -> Instant {
@@ -133,9 +135,12 @@ impl Legs {
 
     /// The 2xx to a request of ours says what the party agreed to.
     pub(crate) fn take_timer(&mut self, now: Instant, handle: LegHandle, response: &Message) {
-        let agreed = session_expires(response);
-        // §7.2: without a name it is the UAC, us.
-        self.run_timer(handle, agreed.map(|(interval, by_uac)| SessionTimer::start(now, interval, by_uac.unwrap_or(true))));
+        let timer = match session_expires(response) {
+            // §7.2: without a name it is the UAC, us.
+            Some((interval, by_uac)) => SessionTimer::start(now, interval, by_uac.unwrap_or(true)),
+            None => SessionTimer { agreed: false, ..SessionTimer::start(now, self.identity.session_expires, true) },
+        };
+        self.run_timer(handle, Some(timer));
     }
 
     /// Lets this timer run instead of the one that ran.
@@ -155,6 +160,11 @@ impl Legs {
         let Some(timer) = leg.timer.filter(|timer| timer.next() <= now) else { return };
         if !leg.is_confirmed() {
             self.run_timer(handle, None);
+            return;
+        }
+        if timer.end <= now && !timer.agreed {
+            let again = SessionTimer { agreed: false, ..SessionTimer::start(now, timer.interval, true) };
+            self.run_timer(handle, Some(again));
             return;
         }
         if timer.end <= now {

@@ -1,0 +1,6 @@
+//! One leg and its party: session timers, early dialogs, reliable provisionals, UPDATE, challenges, hidden identifiers.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod timers;
