@@ -53,7 +53,7 @@ fn every_key_reaches_the_engine() {
     let lost = config.settings([1; 16], |_| None).unwrap_err();
     assert_eq!(
         lost.to_string(),
-        "host name `pbx.example.test` was not found ([pbx] uri, line 16)"
+        "host name `pbx.example.test` was not found ([pbx] uri, line 18)"
     );
     let settings = config.settings([1; 16], |_| "192.0.2.9:5080".parse().ok()).unwrap();
     assert_eq!(

@@ -18,13 +18,15 @@
 //!                   └─491─▶ Backoff ──timer──▶ Sent     (theirs while Sent: 491; an UPDATE's 2xx needs no ACK)
 //! ```
 //!
-//! One procedure a file: [`setup_client`], [`setup_server`], [`offer`] (ours), [`offered`] (theirs), [`timer`],
-//! [`release`], [`refer`], [`request`].
+//! One procedure a file: [`setup_client`], [`setup_server`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
+//! [`timer`], [`release`], [`refer`], [`request`].
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
 //! [`offer`]: self
 //! [`offered`]: self
+//! [`early`]: self
+//! [`prack`]: self
 //! [`timer`]: self
 //! [`release`]: self
 //! [`refer`]: self
@@ -32,9 +34,11 @@
 
 mod deadline;
 mod dispatch;
+mod early;
 mod identity;
 mod offer;
 mod offered;
+mod prack;
 mod refer;
 mod release;
 mod request;
@@ -84,6 +88,8 @@ pub enum Purpose {
     Offer,
     /// BYE.
     Bye,
+    /// PRACK.
+    Prack,
     /// CANCEL.
     Cancel,
     /// NOTIFY of a REFER that the party sent.

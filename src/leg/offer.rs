@@ -210,8 +210,7 @@ impl Legs {
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
         let cseq = match leg.exchange {
             Exchange::OwesAck { cseq } => cseq,
-            Exchange::Stable => leg.dialog.local_cseq,
-            Exchange::Sent { .. } | Exchange::Backoff { .. } | Exchange::Received { .. } | Exchange::Answered(_) => return,
+            Exchange::Stable | Exchange::Sent { .. } | Exchange::Backoff { .. } | Exchange::Received { .. } | Exchange::Answered(_) => return,
         };
         let mut draft = leg.dialog.ack_for_2xx(cseq);
         if let Some(answer) = answer {

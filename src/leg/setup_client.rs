@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use compact_str::{CompactString, format_compact};
 
+use super::early::EarlyDialog;
 use super::offer::Exchange;
 use super::release::Release;
 use super::{Abilities, Credentials, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser};
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
-use crate::sip::{ALLOW, SUPPORTED};
+use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
 use crate::sip::{Challenge, Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
 use crate::transaction::ClientHandle;
 use crate::transport::Flow;
@@ -53,6 +54,8 @@ pub(crate) struct Client {
     pub(crate) ring_deadline: Instant,
     pub(crate) timed_out: bool,
     pub(crate) challenged: bool,
+    /// The forks that have said something.
+    pub(crate) early: Vec<EarlyDialog>,
 }
 
 impl Legs {
@@ -77,7 +80,7 @@ impl Legs {
             };
             let credentials = invitation.credentials.clone();
             let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
-            let client = Client { invite: None, invitation: Box::new(invitation), ring_deadline, timed_out: false, challenged: false };
+            let client = Client { invite: None, invitation: Box::new(invitation), ring_deadline, timed_out: false, challenged: false, early: Vec::new() };
             let mut leg = Leg::new(handle.into(), owner, dialog, party, true, State::Calling(Setup::Client(client)), origin, contact);
             leg.credentials = credentials;
             leg
@@ -114,7 +117,8 @@ impl Legs {
             .header(HeaderName::CSeq, format_args!("{} INVITE", leg.dialog.local_cseq))
             .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Allow, ALLOW)
-            .header(HeaderName::Supported, SUPPORTED);
+            // An offer in a provisional answer would have to be answered before the caller has answered (RFC 3262 §5).
+            .header(HeaderName::Supported, if invitation.offer.is_some() { SUPPORTED } else { SUPPORTED_UNRELIABLE });
         draft = Leg::first_timer(draft, leg.min_se, self.identity.session_expires);
         if let Some(replaces) = &invitation.replaces {
             draft = draft.header(HeaderName::Replaces, replaces);
@@ -141,13 +145,14 @@ impl Legs {
         let Some(status) = response.status() else { return };
         match status {
             0..=100 => {}
-            101..=199 => self.setup_progress(handle, status, response),
+            101..=199 => self.setup_progress(now, handle, status, response),
             200..=299 => self.setup_succeeded(now, handle, response),
             _ => self.setup_failed(now, handle, status, Some(response)),
         }
     }
 
-    fn setup_progress(&mut self, handle: LegHandle, status: u16, response: &Message) {
+    fn setup_progress(&mut self, now: Instant, handle: LegHandle, status: u16, response: &Message) {
+        let Some(description) = self.early_progress(now, handle, response) else { return };
         let Some(leg) = self.table.get_mut(handle.into()) else { return };
         let state = std::mem::replace(&mut leg.state, State::Ended);
         leg.state = match state {
@@ -156,7 +161,6 @@ impl Legs {
         };
         if matches!(leg.state, State::Calling(_) | State::Early(_)) {
             self.events.push_back(Event::LegRinging { leg: handle, status });
-            let description = super::request::description(response);
             self.tell(handle, LegEvent::Ringing { status, description });
         }
     }
@@ -174,6 +178,16 @@ impl Legs {
         }
         // Promote, then ACK: from here on the party's requests find their leg.
         let cancelled = matches!(leg.state, State::Releasing(_));
+        let early = match &mut leg.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => std::mem::take(&mut client.early),
+            State::Calling(Setup::Server(_)) | State::Early(Setup::Server(_)) | State::Confirmed | State::Releasing(_) | State::Ended => Vec::new(),
+        };
+        // The INVITE's number is that of its ACK; the next request has a number that no fork has seen.
+        leg.dialog.local_cseq = early.iter().map(|early| early.dialog.local_cseq).fold(leg.dialog.local_cseq, u32::max);
+        let picked = early.into_iter().find(|early| early.tag == remote_tag);
+        if let Some(picked) = &picked {
+            leg.dialog.remote_cseq = picked.dialog.remote_cseq;
+        }
         let state = std::mem::replace(&mut leg.state, State::Confirmed);
         leg.establish(response, remote_tag);
         leg.abilities = Abilities::of(response);
@@ -183,11 +197,12 @@ impl Legs {
             State::Releasing(Release::Cancelling { offer, .. }) => offer,
             State::Calling(Setup::Server(_)) | State::Early(Setup::Server(_)) | State::Confirmed | State::Releasing(_) | State::Ended => None,
         };
-        let description = super::request::description(response);
+        // LESSONS 29: what its 18x said is the answer, if the 2xx says nothing.
+        let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
         leg.remote = description.clone();
         let offered = offer.is_some();
         leg.sent = offer.map(|offer| offer.with_origin(leg.origin.0, leg.origin.1));
-        leg.exchange = if offered { Exchange::Stable } else { Exchange::OwesAck { cseq: response.cseq() } };
+        leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
         tracing::debug!(leg = %handle, %call_id, "leg confirmed");
@@ -339,7 +354,7 @@ impl Leg {
 
 /// RFC 3261 §12.1.2: what the first 2xx makes of the dialog. A Contact or Record-Route that cannot be read leaves the
 /// target where the party was called: the party can still be released there.
-fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str) {
+pub(crate) fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str) {
     dialog.id.remote_tag = remote_tag.into();
     if let Some(to) = response.text(HeaderName::To) {
         dialog.remote = to.into();

@@ -3,4 +3,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod early;
+mod prack;
 mod timers;
+mod trunk;
