@@ -53,11 +53,26 @@ struct Case {
     run: fn(&Bytes),
 }
 
-const OURS_IDS: Case = Case { name: "ours/ids", run: ours_ids };
-const THEIRS_IDS: Case = Case { name: "rsip/ids", run: theirs_ids };
-const OURS_FORWARD: Case = Case { name: "ours/forward", run: ours_forward };
-const THEIRS_FORWARD: Case = Case { name: "rsip/forward", run: theirs_forward };
-const EMPTY: Case = Case { name: "empty", run: empty };
+const OURS_IDS: Case = Case {
+    name: "ours/ids",
+    run: ours_ids,
+};
+const THEIRS_IDS: Case = Case {
+    name: "rsip/ids",
+    run: theirs_ids,
+};
+const OURS_FORWARD: Case = Case {
+    name: "ours/forward",
+    run: ours_forward,
+};
+const THEIRS_FORWARD: Case = Case {
+    name: "rsip/forward",
+    run: theirs_forward,
+};
+const EMPTY: Case = Case {
+    name: "empty",
+    run: empty,
+};
 const CASES: [Case; 5] = [OURS_IDS, THEIRS_IDS, OURS_FORWARD, THEIRS_FORWARD, EMPTY];
 
 /// The loop and the copy of the `Bytes` handle.
@@ -88,13 +103,26 @@ fn theirs_ids(input: &Bytes) {
 
 fn ours_forward(input: &Bytes) {
     let message = Message::parse(input.clone()).expect("parses");
-    let hops = message.number(HeaderName::MaxForwards).and_then(|hops| u8::try_from(hops).ok()).unwrap_or(70);
-    black_box(Forward::new(&message).push_via(OUR_VIA).max_forwards(hops.saturating_sub(1)).print());
+    let hops = message
+        .number(HeaderName::MaxForwards)
+        .and_then(|hops| u8::try_from(hops).ok())
+        .unwrap_or(70);
+    black_box(
+        Forward::new(&message)
+            .push_via(OUR_VIA)
+            .max_forwards(hops.saturating_sub(1))
+            .print(),
+    );
 }
 
 fn theirs_forward(input: &Bytes) {
     let mut message = rsip::Request::try_from(&input[..]).expect("parses");
-    let hops: u32 = message.max_forwards_header().expect("hops").value().parse().expect("number");
+    let hops: u32 = message
+        .max_forwards_header()
+        .expect("hops")
+        .value()
+        .parse()
+        .expect("number");
     let lowered = rsip::headers::MaxForwards::from(hops.saturating_sub(1));
     message.headers.unique_push(rsip::Header::MaxForwards(lowered));
     let mut headers = vec![rsip::Header::Via(rsip::headers::Via::new(OUR_VIA))];
@@ -112,7 +140,11 @@ fn main() {
     }
     assert_eq!(INVITE.len(), 1_050);
     let input = Bytes::from(INVITE.as_bytes().to_vec());
-    let rounds = if arguments.iter().any(|argument| argument == "--quick") { 31 } else { 151 };
+    let rounds = if arguments.iter().any(|argument| argument == "--quick") {
+        31
+    } else {
+        151
+    };
     println!("rsip builds every header and typed values of what it parses: it does more work than a scanner.");
     let times = measure(&input, rounds);
     for (case, nanoseconds) in CASES.iter().zip(&times) {
@@ -124,7 +156,10 @@ fn main() {
         println!("valgrind is missing: no instruction or allocation counts");
     }
     for (case, count) in CASES.iter().zip(counts.iter().flatten()) {
-        println!("{:<14} {:>8} instructions {:>4} allocations", case.name, count.instructions, count.allocations);
+        println!(
+            "{:<14} {:>8} instructions {:>4} allocations",
+            case.name, count.instructions, count.allocations
+        );
     }
     println!("ratio parse/forward {:.3}", our_forward / their_forward);
     if let Some(count) = counts.as_ref().and_then(|list| list.get(2)) {
@@ -179,11 +214,17 @@ fn instructions() -> Option<Vec<Count>> {
     let program = std::env::current_exe().ok()?;
     let valgrind = |options: &[&str], case: &str, count: u64, mark: &str| -> Option<u64> {
         let mut command = Command::new("valgrind");
-        command.args(options).arg(&program).args(["--count", case, &count.to_string()]);
+        command
+            .args(options)
+            .arg(&program)
+            .args(["--count", case, &count.to_string()]);
         let output = command.output().ok()?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let rest = text.split(mark).nth(1)?;
-        let digits = rest.trim_start().split(|c: char| !(c.is_ascii_digit() || c == ',')).next()?;
+        let digits = rest
+            .trim_start()
+            .split(|c: char| !(c.is_ascii_digit() || c == ','))
+            .next()?;
         digits.replace(',', "").parse().ok()
     };
     let per_iteration = |options: &[&str], case: &str, mark: &str| -> Option<u64> {

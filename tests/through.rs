@@ -17,7 +17,12 @@ const PHONE: &str = "198.51.100.7:40000";
 
 fn flow(remote: &str) -> Flow {
     let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
-    Flow { transport: Transport::Udp, local: address(EDGE), remote: address(remote), connection: 0 }
+    Flow {
+        transport: Transport::Udp,
+        local: address(EDGE),
+        remote: address(remote),
+        connection: 0,
+    }
 }
 
 struct Edge {
@@ -33,7 +38,11 @@ impl Edge {
         let edge: SocketAddr = EDGE.parse().unwrap();
         let mut settings = Settings::loopback(edge);
         settings.domain = "example.com".into();
-        settings.listeners = vec![Listener { transport: Transport::Udp, address: edge, advertised: edge }];
+        settings.listeners = vec![Listener {
+            transport: Transport::Udp,
+            address: edge,
+            advertised: edge,
+        }];
         settings.open = false;
         settings.pbx = Some(Pbx {
             host: "pbx.internal:5080".into(),
@@ -41,18 +50,30 @@ impl Edge {
             transport: Transport::Udp,
             register: Register::Through,
         });
-        Edge { now, engine: Engine::new(settings, now), events: Vec::new() }
+        Edge {
+            now,
+            engine: Engine::new(settings, now),
+            events: Vec::new(),
+        }
     }
 
     /// Takes one message from `from`; returns where each message of the edge goes.
     fn receive(&mut self, from: &str, text: &str) -> Vec<(String, Message)> {
         self.now += Duration::from_millis(1);
         let bytes = Bytes::from(text.to_owned());
-        self.engine.handle_input(self.now, Input::Received { flow: flow(from), bytes });
+        self.engine.handle_input(
+            self.now,
+            Input::Received {
+                flow: flow(from),
+                bytes,
+            },
+        );
         let mut sent = Vec::new();
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Transmit { flow, bytes } => sent.push((flow.remote.to_string(), Message::parse(bytes).unwrap())),
+                Output::Transmit { flow, bytes } => {
+                    sent.push((flow.remote.to_string(), Message::parse(bytes).unwrap()))
+                }
                 Output::Event(event) => self.events.push(event),
                 Output::Reply { .. } => {}
             }
@@ -93,7 +114,9 @@ fn request(start: &str, cseq: u32, to_tag: &str, lines: &str) -> String {
 
 fn answer(request: &Message, status: u16, lines: &str) -> String {
     let text = request.respond(status).to_tag("pbx").print();
-    String::from_utf8(text.to_vec()).unwrap().replacen("Content-Length:", &format!("{lines}Content-Length:"), 1)
+    String::from_utf8(text.to_vec())
+        .unwrap()
+        .replacen("Content-Length:", &format!("{lines}Content-Length:"), 1)
 }
 
 #[test]
@@ -102,20 +125,33 @@ fn a_registration_passes_and_the_edge_remembers_the_flow() {
     edge.register(1);
     assert_eq!(edge.engine.totals().registrations, 1);
     edge.register(2);
-    let added = edge.events.iter().filter(|event| matches!(event, Event::RegistrationAdded { .. })).count();
+    let added = edge
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::RegistrationAdded { .. }))
+        .count();
     assert_eq!(added, 1, "a refresh is no new registration");
     assert_eq!(edge.engine.totals().transactions, 4);
     // Ten minutes later the PBX has heard nothing, and neither has the edge.
     edge.now += Duration::from_secs(600);
     edge.engine.handle_timeout(edge.now);
-    assert_eq!((edge.engine.totals().registrations, edge.engine.totals().transactions), (0, 0));
+    assert_eq!(
+        (edge.engine.totals().registrations, edge.engine.totals().transactions),
+        (0, 0)
+    );
 }
 
 #[test]
 fn the_pbx_challenges_and_the_edge_passes_it_on() {
     let mut edge = Edge::new();
-    let (_, asked) = edge.pass(PHONE, &request("REGISTER sip:example.com", 1, "", "Contact: <sip:alice@10.0.0.7:5062>"));
-    assert!(edge.receive(PBX, &answer(&asked, 100, "")).is_empty(), "100 is for one hop");
+    let (_, asked) = edge.pass(
+        PHONE,
+        &request("REGISTER sip:example.com", 1, "", "Contact: <sip:alice@10.0.0.7:5062>"),
+    );
+    assert!(
+        edge.receive(PBX, &answer(&asked, 100, "")).is_empty(),
+        "100 is for one hop"
+    );
     let challenge = "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n\"\r\n";
     let (to, response) = edge.pass(PBX, &answer(&asked, 401, challenge));
     assert_eq!((to.as_str(), response.status()), (PHONE, Some(401)));
@@ -129,8 +165,15 @@ fn what_the_pbx_sends_along_the_path_reaches_the_phone_on_its_flow() {
     let route = edge.register(1);
     let options = request("OPTIONS sip:alice@10.0.0.7:5062", 7, "", &format!("Route: {route}"));
     let (to, passed) = edge.pass(PBX, &options);
-    assert_eq!((to.as_str(), passed.request_uri()), (PHONE, Some("sip:alice@10.0.0.7:5062")));
-    assert_eq!(passed.header(HeaderName::Route), None, "the phone sees nothing of our token");
+    assert_eq!(
+        (to.as_str(), passed.request_uri()),
+        (PHONE, Some("sip:alice@10.0.0.7:5062"))
+    );
+    assert_eq!(
+        passed.header(HeaderName::Route),
+        None,
+        "the phone sees nothing of our token"
+    );
     // A stranger who has seen the token reaches the PBX with it, and no phone.
     let (to, _) = edge.pass("203.0.113.66:5060", &options.replace("z9hG4bK", "z9hG4bKx"));
     assert_eq!(to, PBX);
@@ -154,6 +197,11 @@ fn the_notify_of_a_subscription_finds_the_phone_and_a_stray_one_gets_481() {
     assert_eq!(edge.pass(PBX, &notify(3, &format!("Route: {route}"))).0, PHONE);
     assert_eq!(edge.pass(PBX, &notify(4, "Event: dialog")).1.status(), Some(481));
     // The phone's own refresh goes the same way back.
-    let refresh = request("SUBSCRIBE sip:pbx.internal", 5, ";tag=pbx", &format!("Route: {route}\r\nEvent: dialog"));
+    let refresh = request(
+        "SUBSCRIBE sip:pbx.internal",
+        5,
+        ";tag=pbx",
+        &format!("Route: {route}\r\nEvent: dialog"),
+    );
     assert_eq!(edge.pass(PHONE, &refresh).0, PBX);
 }

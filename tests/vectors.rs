@@ -11,7 +11,9 @@ use warmline::sip::{Forward, HeaderName, Message, Method, NameAddr, ParseError, 
 type Row = HashMap<String, String>;
 
 fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(name)
 }
 
 /// Reads a CSV file with quoted fields.
@@ -19,7 +21,9 @@ fn rows(set: &str) -> Vec<Row> {
     let text = std::fs::read_to_string(folder(set).join("index.csv")).unwrap();
     let mut lines = text.lines().map(fields);
     let names = lines.next().unwrap();
-    lines.map(|values| names.iter().cloned().zip(values).collect()).collect()
+    lines
+        .map(|values| names.iter().cloned().zip(values).collect())
+        .collect()
 }
 
 fn fields(line: &str) -> Vec<String> {
@@ -69,7 +73,11 @@ fn all_49_messages_of_rfc_4475_meet_their_verdict() {
         let file = row["file"].as_str();
         let bytes = vector(file);
         assert_eq!(bytes.len().to_string(), row["bytes"], "{file}");
-        let uas = if row["expected_uas_registrar"] == "same" { "expected_proxy" } else { "expected_uas_registrar" };
+        let uas = if row["expected_uas_registrar"] == "same" {
+            "expected_proxy"
+        } else {
+            "expected_uas_registrar"
+        };
         let allowed = codes(&row[uas]);
         let verdict = row["parser_verdict"].as_str();
         let is_request = row["kind"] == "request";
@@ -84,9 +92,17 @@ fn all_49_messages_of_rfc_4475_meet_their_verdict() {
                     // Syntax is fine: the status says what is wrong with the meaning.
                     assert!(matches!(error.status(), 400 | 416), "{file}: {error}");
                     assert!(Message::parse(bytes.clone()).is_ok(), "{file}: {error}");
-                    assert!(allowed.contains(&error.status()), "{file}: {} not in {allowed:?}", error.status());
+                    assert!(
+                        allowed.contains(&error.status()),
+                        "{file}: {} not in {allowed:?}",
+                        error.status()
+                    );
                 } else if is_request {
-                    assert!(allowed.contains(&error.status()), "{file}: {} not in {allowed:?}", error.status());
+                    assert!(
+                        allowed.contains(&error.status()),
+                        "{file}: {} not in {allowed:?}",
+                        error.status()
+                    );
                 }
                 // A response is never answered; a request with a Via is.
                 let answer = Message::salvage(&bytes);
@@ -94,7 +110,10 @@ fn all_49_messages_of_rfc_4475_meet_their_verdict() {
                 if let Some(draft) = answer {
                     assert_eq!(draft.status(), Some(error.status()), "{file}");
                     let text = String::from_utf8_lossy(&draft.print()).into_owned();
-                    assert!(text.starts_with(&format!("SIP/2.0 {} {}\r\n", error.status(), error.reason())), "{text}");
+                    assert!(
+                        text.starts_with(&format!("SIP/2.0 {} {}\r\n", error.status(), error.reason())),
+                        "{text}"
+                    );
                 }
             }
         }
@@ -117,7 +136,10 @@ fn no_message_of_rfc_4475_does_what_it_must_not() {
                 assert_eq!(message.method().as_str(), "RE%47IST%45R");
                 assert_ne!(*message.method(), Method::Register);
                 assert_eq!(message.headers(HeaderName::Contact).count(), 2);
-                assert_eq!(message.header_named("C%6Fntact"), Some(&b"<sip:alias2@host2.example.com>"[..]));
+                assert_eq!(
+                    message.header_named("C%6Fntact"),
+                    Some(&b"<sip:alias2@host2.example.com>"[..])
+                );
             }
             "lwsdisp.dat" => assert_eq!(parsed(file).from().unwrap().display.as_deref(), Some("caller")),
             "longreq.dat" => longreq(),
@@ -159,9 +181,9 @@ fn no_message_of_rfc_4475_does_what_it_must_not() {
                 assert_eq!(parsed(file).reason_phrase(), Some(&b""[..]));
             }
             // A refused message is never forwarded, stored or matched: there is no Message to do it with.
-            "clerr.dat" | "ncl.dat" | "scalar02.dat" | "scalarlg.dat" | "quotbal.dat" | "ltgtruri.dat" | "lwsruri.dat"
-            | "lwsstart.dat" | "trws.dat" | "baddn.dat" | "badvers.dat" | "bigcode.dat" | "insuf.dat" | "multi01.dat"
-            | "mcl01.dat" => assert!(Message::parse(vector(file)).is_err(), "{file}"),
+            "clerr.dat" | "ncl.dat" | "scalar02.dat" | "scalarlg.dat" | "quotbal.dat" | "ltgtruri.dat"
+            | "lwsruri.dat" | "lwsstart.dat" | "trws.dat" | "baddn.dat" | "badvers.dat" | "bigcode.dat"
+            | "insuf.dat" | "multi01.dat" | "mcl01.dat" => assert!(Message::parse(vector(file)).is_err(), "{file}"),
             "badinv01.dat" | "escruri.dat" | "regbadct.dat" | "badaspec.dat" | "mismatch01.dat" | "mismatch02.dat" => {
                 assert!(parsed(file).validate().is_err(), "{file}");
             }
@@ -180,13 +202,27 @@ fn no_message_of_rfc_4475_does_what_it_must_not() {
             "bext01.dat" => {
                 let message = parsed(file);
                 let tokens = |name| message.values(name).collect::<Vec<_>>().join(" ");
-                assert_eq!(tokens(HeaderName::Require), "nothingSupportsThis nothingSupportsThisEither");
-                assert_eq!(tokens(HeaderName::ProxyRequire), "noProxiesSupportThis norDoAnyProxiesSupportThis");
+                assert_eq!(
+                    tokens(HeaderName::Require),
+                    "nothingSupportsThis nothingSupportsThisEither"
+                );
+                assert_eq!(
+                    tokens(HeaderName::ProxyRequire),
+                    "noProxiesSupportThis norDoAnyProxiesSupportThis"
+                );
             }
-            "invut.dat" => assert_eq!(parsed(file).text(HeaderName::ContentType), Some("application/unknownformat")),
+            "invut.dat" => assert_eq!(
+                parsed(file).text(HeaderName::ContentType),
+                Some("application/unknownformat")
+            ),
             "regaut01.dat" => {
                 let value = parsed(file);
-                assert!(value.text(HeaderName::Authorization).unwrap().starts_with("NoOneKnowsThisScheme "));
+                assert!(
+                    value
+                        .text(HeaderName::Authorization)
+                        .unwrap()
+                        .starts_with("NoOneKnowsThisScheme ")
+                );
             }
             "bcast.dat" => {
                 let message = parsed(file);
@@ -210,7 +246,10 @@ fn no_message_of_rfc_4475_does_what_it_must_not() {
             "sdp01.dat" => assert!(!parsed(file).has_token(HeaderName::Accept, "application/sdp")),
             "inv2543.dat" => {
                 let message = parsed(file);
-                assert_eq!((message.branch(), message.from_tag(), message.content_length()), (None, None, None));
+                assert_eq!(
+                    (message.branch(), message.from_tag(), message.content_length()),
+                    (None, None, None)
+                );
                 assert_eq!(message.body().len(), 105);
             }
             other => panic!("{other} has no check"),
@@ -219,29 +258,49 @@ fn no_message_of_rfc_4475_does_what_it_must_not() {
 }
 
 fn vias(message: &Message) -> impl Iterator<Item = warmline::sip::Via<'_>> {
-    message.values(HeaderName::Via).map(|value| warmline::sip::Via::parse(value).unwrap())
+    message
+        .values(HeaderName::Via)
+        .map(|value| warmline::sip::Via::parse(value).unwrap())
 }
 
 fn wsinv() {
     let message = parsed("wsinv.dat");
     message.validate().unwrap();
     assert_eq!(*message.method(), Method::Invite);
-    assert_eq!((message.to_tag(), message.from_tag()), (Some("1918181833n"), Some("98asjd8")));
+    assert_eq!(
+        (message.to_tag(), message.from_tag()),
+        (Some("1918181833n"), Some("98asjd8"))
+    );
     assert_eq!((message.cseq(), message.number(HeaderName::MaxForwards)), (9, Some(68)));
     assert_eq!(message.branch(), Some("390skdjuw"));
     assert_eq!(message.from().unwrap().display.as_deref(), Some("J Rosenberg \\\""));
     let list: Vec<_> = vias(&message).collect();
     assert_eq!(list.len(), 3);
     assert_eq!((list[0].transport, list[0].host), ("UDP", "192.0.2.2"));
-    assert_eq!((list[1].host, list[1].branch()), ("spindle.example.com", Some("z9hG4bK9ikj8")));
-    assert_eq!((list[2].host, list[2].branch()), ("192.168.255.111", Some("z9hG4bK30239")));
+    assert_eq!(
+        (list[1].host, list[1].branch()),
+        ("spindle.example.com", Some("z9hG4bK9ikj8"))
+    );
+    assert_eq!(
+        (list[2].host, list[2].branch()),
+        ("192.168.255.111", Some("z9hG4bK30239"))
+    );
     assert_eq!(message.header(HeaderName::Subject), Some(&b""[..]));
-    assert_eq!(message.header_named("NewFangledHeader"), Some(&b"newfangled value\r\n continued newfangled value"[..]));
-    assert_eq!(message.header_named("UnknownHeaderWithUnusualValue"), Some(&b";;,,;;,;"[..]));
+    assert_eq!(
+        message.header_named("NewFangledHeader"),
+        Some(&b"newfangled value\r\n continued newfangled value"[..])
+    );
+    assert_eq!(
+        message.header_named("UnknownHeaderWithUnusualValue"),
+        Some(&b";;,,;;,;"[..])
+    );
     let contact = message.contact().unwrap().unwrap();
     assert_eq!(contact.display.as_deref(), Some("Quoted string \"\""));
     assert_eq!(contact.param("newparam"), Some(Some("newvalue")));
-    assert_eq!((contact.param("secondparam"), contact.param("q")), (Some(None), Some(Some("0.33"))));
+    assert_eq!(
+        (contact.param("secondparam"), contact.param("q")),
+        (Some(None), Some(Some("0.33")))
+    );
     assert_eq!(message.body().len(), 150);
     // Forwarded, only the white space before colons goes.
     let printed = Forward::new(&message).print();
@@ -256,11 +315,17 @@ fn intmeth() {
     let message = parsed("intmeth.dat");
     message.validate().unwrap();
     assert_eq!(message.method().as_str(), "!interesting-Method0123456789_*+`.%indeed'~");
-    assert_eq!(message.to().unwrap().display.as_deref(), Some("BEL:\u{7} NUL:\0 DEL:\u{7f}"));
+    assert_eq!(
+        message.to().unwrap().display.as_deref(),
+        Some("BEL:\u{7} NUL:\0 DEL:\u{7f}")
+    );
     assert_eq!(message.from_tag(), Some("_token~1'+`*%!-."));
     let uri = Uri::parse(message.request_uri().unwrap()).unwrap();
     assert_eq!(uri.host(), "example.com");
-    assert_eq!(message.header_named("extensionHeader-!.%*+_`'~"), Some("\u{feff}大停電".as_bytes()));
+    assert_eq!(
+        message.header_named("extensionHeader-!.%*+_`'~"),
+        Some("\u{feff}大停電".as_bytes())
+    );
     assert_eq!(Forward::new(&message).print(), vector("intmeth.dat"));
 }
 
@@ -284,7 +349,10 @@ fn esc01() {
 fn escnull() {
     let message = parsed("escnull.dat");
     message.validate().unwrap();
-    assert_eq!(message.to().unwrap().uri.user_unescaped().as_deref(), Some("null-\0-null"));
+    assert_eq!(
+        message.to().unwrap().uri.user_unescaped().as_deref(),
+        Some("null-\0-null")
+    );
     let contacts = NameAddr::list(&message, HeaderName::Contact).unwrap();
     assert_eq!(contacts.len(), 2);
     assert_eq!(contacts[0].uri.user(), Some("%00"));
@@ -303,7 +371,14 @@ fn longreq() {
     assert_eq!(hosts, expected);
     // Six lines have white space before the colon; nothing else changes.
     let mut tidy = String::from_utf8(message.bytes().to_vec()).unwrap();
-    for (name, clean) in [("V : ", "V: "), ("v : ", "v: "), ("V  :", "V:"), ("v  :", "v:"), ("Via :", "Via:"), ("Via  :", "Via:")] {
+    for (name, clean) in [
+        ("V : ", "V: "),
+        ("v : ", "v: "),
+        ("V  :", "V:"),
+        ("v  :", "v:"),
+        ("Via :", "Via:"),
+        ("Via  :", "Via:"),
+    ] {
         assert!(tidy.contains(&format!("\r\n{name}")));
         tidy = tidy.replace(&format!("\r\n{name}"), &format!("\r\n{clean}"));
     }

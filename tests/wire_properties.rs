@@ -9,14 +9,21 @@ use rsip::headers::{ToTypedHeader, UntypedHeader};
 use rsip::message::HeadersExt;
 use std::path::PathBuf;
 use warmline::sdp::{Description, Direction};
-use warmline::sip::{Challenge, Credentials, Forward, HeaderName, Message, NameAddr, ReferTo, Replaces, Sipfrag, SubscriptionState, Uri, Via};
+use warmline::sip::{
+    Challenge, Credentials, Forward, HeaderName, Message, NameAddr, ReferTo, Replaces, Sipfrag, SubscriptionState, Uri,
+    Via,
+};
 
 /// Every message of the vectors, and a plain call.
 fn seeds() -> Vec<Vec<u8>> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let mut files = Vec::new();
     for set in ["rfc4475", "rfc5118"] {
-        files.extend(std::fs::read_dir(root.join(set)).unwrap().map(|entry| entry.unwrap().path()));
+        files.extend(
+            std::fs::read_dir(root.join(set))
+                .unwrap()
+                .map(|entry| entry.unwrap().path()),
+        );
     }
     files.retain(|path| path.extension().is_some_and(|extension| extension == "dat"));
     files.sort();
@@ -44,20 +51,55 @@ abc";
 fn read_all(message: &Message) {
     let own = message.bytes();
     assert_eq!(Message::parse(own.clone()).expect("its own octets").bytes(), own);
-    let _ = (message.validate(), message.from(), message.to(), message.contact(), message.top_via());
-    let _ = (message.reason_phrase(), message.request_uri().map(Uri::parse), message.body());
-    let _ = (Replaces::of(message), ReferTo::of(message), SubscriptionState::of(message));
+    let _ = (
+        message.validate(),
+        message.from(),
+        message.to(),
+        message.contact(),
+        message.top_via(),
+    );
+    let _ = (
+        message.reason_phrase(),
+        message.request_uri().map(Uri::parse),
+        message.body(),
+    );
+    let _ = (
+        Replaces::of(message),
+        ReferTo::of(message),
+        SubscriptionState::of(message),
+    );
     for (id, name, value) in message.all_headers() {
         assert!(!name.is_empty());
-        assert!(message.header_named(std::str::from_utf8(name).expect("a token")).is_some());
-        let _ = (message.values(id).count(), NameAddr::list(message, id), message.number(id), NameAddr::parse_bytes(value));
-        let _ = std::str::from_utf8(value).map(|text| (Via::parse(text).is_ok(), Credentials::parse(text).is_ok(), Challenge::parse(text).is_ok()));
+        assert!(
+            message
+                .header_named(std::str::from_utf8(name).expect("a token"))
+                .is_some()
+        );
+        let _ = (
+            message.values(id).count(),
+            NameAddr::list(message, id),
+            message.number(id),
+            NameAddr::parse_bytes(value),
+        );
+        let _ = std::str::from_utf8(value).map(|text| {
+            (
+                Via::parse(text).is_ok(),
+                Credentials::parse(text).is_ok(),
+                Challenge::parse(text).is_ok(),
+            )
+        });
     }
     if message.is_request() {
         let answer = message.respond(486).to_tag("edge").print();
         let answer = Message::parse(answer).expect("our own response");
-        assert_eq!((answer.status(), answer.call_id(), answer.cseq()), (Some(486), message.call_id(), message.cseq()));
-        assert_eq!((answer.branch(), answer.from_tag()), (message.branch(), message.from_tag()));
+        assert_eq!(
+            (answer.status(), answer.call_id(), answer.cseq()),
+            (Some(486), message.call_id(), message.cseq())
+        );
+        assert_eq!(
+            (answer.branch(), answer.from_tag()),
+            (message.branch(), message.from_tag())
+        );
         assert_eq!(answer.to_tag(), message.to_tag().or(Some("edge")));
         assert!(answer.headers(HeaderName::Via).eq(message.headers(HeaderName::Via)));
     }
@@ -89,7 +131,9 @@ fn check(octets: Vec<u8>) {
 }
 
 fn describe(octets: Vec<u8>) {
-    let Ok(description) = Description::parse(Bytes::from(octets)) else { return };
+    let Ok(description) = Description::parse(Bytes::from(octets)) else {
+        return;
+    };
     let _ = (description.media_address(), description.direction());
     for direction in [Direction::SendRecv, Direction::Inactive] {
         let turned = description.with_direction(direction);
@@ -123,7 +167,10 @@ fn lines(octets: &[u8], message: &Message) -> Vec<Vec<u8>> {
 /// Forwarding adds what it was told to and leaves every other line and the body as they were.
 fn forward(message: &Message) {
     let before = lines(message.bytes(), message);
-    let printed = Forward::new(message).push_via("SIP/2.0/UDP edge;branch=z9hG4bKnew").max_forwards(7).print();
+    let printed = Forward::new(message)
+        .push_via("SIP/2.0/UDP edge;branch=z9hG4bKnew")
+        .max_forwards(7)
+        .print();
     let after_message = Message::parse(printed.clone()).expect("forwarded");
     assert_eq!(after_message.body(), message.body());
     assert_eq!(after_message.branch(), Some("z9hG4bKnew"));
@@ -133,9 +180,17 @@ fn forward(message: &Message) {
         HeaderName::lookup(&line[..colon]) != HeaderName::MaxForwards
     };
     let mut after = lines(&printed, &after_message);
-    let ours = after.iter().position(|line| line.starts_with(b"Via: SIP/2.0/UDP edge;")).expect("our Via");
+    let ours = after
+        .iter()
+        .position(|line| line.starts_with(b"Via: SIP/2.0/UDP edge;"))
+        .expect("our Via");
     after.remove(ours);
-    assert!(before.iter().filter(|line| foreign(line)).eq(after.iter().filter(|line| foreign(line))));
+    assert!(
+        before
+            .iter()
+            .filter(|line| foreign(line))
+            .eq(after.iter().filter(|line| foreign(line)))
+    );
     // What was pushed pops again.
     let back = Message::parse(Forward::new(&after_message).pop_via().print()).expect("popped");
     assert!(back.values(HeaderName::Via).eq(message.values(HeaderName::Via)));
@@ -146,7 +201,9 @@ fn forward(message: &Message) {
 
 /// Where rsip accepts a request and its typed headers, both read the same.
 fn agree(message: &Message) -> bool {
-    let Ok(theirs) = rsip::Request::try_from(&message.bytes()[..]) else { return false };
+    let Ok(theirs) = rsip::Request::try_from(&message.bytes()[..]) else {
+        return false;
+    };
     if message.validate().is_err() {
         return false;
     }
@@ -172,7 +229,10 @@ fn agree(message: &Message) -> bool {
         assert_eq!(message.to_tag(), to.tag().map(|tag| tag.value()));
     }
     if let Ok(Ok(cseq)) = theirs.cseq_header().map(|cseq| cseq.clone().typed()) {
-        assert_eq!((message.cseq(), message.method().as_str()), (cseq.seq, cseq.method.to_string().as_str()));
+        assert_eq!(
+            (message.cseq(), message.method().as_str()),
+            (cseq.seq, cseq.method.to_string().as_str())
+        );
     }
     true
 }
@@ -184,7 +244,10 @@ fn every_vector_reads_forwards_and_agrees() {
         agreed += usize::from(Message::parse(Bytes::from(seed.clone())).is_ok_and(|message| agree(&message)));
         check(seed);
     }
-    assert!(agreed >= 10, "rsip accepts only {agreed}: the comparison compares nothing");
+    assert!(
+        agreed >= 10,
+        "rsip accepts only {agreed}: the comparison compares nothing"
+    );
 }
 
 /// A seed with some octets replaced, removed or put in.
@@ -215,12 +278,37 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 /// Header lines made of pieces that mean something, in any order.
 fn assembled() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
-        "Via: SIP/2.0/UDP h;branch=z9hG4bKx", "v:SIP/2.0/UDP h", "From: <sip:a@b>;tag=1", "f: sip:a@b", "To : \"x\" <sip:c@d>",
-        "t: c;tag=2", "Call-ID: x@y", "i:z", "CSeq: 1 INVITE", "CSeq: 2 ACK", "Content-Length: 3", "l: 0", "Max-Forwards: 0",
-        "Contact: *", "m: <sip:a@b>;q=0.1, <tel:1>", "Replaces: a;to-tag=1;from-tag=2", "r: <sip:a@b?Replaces=c%3Bto-tag=1%3Bfrom-tag=2>",
-        " folded", "X: \u{fc}", "Route: <sip:r;lr>", "broken", ":", "",
+        "Via: SIP/2.0/UDP h;branch=z9hG4bKx",
+        "v:SIP/2.0/UDP h",
+        "From: <sip:a@b>;tag=1",
+        "f: sip:a@b",
+        "To : \"x\" <sip:c@d>",
+        "t: c;tag=2",
+        "Call-ID: x@y",
+        "i:z",
+        "CSeq: 1 INVITE",
+        "CSeq: 2 ACK",
+        "Content-Length: 3",
+        "l: 0",
+        "Max-Forwards: 0",
+        "Contact: *",
+        "m: <sip:a@b>;q=0.1, <tel:1>",
+        "Replaces: a;to-tag=1;from-tag=2",
+        "r: <sip:a@b?Replaces=c%3Bto-tag=1%3Bfrom-tag=2>",
+        " folded",
+        "X: \u{fc}",
+        "Route: <sip:r;lr>",
+        "broken",
+        ":",
+        "",
     ]);
-    let start = prop::sample::select(vec!["INVITE sip:a@b SIP/2.0", "SIP/2.0 200 OK", "ACK sip:a@b SIP/2.0", "SIP/2.0 200", "X a:b SIP/2.0"]);
+    let start = prop::sample::select(vec![
+        "INVITE sip:a@b SIP/2.0",
+        "SIP/2.0 200 OK",
+        "ACK sip:a@b SIP/2.0",
+        "SIP/2.0 200",
+        "X a:b SIP/2.0",
+    ]);
     (start, vec(piece, 0..14), "[a-c]{0,5}").prop_map(|(start, lines, body)| {
         let mut text = start.to_owned() + "\r\n";
         for line in lines {

@@ -90,13 +90,21 @@ impl Calls {
 
     fn match_next(&mut self, now: Instant, handle: CallHandle, offers: u8, command: Option<CommandId>) {
         let Some(call) = self.table.get_mut(handle) else { return };
-        let CallState::Connected { callee } = call.state else { return };
+        let CallState::Connected { callee } = call.state else {
+            return;
+        };
         let caller = call.caller;
         // An offer that a broken join left under way: its outcome comes first, or it would undo what is offered now.
-        let pending = [caller, callee].into_iter().find(|leg| self.legs.get(*leg).is_some_and(Leg::is_offered));
+        let pending = [caller, callee]
+            .into_iter()
+            .find(|leg| self.legs.get(*leg).is_some_and(Leg::is_offered));
         if let Some(offered) = pending {
             if let Some(call) = self.table.get_mut(handle) {
-                call.bridge = Bridge::Matching { offered, offers, command };
+                call.bridge = Bridge::Matching {
+                    offered,
+                    offers,
+                    command,
+                };
             }
             return;
         }
@@ -104,7 +112,11 @@ impl Calls {
             && let Some(offered) = offer_next(&mut self.legs, now, caller, callee)
         {
             if let Some(call) = self.table.get_mut(handle) {
-                call.bridge = Bridge::Matching { offered, offers: offers + 1, command };
+                call.bridge = Bridge::Matching {
+                    offered,
+                    offers: offers + 1,
+                    command,
+                };
             }
             return;
         }
@@ -119,10 +131,20 @@ impl Calls {
 
     fn tell_of_hold(&mut self, call: CallHandle, caller: LegHandle, callee: LegHandle) {
         for leg in [caller, callee] {
-            let Some(held) = self.legs.get(leg).filter(|leg| leg.told_held != leg.held_by_command.is_some()) else { continue };
+            let Some(held) = self
+                .legs
+                .get(leg)
+                .filter(|leg| leg.told_held != leg.held_by_command.is_some())
+            else {
+                continue;
+            };
             let now_held = held.held_by_command.is_some();
             self.legs.note_held(leg, now_held);
-            self.legs.events.push_back(if now_held { Event::CallHeld { call, leg } } else { Event::CallResumed { call, leg } });
+            self.legs.events.push_back(if now_held {
+                Event::CallHeld { call, leg }
+            } else {
+                Event::CallResumed { call, leg }
+            });
         }
     }
 
@@ -143,7 +165,10 @@ impl Calls {
         };
         let Some(description) = description else {
             let ours = match (self.legs.get(from), self.legs.get(to)) {
-                (Some(of), Some(with)) => with.remote.as_ref().map(|remote| remote.with_direction(wanted(of, with))),
+                (Some(of), Some(with)) => with
+                    .remote
+                    .as_ref()
+                    .map(|remote| remote.with_direction(wanted(of, with))),
                 (Some(_) | None, None) | (None, Some(_)) => None,
             };
             match ours {
@@ -163,7 +188,13 @@ impl Calls {
         }
     }
 
-    pub(crate) fn offer_answered(&mut self, now: Instant, handle: CallHandle, leg: LegHandle, description: Option<&Description>) {
+    pub(crate) fn offer_answered(
+        &mut self,
+        now: Instant,
+        handle: CallHandle,
+        leg: LegHandle,
+        description: Option<&Description>,
+    ) {
         let Some(call) = self.table.get_mut(handle) else { return };
         match call.bridge.clone() {
             Bridge::Relaying { from, to } if to == leg => {
@@ -180,7 +211,11 @@ impl Calls {
                     (false, false) | (true, true) => {}
                 }
             }
-            Bridge::Matching { offered, offers, command } if offered == leg => self.match_next(now, handle, offers, command),
+            Bridge::Matching {
+                offered,
+                offers,
+                command,
+            } if offered == leg => self.match_next(now, handle, offers, command),
             Bridge::Quiet | Bridge::Relaying { .. } | Bridge::Matching { .. } => {}
         }
     }
@@ -189,11 +224,19 @@ impl Calls {
         let Some(call) = self.table.get_mut(handle) else { return };
         match std::mem::replace(&mut call.bridge, Bridge::Quiet) {
             Bridge::Relaying { from, to } if to == leg => self.legs.refuse_offer(now, from, status),
-            Bridge::Matching { offered, command: Some(command), .. } if offered == leg => {
+            Bridge::Matching {
+                offered,
+                command: Some(command),
+                ..
+            } if offered == leg => {
                 self.legs.forget_hold(leg);
                 self.replies.push_back((command, Err(Refusal::Party { status })));
             }
-            Bridge::Matching { offered, offers, command: None } if offered == leg => self.match_next(now, handle, offers + 1, None),
+            Bridge::Matching {
+                offered,
+                offers,
+                command: None,
+            } if offered == leg => self.match_next(now, handle, offers + 1, None),
             bridge @ (Bridge::Quiet | Bridge::Relaying { .. } | Bridge::Matching { .. }) => call.bridge = bridge,
         }
     }

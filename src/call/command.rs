@@ -12,7 +12,13 @@ impl Calls {
     ///
     /// # Errors
     /// When there is no such leg, or it is not in a connected call that is quiet.
-    pub fn hold(&mut self, now: Instant, command: CommandId, leg: LegHandle, direction: Option<HoldDirection>) -> Result<(), Refusal> {
+    pub fn hold(
+        &mut self,
+        now: Instant,
+        command: CommandId,
+        leg: LegHandle,
+        direction: Option<HoldDirection>,
+    ) -> Result<(), Refusal> {
         let handle = self.connected_call(leg)?;
         let held = self.legs.get(leg).is_some_and(|leg| leg.held_by_command.is_some());
         if direction.is_none() && !held {
@@ -33,7 +39,10 @@ impl Calls {
     /// # Errors
     /// When there is no such call.
     pub fn hang_up(&mut self, now: Instant, handle: CallHandle) -> Result<(), Refusal> {
-        let legs = self.get(handle).map(Call::legs).ok_or_else(|| Refusal::NotFound { what: "call", handle: handle.to_string() })?;
+        let legs = self.get(handle).map(Call::legs).ok_or_else(|| Refusal::NotFound {
+            what: "call",
+            handle: handle.to_string(),
+        })?;
         for leg in legs {
             self.legs.release(now, leg, Cause::Command);
         }
@@ -47,18 +56,30 @@ impl Calls {
     /// When there is none, with what stands against it.
     pub fn connected_call(&self, handle: LegHandle) -> Result<CallHandle, Refusal> {
         let leg = self.legs.get(handle).filter(|leg| leg.is_alive());
-        let leg = leg.ok_or_else(|| Refusal::NotFound { what: "leg", handle: handle.to_string() })?;
+        let leg = leg.ok_or_else(|| Refusal::NotFound {
+            what: "leg",
+            handle: handle.to_string(),
+        })?;
         let conflict = |why: String| Err(Refusal::Conflict { why });
         let call = match leg.owner {
             LegOwner::Call(call) => call,
-            LegOwner::Transfer(transfer) => return conflict(format!("{handle} is being moved by {transfer}; wait for its end")),
+            LegOwner::Transfer(transfer) => {
+                return conflict(format!("{handle} is being moved by {transfer}; wait for its end"));
+            }
             LegOwner::Nobody => return conflict(format!("{handle} is in no call")),
         };
         match self.get(call).map(|call| (&call.state, &call.bridge)) {
             Some((CallState::Connected { callee }, Bridge::Quiet)) => {
                 let caller = self.get(call).map(|call| call.caller);
-                let both = [Some(*callee), caller].into_iter().flatten().all(|leg| self.legs.get(leg).is_some_and(Leg::is_confirmed));
-                if both { Ok(call) } else { conflict(format!("{call} is ending")) }
+                let both = [Some(*callee), caller]
+                    .into_iter()
+                    .flatten()
+                    .all(|leg| self.legs.get(leg).is_some_and(Leg::is_confirmed));
+                if both {
+                    Ok(call)
+                } else {
+                    conflict(format!("{call} is ending"))
+                }
             }
             Some((CallState::Connected { .. }, Bridge::Relaying { .. } | Bridge::Matching { .. })) => {
                 conflict(format!("{call} is busy with another re-INVITE; try again"))

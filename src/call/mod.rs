@@ -107,7 +107,11 @@ pub struct Calls {
 impl Calls {
     /// No calls yet.
     pub fn new(legs: Legs) -> Calls {
-        Calls { legs, replies: VecDeque::new(), table: Slots::default() }
+        Calls {
+            legs,
+            replies: VecDeque::new(),
+            table: Slots::default(),
+        }
     }
 
     /// The call, until it has ended.
@@ -144,7 +148,14 @@ impl Calls {
                 Some(other) => self.legs.pass_on(now, other, server, &request),
                 None => self.legs.refuse(now, server, &request, 480, None),
             },
-            LegEvent::Referred { server, request } => return Some(Demand::Refer { call: handle, transferor: leg, server, request }),
+            LegEvent::Referred { server, request } => {
+                return Some(Demand::Refer {
+                    call: handle,
+                    transferor: leg,
+                    server,
+                    request,
+                });
+            }
             // A transfer's business; left over when it gave the leg back.
             LegEvent::Progress(_) | LegEvent::ReportSettled => {}
         }
@@ -163,11 +174,18 @@ impl Calls {
     pub(crate) fn end(&mut self, handle: CallHandle, cause: Cause) {
         let Some(call) = self.table.remove(handle) else { return };
         for leg in call.legs() {
-            if self.legs.get(leg).is_some_and(|leg| leg.owner == LegOwner::Call(handle)) {
+            if self
+                .legs
+                .get(leg)
+                .is_some_and(|leg| leg.owner == LegOwner::Call(handle))
+            {
                 self.legs.set_owner(leg, LegOwner::Nobody);
             }
         }
-        if let Bridge::Matching { command: Some(command), .. } = call.bridge {
+        if let Bridge::Matching {
+            command: Some(command), ..
+        } = call.bridge
+        {
             let why = "the call ended before both sides had agreed".to_owned();
             self.replies.push_back((command, Err(Refusal::Conflict { why })));
         }
@@ -198,7 +216,10 @@ impl Calls {
         for leg in &legs {
             self.legs.set_owner(*leg, LegOwner::Call(handle));
         }
-        let gone = legs.iter().copied().find(|leg| !self.legs.get(*leg).is_some_and(Leg::is_alive));
+        let gone = legs
+            .iter()
+            .copied()
+            .find(|leg| !self.legs.get(*leg).is_some_and(Leg::is_alive));
         match gone {
             Some(leg) if alerting => self.left_while_alerting(now, handle, leg),
             Some(leg) => self.left(now, handle, leg, Cause::Party),
@@ -217,19 +238,31 @@ impl Calls {
         for leg in [one, other] {
             self.legs.set_owner(leg, LegOwner::Call(handle));
         }
-        self.legs.events.push_back(Event::CallConnected { call: handle, legs: vec![one, other] });
+        self.legs.events.push_back(Event::CallConnected {
+            call: handle,
+            legs: vec![one, other],
+        });
     }
 
     /// What an observer sees of a call.
     pub fn view(&self, handle: CallHandle) -> Option<CallView> {
         let call = self.table.get(handle)?;
-        let legs: Vec<_> = call.legs().into_iter().filter_map(|leg| self.legs.get(leg)).map(Leg::view).collect();
+        let legs: Vec<_> = call
+            .legs()
+            .into_iter()
+            .filter_map(|leg| self.legs.get(leg))
+            .map(Leg::view)
+            .collect();
         let state = match call.state {
             CallState::Alerting { .. } => "alerting",
             CallState::Connected { .. } if legs.iter().any(|leg| leg.held) => "held",
             CallState::Connected { .. } => "connected",
         };
-        Some(CallView { id: handle, state, legs })
+        Some(CallView {
+            id: handle,
+            state,
+            legs,
+        })
     }
 
     /// All calls, in the order of their handles' slots.

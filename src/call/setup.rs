@@ -7,9 +7,9 @@ use std::time::Instant;
 use compact_str::CompactString;
 
 use super::{Bridge, Call, CallState, Calls};
+use crate::dialog::DialogError;
 use crate::leg::{Invitation, Leg};
 use crate::sdp::Description;
-use crate::dialog::DialogError;
 use crate::sip::Message;
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
@@ -29,11 +29,17 @@ impl Calls {
         user: Option<CompactString>,
         invitations: Vec<Invitation>,
     ) -> Result<CallHandle, DialogError> {
-        let nobody = LegHandle { slot: u32::MAX, generation: 0 };
+        let nobody = LegHandle {
+            slot: u32::MAX,
+            generation: 0,
+        };
         let handle = self.table.insert_with(|handle| Call {
             handle,
             caller: nobody,
-            state: CallState::Alerting { forks: Vec::new(), best: None },
+            state: CallState::Alerting {
+                forks: Vec::new(),
+                best: None,
+            },
             bridge: Bridge::Quiet,
         });
         let owner = LegOwner::Call(handle);
@@ -47,10 +53,17 @@ impl Calls {
         self.legs.events.push_back(Event::CallStarted {
             call: handle,
             leg: caller,
-            from: self.legs.get(caller).map(|leg| leg.party.uri.to_string()).unwrap_or_default(),
+            from: self
+                .legs
+                .get(caller)
+                .map(|leg| leg.party.uri.to_string())
+                .unwrap_or_default(),
             to: request.request_uri().unwrap_or_default().to_owned(),
         });
-        let forks = invitations.into_iter().map(|invitation| self.legs.invite(now, owner, invitation)).collect();
+        let forks = invitations
+            .into_iter()
+            .map(|invitation| self.legs.invite(now, owner, invitation))
+            .collect();
         if let Some(call) = self.table.get_mut(handle) {
             call.caller = caller;
             call.state = CallState::Alerting { forks, best: None };
@@ -58,7 +71,14 @@ impl Calls {
         Ok(handle)
     }
 
-    pub(crate) fn ringing(&mut self, now: Instant, handle: CallHandle, fork: LegHandle, status: u16, media: Option<&Description>) {
+    pub(crate) fn ringing(
+        &mut self,
+        now: Instant,
+        handle: CallHandle,
+        fork: LegHandle,
+        status: u16,
+        media: Option<&Description>,
+    ) {
         let Some(call) = self.table.get(handle) else { return };
         if let CallState::Alerting { forks, .. } = &call.state
             && forks.contains(&fork)
@@ -73,7 +93,9 @@ impl Calls {
     pub(crate) fn answered(&mut self, now: Instant, handle: CallHandle, fork: LegHandle, media: Option<&Description>) {
         let Some(call) = self.table.get_mut(handle) else { return };
         let caller = call.caller;
-        let CallState::Alerting { forks, .. } = std::mem::replace(&mut call.state, CallState::Connected { callee: fork }) else {
+        let CallState::Alerting { forks, .. } =
+            std::mem::replace(&mut call.state, CallState::Connected { callee: fork })
+        else {
             return;
         };
         for other in forks.into_iter().filter(|other| *other != fork) {
@@ -88,7 +110,10 @@ impl Calls {
             return;
         }
         self.legs.answer(now, caller, media);
-        self.legs.events.push_back(Event::CallConnected { call: handle, legs: vec![caller, fork] });
+        self.legs.events.push_back(Event::CallConnected {
+            call: handle,
+            legs: vec![caller, fork],
+        });
     }
 
     /// The caller's ACK; it carries the answer when the INVITE had no offer.
@@ -108,7 +133,9 @@ impl Calls {
 
     /// Whether each side has the other's description. After a reliable 18x of one fork and the 2xx of another it has not.
     fn describe_each_other(&self, call: CallHandle, one: LegHandle, other: LegHandle) -> bool {
-        let (Some(one), Some(other)) = (self.legs.get(one), self.legs.get(other)) else { return true };
+        let (Some(one), Some(other)) = (self.legs.get(one), self.legs.get(other)) else {
+            return true;
+        };
         let has = |of: &Leg, with: &Leg| match (&of.sent, &with.remote) {
             (Some(sent), Some(remote)) => sent.same_media(remote),
             (Some(_) | None, None) | (None, Some(_)) => true,
@@ -118,10 +145,19 @@ impl Calls {
         !ours || (has(one, other) && has(other, one))
     }
 
-    pub(crate) fn refused(&mut self, now: Instant, handle: CallHandle, fork: LegHandle, status: u16, response: Option<&Message>) {
+    pub(crate) fn refused(
+        &mut self,
+        now: Instant,
+        handle: CallHandle,
+        fork: LegHandle,
+        status: u16,
+        response: Option<&Message>,
+    ) {
         let Some(call) = self.table.get_mut(handle) else { return };
         let caller = call.caller;
-        let CallState::Alerting { forks, best } = &mut call.state else { return };
+        let CallState::Alerting { forks, best } = &mut call.state else {
+            return;
+        };
         forks.retain(|other| *other != fork);
         let status = match *best {
             Some(earlier) if rank(earlier) <= rank(status) => earlier,
@@ -140,14 +176,20 @@ impl Calls {
         {
             let why = response.filter(|response| response.status() == Some(status));
             self.legs.reject(now, caller, status, why, Cause::Refused { status });
-            let cause = if matches!(status, 408 | 480) { Cause::NoAnswer } else { Cause::Refused { status } };
+            let cause = if matches!(status, 408 | 480) {
+                Cause::NoAnswer
+            } else {
+                Cause::Refused { status }
+            };
             self.end(handle, cause);
         }
     }
 
     pub(crate) fn left_while_alerting(&mut self, now: Instant, handle: CallHandle, leg: LegHandle) {
         let Some(call) = self.table.get(handle) else { return };
-        let CallState::Alerting { forks, .. } = &call.state else { return };
+        let CallState::Alerting { forks, .. } = &call.state else {
+            return;
+        };
         if leg == call.caller {
             for fork in forks.clone() {
                 self.legs.release(now, fork, Cause::OtherParty);

@@ -147,7 +147,11 @@ fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {
             "`session_expires_s` ({}) is below `min_se_s` ({})",
             edge.session_expires, edge.min_se
         );
-        let key = if fields.has("min_se_s") { "min_se_s" } else { "session_expires_s" };
+        let key = if fields.has("min_se_s") {
+            "min_se_s"
+        } else {
+            "session_expires_s"
+        };
         problems.add(fields.key_span(key), what, "the defaults are 1800 and 90");
     }
     fields.finish(problems);

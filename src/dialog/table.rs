@@ -142,11 +142,18 @@ impl<T> Table<T> {
         let node = self.seal.node();
         if let Some(row) = self.rows.get_mut(slot) {
             // A tag of this slot that an earlier process gave away may live on in `adopted`.
-            while self.adopted.contains_key(&TagParts { node, slot, generation: row.generation() }) {
+            while self.adopted.contains_key(&TagParts {
+                node,
+                slot,
+                generation: row.generation(),
+            }) {
                 row.vacate(row.generation().wrapping_add(1));
             }
         }
-        let generation = self.rows.get(slot).map_or(self.first_generation, |row| row.generation());
+        let generation = self
+            .rows
+            .get(slot)
+            .map_or(self.first_generation, |row| row.generation());
         self.occupy(
             slot,
             slot,

@@ -19,12 +19,18 @@ impl Engine {
             Command::Calls => Reply::Calls(self.transfers.calls.views()),
             Command::Call { call } => {
                 let view = self.transfers.calls.view(call);
-                Reply::Call(view.ok_or_else(|| Refusal::NotFound { what: "call", handle: call.to_string() })?)
+                Reply::Call(view.ok_or_else(|| Refusal::NotFound {
+                    what: "call",
+                    handle: call.to_string(),
+                })?)
             }
             Command::Transfers => Reply::Transfers(self.transfers.views()),
             Command::Transfer { transfer } => {
                 let view = self.transfers.view(transfer);
-                Reply::Transfer(view.ok_or_else(|| Refusal::NotFound { what: "transfer", handle: transfer.to_string() })?)
+                Reply::Transfer(view.ok_or_else(|| Refusal::NotFound {
+                    what: "transfer",
+                    handle: transfer.to_string(),
+                })?)
             }
             Command::Registrations => Reply::Registrations(self.registrations(now)),
             Command::Totals => Reply::Totals(self.totals()),
@@ -41,12 +47,21 @@ impl Engine {
                 self.transfers.calls.hang_up(now, call)?;
                 Reply::Done
             }
-            Command::StartTransfer { transferor, target, mode, ring_timeout } => {
+            Command::StartTransfer {
+                transferor,
+                target,
+                mode,
+                ring_timeout,
+            } => {
                 let settings = &self.settings;
-                let policy = |leg: &crate::leg::Leg| mode.map_or_else(|| settings.transfer_policy(leg), |mode| Policy { mode });
+                let policy =
+                    |leg: &crate::leg::Leg| mode.map_or_else(|| settings.transfer_policy(leg), |mode| Policy { mode });
                 let transfer = self.transfers.command(now, transferor, target, ring_timeout, policy)?;
                 let view = self.transfers.view(transfer);
-                Reply::Transfer(view.ok_or_else(|| Refusal::NotFound { what: "transfer", handle: transfer.to_string() })?)
+                Reply::Transfer(view.ok_or_else(|| Refusal::NotFound {
+                    what: "transfer",
+                    handle: transfer.to_string(),
+                })?)
             }
         };
         Ok(Some(reply))
@@ -54,7 +69,10 @@ impl Engine {
 
     fn hang_up_leg(&mut self, now: Instant, handle: LegHandle) -> Result<Reply, Refusal> {
         let leg = self.transfers.calls.legs.get(handle).filter(|leg| leg.is_alive());
-        let owner = leg.map(|leg| leg.owner).ok_or_else(|| Refusal::NotFound { what: "leg", handle: handle.to_string() })?;
+        let owner = leg.map(|leg| leg.owner).ok_or_else(|| Refusal::NotFound {
+            what: "leg",
+            handle: handle.to_string(),
+        })?;
         match owner {
             // As if its party had hung up: whoever owns the leg decides what follows.
             LegOwner::Call(_) | LegOwner::Transfer(_) => self.legs().hang_up(now, handle),

@@ -41,10 +41,13 @@ impl Engine {
             }
         };
         if let Some(user) = &user
-            && !request.from().is_ok_and(|from| from.uri.user_unescaped().is_some_and(|name| name == user.as_str()))
+            && !request
+                .from()
+                .is_ok_and(|from| from.uri.user_unescaped().is_some_and(|name| name == user.as_str()))
         {
             // RFC 3261 §22.1: who proved to be alice does not call as bob.
-            self.legs().refuse(now, server, &request, 403, Some("From Is Not The Authenticated User"));
+            self.legs()
+                .refuse(now, server, &request, 403, Some("From Is Not The Authenticated User"));
             return;
         }
         if let Err(Refused(status, reason)) = self.begin_call(now, flow, server, &request, caller, user) {
@@ -59,7 +62,13 @@ impl Engine {
 
     /// Known sources are trusted by their address; in `through` mode the PBX challenges by itself; everybody else proves
     /// who they are (LESSONS 40).
-    fn authenticate(&mut self, now: Instant, flow: Flow, request: &Message, caller: Caller) -> Result<Option<CompactString>, Box<crate::sip::Draft>> {
+    fn authenticate(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Message,
+        caller: Caller,
+    ) -> Result<Option<CompactString>, Box<crate::sip::Draft>> {
         match caller {
             Caller::Pbx | Caller::Trusted => Ok(None),
             Caller::Phone if self.settings.registers_through() => Ok(None),
@@ -83,7 +92,10 @@ impl Engine {
                 return Err(Refused(400, Some("Replaces Together With Join".to_owned())));
             }
             let trusted = matches!(caller, Caller::Pbx | Caller::Trusted);
-            return match self.transfers.replace(now, flow, server, request, &replaces, user, trusted) {
+            return match self
+                .transfers
+                .replace(now, flow, server, request, &replaces, user, trusted)
+            {
                 Ok(_) => Ok(()),
                 Err(refused) => Err(Refused(refused.status(), Some(refused.to_string()))),
             };
@@ -97,9 +109,19 @@ impl Engine {
             Some(hops) => u8::try_from(hops.min(255)).unwrap_or(70).saturating_sub(1),
             None => 70,
         };
-        let target = request.request_uri().map(Uri::parse).transpose().map_err(bad)?.ok_or(Refused(400, None))?;
-        let ways = self.ways(now, &target, caller, Some(request)).map_err(|status| Refused(status, None))?;
-        let (from, to) = (without_tag(&request.from().map_err(bad)?), without_tag(&request.to().map_err(bad)?));
+        let target = request
+            .request_uri()
+            .map(Uri::parse)
+            .transpose()
+            .map_err(bad)?
+            .ok_or(Refused(400, None))?;
+        let ways = self
+            .ways(now, &target, caller, Some(request))
+            .map_err(|status| Refused(status, None))?;
+        let (from, to) = (
+            without_tag(&request.from().map_err(bad)?),
+            without_tag(&request.to().map_err(bad)?),
+        );
         let invitations = ways
             .into_iter()
             .map(|way| Invitation {
@@ -117,7 +139,11 @@ impl Engine {
                 max_forwards,
             })
             .collect();
-        match self.transfers.calls.start(now, flow, server, request, user, invitations) {
+        match self
+            .transfers
+            .calls
+            .start(now, flow, server, request, user, invitations)
+        {
             Ok(_) => Ok(()),
             Err(error) => Err(Refused(error.status(), Some(error.to_string()))),
         }
@@ -128,17 +154,29 @@ impl Engine {
         let ways = self.ways(now, &dial.target, Caller::Phone, None)?;
         let legs = &self.transfers.calls.legs;
         let transferee = legs.get(dial.transferee).ok_or(487_u16)?;
-        let offer = transferee.remote.as_ref().ok_or(488_u16)?.with_direction(crate::sdp::Direction::SendRecv);
+        let offer = transferee
+            .remote
+            .as_ref()
+            .ok_or(488_u16)?
+            .with_direction(crate::sdp::Direction::SendRecv);
         let transferor = legs.get(dial.transferor).map(|leg| leg.party.clone());
         // RFC 3892 §2.1: the referrer's own header, as it came.
-        let extra: Vec<_> = dial.referred_by.iter().map(|value| (CompactString::from("Referred-By"), CompactString::from(value))).collect();
+        let extra: Vec<_> = dial
+            .referred_by
+            .iter()
+            .map(|value| (CompactString::from("Referred-By"), CompactString::from(value)))
+            .collect();
         let invitation = |way: Way| {
             let mut from = without_tag(&transferee.party);
             let mut credentials = None;
             if way.to_pbx {
                 // The PBX knows its own users only: the transferee if it is one whose password we have, else the transferor.
                 let known = [Some(&transferee.party), transferor.as_ref()];
-                if let Some((party, found)) = known.into_iter().flatten().find_map(|party| Some((party, self.settings.credentials(party)?))) {
+                if let Some((party, found)) = known
+                    .into_iter()
+                    .flatten()
+                    .find_map(|party| Some((party, self.settings.credentials(party)?)))
+                {
                     from = without_tag(party);
                     credentials = Some(found);
                 }
@@ -167,16 +205,25 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
         return Ok(None);
     }
     let content_type = request.text(HeaderName::ContentType).unwrap_or_default();
-    if !content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/sdp")) {
+    if !content_type
+        .split(';')
+        .next()
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/sdp"))
+    {
         return Err(Refused(415, None));
     }
-    Description::parse(request.body()).map(Some).map_err(|error| Refused(400, Some(format!("Bad Session Description: {error}"))))
+    Description::parse(request.body())
+        .map(Some)
+        .map_err(|error| Refused(400, Some(format!("Bad Session Description: {error}"))))
 }
 
 /// Headers that are the parties' own business go over as they came; those that the edge owns in every dialog do not.
 /// Credentials go to the PBX and to nobody else (LESSONS 37).
 fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactString)> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what the edge does not own passes, whatever it is")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what the edge does not own passes, whatever it is"
+    )]
     let passes = |name: HeaderName| match name {
         HeaderName::Authorization | HeaderName::ProxyAuthorization => to_pbx,
         HeaderName::Via
@@ -205,7 +252,12 @@ fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactStri
     request
         .all_headers()
         .filter(|(name, ..)| passes(*name))
-        .filter_map(|(_, name, value)| Some((CompactString::from_utf8(name).ok()?, CompactString::from_utf8(value).ok()?)))
+        .filter_map(|(_, name, value)| {
+            Some((
+                CompactString::from_utf8(name).ok()?,
+                CompactString::from_utf8(value).ok()?,
+            ))
+        })
         .collect()
 }
 

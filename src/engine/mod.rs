@@ -96,7 +96,11 @@ impl Engine {
         let registrar = Registrar::new(
             RegistrarConfig {
                 domain: settings.domain.clone(),
-                users: settings.users.iter().map(|user| (user.name.clone(), user.password.clone())).collect(),
+                users: settings
+                    .users
+                    .iter()
+                    .map(|user| (user.name.clone(), user.password.clone()))
+                    .collect(),
                 open: settings.open,
                 expires: settings.expires,
                 max_contacts: settings.max_contacts,
@@ -107,7 +111,11 @@ impl Engine {
         );
         let proxy = Proxy::new(ProxyConfig {
             domain: settings.domain.clone(),
-            edges: settings.listeners.iter().flat_map(|listener| [listener.address.to_string(), listener.advertised.to_string()]).collect(),
+            edges: settings
+                .listeners
+                .iter()
+                .flat_map(|listener| [listener.address.to_string(), listener.advertised.to_string()])
+                .collect(),
             pbx_host: settings.pbx.as_ref().map(|pbx| pbx.host.clone()),
             key: derive(settings.key, 6),
         });
@@ -152,7 +160,10 @@ impl Engine {
     /// The next moment at which [`Engine::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let legs = self.transfers.calls.legs.poll_timeout();
-        [legs, self.transfers.poll_timeout(), self.registrar.poll_timeout()].into_iter().flatten().min()
+        [legs, self.transfers.poll_timeout(), self.registrar.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to do outside, in the order in which it came up.

@@ -37,7 +37,11 @@ impl Engine {
         if let Some(draft) = answer {
             self.legs().transactions.send_stateless(flow, draft.print());
         }
-        self.event(Event::MessageRefused { source: flow.remote, status, why });
+        self.event(Event::MessageRefused {
+            source: flow.remote,
+            status,
+            why,
+        });
     }
 
     fn dispatch(&mut self, now: Instant, flow: Flow, received: Received<TransactionUser>) {
@@ -48,7 +52,9 @@ impl Engine {
                     self.legs().ack_received(now, leg.into(), &message);
                 }
             }
-            Received::Cancel { invite: Some(invite), .. } => self.legs().cancelled(now, invite),
+            Received::Cancel {
+                invite: Some(invite), ..
+            } => self.legs().cancelled(now, invite),
             Received::Cancel { invite: None, .. } => {}
             Received::Response { user, message, .. } => match user {
                 TransactionUser::Leg(leg, purpose) => self.legs().response_received(now, leg, purpose, &message),
@@ -61,7 +67,13 @@ impl Engine {
     fn request(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
         if *request.method() != Method::Invite && request.header(HeaderName::Replaces).is_some() {
             // RFC 3891 §3.
-            self.legs().refuse(now, server, &request, 400, Some("Replaces In A Request That Is No INVITE"));
+            self.legs().refuse(
+                now,
+                server,
+                &request,
+                400,
+                Some("Replaces In A Request That Is No INVITE"),
+            );
             return;
         }
         let outside = request.to_tag().is_none() || *request.method() == Method::Register;

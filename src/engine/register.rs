@@ -25,13 +25,24 @@ impl Engine {
 
     /// RFC 3327 §5.1: the PBX keeps the binding and will come back along our Path.
     fn register_through(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
-        let Some((transport, remote)) = self.settings.pbx.as_ref().map(|pbx| (pbx.transport, pbx.address)) else { return };
+        let Some((transport, remote)) = self.settings.pbx.as_ref().map(|pbx| (pbx.transport, pbx.address)) else {
+            return;
+        };
         let out = self.flow_to(transport, remote);
         let edge = self.transfers.calls.legs.identity.host_port(&out);
-        match self.proxy.register_through(&request, &flow, &self.flows, &edge, transport) {
+        match self
+            .proxy
+            .register_through(&request, &flow, &self.flows, &edge, transport)
+        {
             Ok(forward) => {
                 let method = forward.method().clone();
-                self.transfers.calls.legs.transactions.forward(now, out, method, TransactionUser::Forwarded(server), via(out, &edge, forward));
+                self.transfers.calls.legs.transactions.forward(
+                    now,
+                    out,
+                    method,
+                    TransactionUser::Forwarded(server),
+                    via(out, &edge, forward),
+                );
                 self.forwarded.insert(server, (flow, request));
             }
             Err(refusal) => self.answer(now, server, &refusal),
@@ -46,7 +57,10 @@ impl Engine {
             Caller::Phone | Caller::Trusted => Side::Phone,
         };
         let decision = self.proxy.what_to_do(&request, side, &self.flows);
-        let passes = matches!(decision, Decision::ForwardToPbx | Decision::ToFlow(_) | Decision::ToBinding(_));
+        let passes = matches!(
+            decision,
+            Decision::ForwardToPbx | Decision::ToFlow(_) | Decision::ToBinding(_)
+        );
         if passes
             && caller == Caller::Phone
             && !self.settings.registers_through()
@@ -58,7 +72,10 @@ impl Engine {
         match decision {
             Decision::AnswerHere(draft) | Decision::Refuse(draft) => self.answer(now, server, &draft),
             Decision::ForwardToPbx => {
-                let Some((transport, remote)) = self.settings.pbx.as_ref().map(|pbx| (pbx.transport, pbx.address)) else { return };
+                let Some((transport, remote)) = self.settings.pbx.as_ref().map(|pbx| (pbx.transport, pbx.address))
+                else {
+                    return;
+                };
                 let out = self.flow_to(transport, remote);
                 self.forward(now, flow, server, request, out, None);
             }
@@ -75,19 +92,38 @@ impl Engine {
         }
     }
 
-    fn forward(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message, out: Flow, target: Option<&Uri>) {
+    fn forward(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        server: ServerHandle,
+        request: Message,
+        out: Flow,
+        target: Option<&Uri>,
+    ) {
         let edge = self.transfers.calls.legs.identity.host_port(&out);
         let forward = if *request.method() == Method::Subscribe {
             // What comes later in this dialog, from either side, finds the phone along its flow.
-            let phone = if self.caller(&flow, &request) == Caller::Pbx { &out } else { &flow };
-            self.proxy.forward_recorded(&request, phone, &self.flows, &edge, out.transport, target)
+            let phone = if self.caller(&flow, &request) == Caller::Pbx {
+                &out
+            } else {
+                &flow
+            };
+            self.proxy
+                .forward_recorded(&request, phone, &self.flows, &edge, out.transport, target)
         } else {
             self.proxy.forward(&request, &self.flows, target)
         };
         match forward {
             Ok(forward) => {
                 let method = forward.method().clone();
-                self.transfers.calls.legs.transactions.forward(now, out, method, TransactionUser::Forwarded(server), via(out, &edge, forward));
+                self.transfers.calls.legs.transactions.forward(
+                    now,
+                    out,
+                    method,
+                    TransactionUser::Forwarded(server),
+                    via(out, &edge, forward),
+                );
                 self.forwarded.insert(server, (flow, request));
             }
             Err(refusal) => self.answer(now, server, &refusal),
@@ -97,8 +133,12 @@ impl Engine {
     /// A response to a request that was forwarded goes back as it came, less our Via.
     pub(super) fn forwarded_answered(&mut self, now: Instant, server: ServerHandle, response: &Message) {
         // RFC 3261 §16.7 step 5: 100 is for one hop.
-        let Some(status) = response.status().filter(|status| *status > 100) else { return };
-        self.legs().transactions.respond(now, server, proxy::response_back(response), status);
+        let Some(status) = response.status().filter(|status| *status > 100) else {
+            return;
+        };
+        self.legs()
+            .transactions
+            .respond(now, server, proxy::response_back(response), status);
         if status < 200 {
             return;
         }
@@ -129,5 +169,13 @@ impl Engine {
 fn via<'m>(out: Flow, edge: &str, forward: Forward<'m>) -> impl FnOnce(&str) -> bytes::Bytes + use<'m> {
     let (edge, transport) = (edge.to_owned(), out.transport);
     // Printed once, with the branch that leads its response back.
-    move |branch| forward.push_via(ViaParam { transport, sent_by: &edge, branch }).print()
+    move |branch| {
+        forward
+            .push_via(ViaParam {
+                transport,
+                sent_by: &edge,
+                branch,
+            })
+            .print()
+    }
 }

@@ -35,7 +35,8 @@ pub(super) struct Way {
 impl Engine {
     pub(super) fn caller(&self, flow: &Flow, request: &Message) -> Caller {
         if let Some(pbx) = &self.settings.pbx
-            && (flow.remote == pbx.address || (flow.remote.ip() == pbx.address.ip() && self.flow_in_route(request).is_some()))
+            && (flow.remote == pbx.address
+                || (flow.remote.ip() == pbx.address.ip() && self.flow_in_route(request).is_some()))
         {
             return Caller::Pbx;
         }
@@ -55,14 +56,25 @@ impl Engine {
     ///
     /// # Errors
     /// The status that tells the caller why there is none: 404 unknown, 416 scheme, 480 not registered, 484 no user.
-    pub(super) fn ways(&self, now: Instant, target: &Uri, caller: Caller, request: Option<&Message>) -> Result<Vec<Way>, u16> {
+    pub(super) fn ways(
+        &self,
+        now: Instant,
+        target: &Uri,
+        caller: Caller,
+        request: Option<&Message>,
+    ) -> Result<Vec<Way>, u16> {
         if target.scheme() == Scheme::Other {
             return Err(416);
         }
         if caller == Caller::Pbx
             && let Some(flow) = request.and_then(|request| self.flow_in_route(request))
         {
-            return Ok(vec![Way { request_uri: target.without_headers(), flow, routes: Vec::new(), to_pbx: false }]);
+            return Ok(vec![Way {
+                request_uri: target.without_headers(),
+                flow,
+                routes: Vec::new(),
+                to_pbx: false,
+            }]);
         }
         let identity = &self.transfers.calls.legs.identity;
         let here = target.scheme() == Scheme::Tel
@@ -73,7 +85,12 @@ impl Engine {
         if !through {
             let bindings = match &user {
                 Some(user) if here || caller == Caller::Pbx => self.registrar.lookup(now, user),
-                Some(_) | None => self.registrar.all(now).into_iter().filter(|binding| binding.contact.uri.same_user(target)).collect(),
+                Some(_) | None => self
+                    .registrar
+                    .all(now)
+                    .into_iter()
+                    .filter(|binding| binding.contact.uri.same_user(target))
+                    .collect(),
             };
             let ways: Vec<_> = bindings
                 .into_iter()
@@ -88,14 +105,20 @@ impl Engine {
                 return Ok(ways);
             }
         }
-        if here && let Some(user) = &user
+        if here
+            && let Some(user) = &user
             && let Some(route) = self.settings.routes.iter().find(|route| route.pattern.is_match(user))
         {
             let uri = Uri::sip(Some(target.user().unwrap_or_default()), &route.host);
             return Ok(vec![self.way_out(uri, route.transport, route.address, false)]);
         }
         if let Some(pbx) = self.settings.pbx.as_ref().filter(|_| caller != Caller::Pbx) {
-            return Ok(vec![self.way_out(target.without_headers(), pbx.transport, pbx.address, true)]);
+            return Ok(vec![self.way_out(
+                target.without_headers(),
+                pbx.transport,
+                pbx.address,
+                true,
+            )]);
         }
         match &user {
             None => Err(484),
@@ -105,16 +128,35 @@ impl Engine {
     }
 
     fn way_out(&self, request_uri: Uri, transport: Transport, remote: std::net::SocketAddr, to_pbx: bool) -> Way {
-        Way { request_uri, flow: self.flow_to(transport, remote), routes: Vec::new(), to_pbx }
+        Way {
+            request_uri,
+            flow: self.flow_to(transport, remote),
+            routes: Vec::new(),
+            to_pbx,
+        }
     }
 
     /// A flow of ours to an address that we were configured with.
     pub(super) fn flow_to(&self, transport: Transport, remote: std::net::SocketAddr) -> Flow {
         let same_family = |address: &std::net::SocketAddr| address.is_ipv4() == remote.is_ipv4();
-        let of_transport = || self.settings.listeners.iter().filter(|listener| listener.transport == transport).map(|l| l.address);
+        let of_transport = || {
+            self.settings
+                .listeners
+                .iter()
+                .filter(|listener| listener.transport == transport)
+                .map(|l| l.address)
+        };
         let any = || self.settings.listeners.iter().map(|listener| listener.address);
-        let local = of_transport().find(same_family).or_else(|| of_transport().next()).or_else(|| any().next());
-        Flow { transport, local: local.unwrap_or(remote), remote, connection: 0 }
+        let local = of_transport()
+            .find(same_family)
+            .or_else(|| of_transport().next())
+            .or_else(|| any().next());
+        Flow {
+            transport,
+            local: local.unwrap_or(remote),
+            remote,
+            connection: 0,
+        }
     }
 }
 
@@ -125,12 +167,16 @@ impl Settings {
     }
 
     fn peer(&self, address: std::net::IpAddr) -> Option<&super::Peer> {
-        self.peers.iter().find(|peer| peer.networks.iter().any(|network| network.contains(address)))
+        self.peers
+            .iter()
+            .find(|peer| peer.networks.iter().any(|network| network.contains(address)))
     }
 
     /// How this party is transferred: its peer's profile, else the edge's own.
     pub(super) fn transfer_policy(&self, transferee: &Leg) -> Policy {
-        let mode: TransferMode = self.peer(transferee.dialog.flow.remote.ip()).map_or(self.transfer, |peer| peer.transfer);
+        let mode: TransferMode = self
+            .peer(transferee.dialog.flow.remote.ip())
+            .map_or(self.transfer, |peer| peer.transfer);
         Policy { mode }
     }
 
@@ -138,6 +184,9 @@ impl Settings {
     pub(super) fn credentials(&self, party: &NameAddr) -> Option<Credentials> {
         let user = party.uri.user()?;
         let found = self.users.iter().find(|known| known.name == user)?;
-        Some(Credentials { user: found.name.as_str().into(), password: found.password.as_str().into() })
+        Some(Credentials {
+            user: found.name.as_str().into(),
+            password: found.password.as_str().into(),
+        })
     }
 }

@@ -159,7 +159,11 @@ impl Settings {
     pub fn loopback(address: SocketAddr) -> Settings {
         Settings {
             domain: address.ip().to_string(),
-            listeners: vec![Listener { transport: Transport::Udp, address, advertised: address }],
+            listeners: vec![Listener {
+                transport: Transport::Udp,
+                address,
+                advertised: address,
+            }],
             pbx: None,
             peers: Vec::new(),
             users: Vec::new(),
@@ -187,12 +191,18 @@ mod tests {
 
     #[test]
     fn a_network_contains_its_addresses_only() {
-        let block = Network { address: "10.1.0.0".parse().unwrap(), prefix: 16 };
+        let block = Network {
+            address: "10.1.0.0".parse().unwrap(),
+            prefix: 16,
+        };
         assert!(block.contains("10.1.255.7".parse().unwrap()));
         assert!(block.contains("::ffff:10.1.2.3".parse().unwrap()));
         assert!(!block.contains("10.2.0.1".parse().unwrap()));
         assert!(!block.contains("::1".parse().unwrap()));
-        let all = Network { address: "::".parse().unwrap(), prefix: 0 };
+        let all = Network {
+            address: "::".parse().unwrap(),
+            prefix: 0,
+        };
         assert!(all.contains("2001:db8::1".parse().unwrap()));
     }
 }

@@ -37,7 +37,10 @@ impl Engine {
 
     fn flush(&mut self) {
         while let Some(transmit) = self.legs().transactions.poll_transmit() {
-            self.outputs.push_back(Output::Transmit { flow: transmit.flow, bytes: transmit.bytes });
+            self.outputs.push_back(Output::Transmit {
+                flow: transmit.flow,
+                bytes: transmit.bytes,
+            });
         }
         while let Some(event) = self.legs().events.pop_front() {
             self.outputs.push_back(Output::Event(event));
@@ -49,9 +52,17 @@ impl Engine {
 
     fn demanded(&mut self, now: Instant, demand: Demand) {
         match demand {
-            Demand::Refer { call, transferor, server, request } => {
+            Demand::Refer {
+                call,
+                transferor,
+                server,
+                request,
+            } => {
                 let settings = &self.settings;
-                self.transfers.refer_received(now, call, transferor, server, &request, |transferee| settings.transfer_policy(transferee));
+                self.transfers
+                    .refer_received(now, call, transferor, server, &request, |transferee| {
+                        settings.transfer_policy(transferee)
+                    });
             }
         }
     }
@@ -59,8 +70,14 @@ impl Engine {
     pub(super) fn note_bindings(&mut self, changes: Vec<Change>) {
         for change in changes {
             let event = match change {
-                Change::Added { aor, contact } => Event::RegistrationAdded { aor: aor.to_string(), contact: contact.to_string() },
-                Change::Removed { aor, contact } => Event::RegistrationRemoved { aor: aor.to_string(), contact: contact.to_string() },
+                Change::Added { aor, contact } => Event::RegistrationAdded {
+                    aor: aor.to_string(),
+                    contact: contact.to_string(),
+                },
+                Change::Removed { aor, contact } => Event::RegistrationRemoved {
+                    aor: aor.to_string(),
+                    contact: contact.to_string(),
+                },
             };
             self.event(event);
         }

@@ -14,7 +14,9 @@ pub struct Deadlines<H> {
 
 impl<H> Default for Deadlines<H> {
     fn default() -> Self {
-        Deadlines { by_time: BTreeSet::new() }
+        Deadlines {
+            by_time: BTreeSet::new(),
+        }
     }
 }
 

@@ -10,19 +10,32 @@ use crate::transport::Flow;
 
 impl From<DialogHandle> for LegHandle {
     fn from(handle: DialogHandle) -> LegHandle {
-        LegHandle { slot: handle.slot, generation: handle.generation }
+        LegHandle {
+            slot: handle.slot,
+            generation: handle.generation,
+        }
     }
 }
 
 impl From<LegHandle> for DialogHandle {
     fn from(handle: LegHandle) -> DialogHandle {
-        DialogHandle { slot: handle.slot, generation: handle.generation }
+        DialogHandle {
+            slot: handle.slot,
+            generation: handle.generation,
+        }
     }
 }
 
 impl Legs {
     /// A request inside the leg's dialog.
-    pub fn request_received(&mut self, now: Instant, handle: LegHandle, flow: Flow, server: ServerHandle, request: Message) {
+    pub fn request_received(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        flow: Flow,
+        server: ServerHandle,
+        request: Message,
+    ) {
         let Some(leg) = self.get_mut(handle) else {
             self.refuse(now, server, &request, 481, None);
             return;
@@ -62,8 +75,21 @@ impl Legs {
         let Some(status) = response.status() else { return };
         match purpose {
             Purpose::Setup => self.setup_answered(now, handle, response),
-            Purpose::Offer | Purpose::Bye | Purpose::Prack | Purpose::Cancel | Purpose::Notify | Purpose::Refer | Purpose::PassOn(_) if status < 200 => {}
-            Purpose::Offer | Purpose::Bye | Purpose::Prack | Purpose::Cancel | Purpose::Notify | Purpose::Refer | Purpose::PassOn(_) => {
+            Purpose::Offer
+            | Purpose::Bye
+            | Purpose::Prack
+            | Purpose::Cancel
+            | Purpose::Notify
+            | Purpose::Refer
+            | Purpose::PassOn(_)
+                if status < 200 => {}
+            Purpose::Offer
+            | Purpose::Bye
+            | Purpose::Prack
+            | Purpose::Cancel
+            | Purpose::Notify
+            | Purpose::Refer
+            | Purpose::PassOn(_) => {
                 self.settled(now, handle, purpose, status, Some(response));
             }
         }

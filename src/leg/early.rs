@@ -42,7 +42,11 @@ impl Leg {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
                 client.early.iter_mut().find(|early| early.tag == tag)
             }
-            State::Calling(Setup::Server(_)) | State::Early(Setup::Server(_)) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
         }
     }
 
@@ -52,7 +56,11 @@ impl Leg {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
                 client.early.iter().any(|early| early.rseq.is_some())
             }
-            State::Calling(Setup::Server(_)) | State::Early(Setup::Server(_)) | State::Confirmed | State::Releasing(_) | State::Ended => false,
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => false,
         }
     }
 }
@@ -60,11 +68,20 @@ impl Leg {
 impl Legs {
     /// Notes what a provisional answer says of its early dialog, and acknowledges it if it wants that. The description
     /// that the owner may pass on; `None` for the answer itself: it is to be ignored.
-    pub(crate) fn early_progress(&mut self, now: Instant, handle: LegHandle, response: &Message) -> Option<Option<Description>> {
+    pub(crate) fn early_progress(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        response: &Message,
+    ) -> Option<Option<Description>> {
         let description = super::request::description(response);
-        let Some(tag) = response.to_tag() else { return Some(None) };
+        let Some(tag) = response.to_tag() else {
+            return Some(None);
+        };
         let leg = self.table.get_mut(handle.into())?;
-        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return Some(None) };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else {
+            return Some(None);
+        };
         let known = client.early.iter().position(|early| early.tag == tag);
         let at = match known {
             Some(at) => at,
@@ -72,7 +89,12 @@ impl Legs {
             None => {
                 let mut dialog = leg.dialog.clone();
                 establish(&mut dialog, response, tag);
-                client.early.push(EarlyDialog { tag: tag.into(), dialog, description: None, rseq: None });
+                client.early.push(EarlyDialog {
+                    tag: tag.into(),
+                    dialog,
+                    description: None,
+                    rseq: None,
+                });
                 client.early.len() - 1
             }
         };
@@ -87,7 +109,10 @@ impl Legs {
             }
             early.rseq = Some(rseq);
             let rack = format!("{rseq} {} INVITE", response.cseq());
-            prack = Some((early.dialog.flow, early.dialog.next_request(&Method::Prack).header(HeaderName::RAck, rack)));
+            prack = Some((
+                early.dialog.flow,
+                early.dialog.next_request(&Method::Prack).header(HeaderName::RAck, rack),
+            ));
         }
         if description.is_some() {
             early.description.clone_from(&description);
@@ -95,7 +120,13 @@ impl Legs {
         if let Some((flow, draft)) = prack {
             leg.owed += 1;
             let sent_by = self.sent_by(&flow);
-            self.transactions.request(now, flow, &sent_by, &draft, TransactionUser::Leg(handle, Purpose::Prack));
+            self.transactions.request(
+                now,
+                flow,
+                &sent_by,
+                &draft,
+                TransactionUser::Leg(handle, Purpose::Prack),
+            );
         }
         Some(description.filter(|_| alone))
     }

@@ -44,7 +44,11 @@ pub struct LocalAddress {
 impl Identity {
     /// `host:port` for Via and Contact on this flow: the listener of its transport and address, else the first of its transport.
     pub fn host_port(&self, flow: &Flow) -> CompactString {
-        let of_transport = || self.addresses.iter().filter(|address| address.transport == flow.transport);
+        let of_transport = || {
+            self.addresses
+                .iter()
+                .filter(|address| address.transport == flow.transport)
+        };
         of_transport()
             .find(|address| address.bound == flow.local)
             .or_else(|| of_transport().next())
@@ -65,9 +69,13 @@ impl Identity {
 
     /// Whether this host and port (5060 if none) are ours.
     pub fn is_us(&self, host: &str, port: Option<u16>) -> bool {
-        let Ok(ip) = host.trim_start_matches('[').trim_end_matches(']').parse() else { return false };
+        let Ok(ip) = host.trim_start_matches('[').trim_end_matches(']').parse() else {
+            return false;
+        };
         let address = SocketAddr::new(ip, port.unwrap_or(5060));
-        self.addresses.iter().any(|ours| ours.bound == address || ours.written == format_compact!("{address}"))
+        self.addresses
+            .iter()
+            .any(|ours| ours.bound == address || ours.written == format_compact!("{address}"))
     }
 
     /// A token of 32 hex digits, different for each `serial` and not to be guessed without the key.

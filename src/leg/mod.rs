@@ -312,7 +312,10 @@ impl Leg {
 
     /// Whether the party was last told that it is on hold.
     pub fn is_held(&self) -> bool {
-        self.sent.as_ref().is_some_and(|sent| matches!(sent.direction(), Direction::SendOnly | Direction::Inactive)) && !self.holding
+        self.sent
+            .as_ref()
+            .is_some_and(|sent| matches!(sent.direction(), Direction::SendOnly | Direction::Inactive))
+            && !self.holding
     }
 
     /// Takes a new remote target (RFC 3261 §12.2.2). One that cannot be read changes nothing.
@@ -324,7 +327,11 @@ impl Leg {
 
     /// What an observer sees.
     pub fn view(&self) -> LegView {
-        let text = |description: &Option<Description>| description.as_ref().map(|d| String::from_utf8_lossy(d.bytes()).into_owned());
+        let text = |description: &Option<Description>| {
+            description
+                .as_ref()
+                .map(|d| String::from_utf8_lossy(d.bytes()).into_owned())
+        };
         LegView {
             id: self.handle,
             party: self.party.uri.to_string(),
@@ -346,7 +353,11 @@ pub(crate) fn follow_route(dialog: &mut Dialog) {
         && let Some(remote) = dialog.next_hop().addr()
         && remote != dialog.flow.remote
     {
-        dialog.flow = Flow { remote, connection: 0, ..dialog.flow };
+        dialog.flow = Flow {
+            remote,
+            connection: 0,
+            ..dialog.flow
+        };
     }
 }
 
@@ -399,7 +410,9 @@ impl Legs {
 
     /// The leg that a message belongs to.
     pub fn find(&self, message: &Message) -> Match {
-        Query::of(message).map_or(Match::NotOurs, |query| self.table.find(query.local_tag, query.call_id, query.remote_tag))
+        Query::of(message).map_or(Match::NotOurs, |query| {
+            self.table.find(query.local_tag, query.call_id, query.remote_tag)
+        })
     }
 
     /// The leg whose dialog a Replaces names, with us at the end that it is meant for.
@@ -409,7 +422,10 @@ impl Legs {
 
     /// The leg whose dialog a Replaces names as its far end knows it: the tag of ours is the from-tag.
     pub fn find_beyond(&self, replaces: &Replaces) -> Option<LegHandle> {
-        self.table.find(&replaces.from_tag, &replaces.call_id, &replaces.to_tag).handle().map(LegHandle::from)
+        self.table
+            .find(&replaces.from_tag, &replaces.call_id, &replaces.to_tag)
+            .handle()
+            .map(LegHandle::from)
     }
 
     /// How many legs live.
@@ -452,7 +468,10 @@ impl Legs {
 
     /// The next moment at which [`Legs::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.deadlines.next(), self.transactions.poll_timeout()].into_iter().flatten().min()
+        [self.deadlines.next(), self.transactions.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).
@@ -477,12 +496,21 @@ impl Legs {
     }
 
     /// Sends an in-dialog request through a transaction of its own.
-    pub(crate) fn request(&mut self, now: Instant, handle: LegHandle, draft: &crate::sip::Draft, purpose: Purpose) -> Option<ClientHandle> {
+    pub(crate) fn request(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        draft: &crate::sip::Draft,
+        purpose: Purpose,
+    ) -> Option<ClientHandle> {
         let flow = self.get(handle)?.dialog.flow;
         let sent_by = self.sent_by(&flow);
         if let Some(leg) = self.get_mut(handle) {
             leg.owed += 1;
         }
-        Some(self.transactions.request(now, flow, &sent_by, draft, TransactionUser::Leg(handle, purpose)))
+        Some(
+            self.transactions
+                .request(now, flow, &sent_by, draft, TransactionUser::Leg(handle, purpose)),
+        )
     }
 }

@@ -24,7 +24,12 @@ pub(crate) enum Exchange {
     /// Nothing under way.
     Stable,
     /// Our re-INVITE or UPDATE is out.
-    Sent { client: Option<ClientHandle>, offer: Offer, tries: u8, until: Instant },
+    Sent {
+        client: Option<ClientHandle>,
+        offer: Offer,
+        tries: u8,
+        until: Instant,
+    },
     /// It met 491 and waits.
     Backoff { offer: Offer, tries: u8, until: Instant },
     /// A 2xx brought an offer; our ACK brings the answer.
@@ -83,7 +88,11 @@ impl Legs {
             self.tell(handle, LegEvent::OfferRefused { status: 481 });
             return;
         }
-        leg.waiting_offers.push_back(Offer { description, carrier, refresh: false });
+        leg.waiting_offers.push_back(Offer {
+            description,
+            carrier,
+            refresh: false,
+        });
         self.next_offer(now, handle);
     }
 
@@ -100,7 +109,9 @@ impl Legs {
 
     pub(crate) fn send_offer(&mut self, now: Instant, handle: LegHandle, mut offer: Offer, tries: u8) {
         let (until, wanted) = (now + self.identity.t1 * 64, self.identity.session_expires);
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         offer.description = offer.description.map(|description| leg.present(&description));
         if !leg.abilities.update {
             offer.carrier = Carrier::Invite;
@@ -121,14 +132,21 @@ impl Legs {
         }
         let client = self.request(now, handle, &draft, Purpose::Offer);
         if let Some(leg) = self.get_mut(handle) {
-            leg.exchange = Exchange::Sent { client, offer, tries, until };
+            leg.exchange = Exchange::Sent {
+                client,
+                offer,
+                tries,
+                until,
+            };
         }
         self.deadlines.add(until, handle);
     }
 
     /// A final answer to our re-INVITE or UPDATE; `response` is `None` for silence and transport errors.
     pub(crate) fn offer_answered(&mut self, now: Instant, handle: LegHandle, status: u16, response: Option<&Message>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let Exchange::Sent { offer, tries, .. } = exchange else {
             leg.exchange = exchange;
@@ -146,9 +164,17 @@ impl Legs {
             (491, _) if alive && tries < GLARE_TRIES => {
                 // RFC 3261 §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s, in units of 10 ms.
                 let chance = self.identity.hash(u64::from(leg.dialog.local_cseq), leg.origin.0);
-                let wait = if leg.we_called { 2_100 + chance % 191 * 10 } else { chance % 201 * 10 };
+                let wait = if leg.we_called {
+                    2_100 + chance % 191 * 10
+                } else {
+                    chance % 201 * 10
+                };
                 let until = now + Duration::from_millis(wait);
-                leg.exchange = Exchange::Backoff { offer, tries: tries + 1, until };
+                leg.exchange = Exchange::Backoff {
+                    offer,
+                    tries: tries + 1,
+                    until,
+                };
                 self.deadlines.add(until, handle);
             }
             // RFC 4028 §7.3.
@@ -156,8 +182,21 @@ impl Legs {
             // It said that it could, and cannot.
             (405 | 501, _) if alive && offer.carrier == Carrier::Update => {
                 leg.abilities.update = false;
-                let description = if offer.refresh { leg.sent.clone() } else { offer.description };
-                self.send_offer(now, handle, Offer { description, carrier: Carrier::Invite, ..offer }, tries);
+                let description = if offer.refresh {
+                    leg.sent.clone()
+                } else {
+                    offer.description
+                };
+                self.send_offer(
+                    now,
+                    handle,
+                    Offer {
+                        description,
+                        carrier: Carrier::Invite,
+                        ..offer
+                    },
+                    tries,
+                );
             }
             // RFC 3261 §14.1: the dialog is gone.
             (408 | 481, _) if alive => self.party_lost(now, handle, LegEvent::OfferRefused { status }),
@@ -172,7 +211,9 @@ impl Legs {
 
     fn offer_accepted(&mut self, now: Instant, handle: LegHandle, offer: Offer, response: &Message) {
         self.take_timer(now, handle, response);
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let description = super::request::description(response);
         leg.refresh(response);
         let by_invite = offer.carrier == Carrier::Invite;
@@ -181,7 +222,10 @@ impl Legs {
             leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
         }
         let changed = description.is_some() && description != leg.remote;
-        if offer.description.as_ref().is_none_or(|offer| offer.direction() == Direction::SendRecv)
+        if offer
+            .description
+            .as_ref()
+            .is_none_or(|offer| offer.direction() == Direction::SendRecv)
             && let Some(direction) = description.as_ref().map(Description::direction)
         {
             // Free to choose, and it chose not to listen: the party holds us.
@@ -207,10 +251,16 @@ impl Legs {
 
     /// Sends the ACK that a 2xx is owed: with the answer, if the offer was in the 2xx.
     pub fn acknowledge(&mut self, now: Instant, handle: LegHandle, answer: Option<&Description>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let cseq = match leg.exchange {
             Exchange::OwesAck { cseq } => cseq,
-            Exchange::Stable | Exchange::Sent { .. } | Exchange::Backoff { .. } | Exchange::Received { .. } | Exchange::Answered(_) => return,
+            Exchange::Stable
+            | Exchange::Sent { .. }
+            | Exchange::Backoff { .. }
+            | Exchange::Received { .. }
+            | Exchange::Answered(_) => return,
         };
         let mut draft = leg.dialog.ack_for_2xx(cseq);
         if let Some(answer) = answer {
@@ -240,14 +290,18 @@ impl Legs {
     /// Deadlines of the exchange: the 2xx again, the end of a back-off, a re-INVITE that nobody answers.
     pub(crate) fn exchange_timeout(&mut self, now: Instant, handle: LegHandle) {
         let t2 = self.identity.t2;
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         match &mut leg.exchange {
             Exchange::Answered(waiting) if now >= waiting.until => {
                 // RFC 3261 §13.3.1.4: no ACK in 64*T1, so the dialog is confirmed but the session is ended.
                 leg.exchange = Exchange::Stable;
                 match leg.state {
                     State::Confirmed => self.party_silent(now, handle),
-                    State::Calling(_) | State::Early(_) | State::Releasing(_) | State::Ended => self.bye_when_settled(now, handle),
+                    State::Calling(_) | State::Early(_) | State::Releasing(_) | State::Ended => {
+                        self.bye_when_settled(now, handle)
+                    }
                 }
             }
             Exchange::Answered(waiting) if now >= waiting.next => {
@@ -261,9 +315,15 @@ impl Legs {
                 let (offer, tries) = (offer.clone(), *tries);
                 self.send_offer(now, handle, offer, tries);
             }
-            Exchange::Sent { until, client: Some(client), offer, .. } if now >= *until && offer.carrier == Carrier::Invite => {
+            Exchange::Sent {
+                until,
+                client: Some(client),
+                offer,
+                ..
+            } if now >= *until && offer.carrier == Carrier::Invite => {
                 // Provisional answers stopped Timer B; nobody answers a re-INVITE by hand, so 64*T1 is enough.
-                self.transactions.cancel(now, *client, super::TransactionUser::Leg(handle, Purpose::Cancel));
+                self.transactions
+                    .cancel(now, *client, super::TransactionUser::Leg(handle, Purpose::Cancel));
             }
             Exchange::Answered(_)
             | Exchange::Backoff { .. }

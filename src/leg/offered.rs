@@ -38,7 +38,9 @@ impl Legs {
             return;
         }
         let by_update = *request.method() == Method::Update;
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         if by_update && description.is_none() && leg.is_confirmed() {
             leg.refresh(&request);
             self.accept_refresh(now, handle, server, &request, None);
@@ -79,13 +81,23 @@ impl Legs {
     pub(crate) fn refuse_offer_now(&mut self, now: Instant, server: ServerHandle, request: &Message, status: u16) {
         let mut draft = request.respond(status);
         if status == 500 {
-            draft = draft.header(HeaderName::RetryAfter, self.identity.hash(u64::from(request.cseq()), 4) % 10);
+            draft = draft.header(
+                HeaderName::RetryAfter,
+                self.identity.hash(u64::from(request.cseq()), 4) % 10,
+            );
         }
         self.transactions.respond(now, server, draft.print(), status);
     }
 
     /// A refresh of the party is accepted without asking anybody.
-    fn accept_refresh(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message, sent: Option<&Description>) {
+    fn accept_refresh(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        server: ServerHandle,
+        request: &Message,
+        sent: Option<&Description>,
+    ) {
         let Some(leg) = self.get(handle) else { return };
         let mut draft = request
             .respond(200)
@@ -108,7 +120,9 @@ impl Legs {
     /// Answers the party's re-INVITE or UPDATE with 200: the answer to its offer, or our offer if it had none. The
     /// direction of an answer never leaves the mirror of the offer's (RFC 3264 §6.1, LESSONS 26).
     pub fn answer_offer(&mut self, now: Instant, handle: LegHandle, description: &Description) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let Exchange::Received { server, request } = exchange else {
             leg.exchange = exchange;
@@ -147,7 +161,9 @@ impl Legs {
 
     /// Refuses the party's re-INVITE; the session stays as it was.
     pub fn refuse_offer(&mut self, now: Instant, handle: LegHandle, status: u16) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let Exchange::Received { server, request } = exchange else {
             leg.exchange = exchange;
@@ -174,7 +190,16 @@ impl Legs {
         let (interval, until) = (self.identity.t1, now + self.identity.t1 * 64);
         let next = now + interval;
         if let Some(leg) = self.get_mut(handle) {
-            leg.exchange = Exchange::Answered(AwaitAck { server, response, cseq, offered, refresh, interval, next, until });
+            leg.exchange = Exchange::Answered(AwaitAck {
+                server,
+                response,
+                cseq,
+                offered,
+                refresh,
+                interval,
+                next,
+                until,
+            });
         }
         self.deadlines.add(next, handle);
     }
@@ -198,7 +223,11 @@ impl Legs {
         }
         let description = super::request::description(ack).filter(|_| offered);
         if let Some(answer) = &description {
-            if leg.sent.as_ref().is_some_and(|sent| sent.direction() == Direction::SendRecv) {
+            if leg
+                .sent
+                .as_ref()
+                .is_some_and(|sent| sent.direction() == Direction::SendRecv)
+            {
                 // Free to choose, and it chose not to listen: the party holds us.
                 leg.holding = matches!(answer.direction(), Direction::SendOnly | Direction::Inactive);
             }

@@ -72,12 +72,26 @@ impl Server {
 
 impl Legs {
     /// Sends a provisional answer so that it arrives. `false`: the caller does not know how.
-    pub(crate) fn ring_reliably(&mut self, now: Instant, handle: LegHandle, status: u16, description: Option<&Description>) -> bool {
-        let (t1, first) = (self.identity.t1, self.identity.hash(u64::from(handle.slot) ^ u64::from(handle.generation), 5));
-        let Some(leg) = self.table.get_mut(handle.into()) else { return false };
+    pub(crate) fn ring_reliably(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        status: u16,
+        description: Option<&Description>,
+    ) -> bool {
+        let (t1, first) = (
+            self.identity.t1,
+            self.identity
+                .hash(u64::from(handle.slot) ^ u64::from(handle.generation), 5),
+        );
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return false;
+        };
         let (contact, tag) = (leg.contact.clone(), leg.dialog.id.local_tag.clone());
         let presented = description.map(|description| leg.present(description));
-        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = &mut leg.state else { return false };
+        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = &mut leg.state else {
+            return false;
+        };
         if !server.takes_reliable() {
             return false;
         }
@@ -107,8 +121,14 @@ impl Legs {
         }
         let response = draft.print();
         let next = now + t1;
-        server.reliable.waiting =
-            Some(Waiting { status, response: response.clone(), described: presented.is_some(), interval: t1, next, until: now + t1 * 64 });
+        server.reliable.waiting = Some(Waiting {
+            status,
+            response: response.clone(),
+            described: presented.is_some(),
+            interval: t1,
+            next,
+            until: now + t1 * 64,
+        });
         let transaction = server.server;
         if presented.is_some() {
             leg.sent = presented;
@@ -125,9 +145,17 @@ impl Legs {
 
     /// Keeps a 2xx back that would overtake the PRACK of an answer. `true`: it waits.
     pub(crate) fn answer_waits(&mut self, handle: LegHandle, description: Option<&Description>) -> bool {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return false };
-        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = &mut leg.state else { return false };
-        let waits = server.reliable.waiting.as_ref().is_some_and(|waiting| waiting.described);
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return false;
+        };
+        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = &mut leg.state else {
+            return false;
+        };
+        let waits = server
+            .reliable
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.described);
         if waits {
             server.reliable.answer = Some(description.cloned());
         }
@@ -136,13 +164,21 @@ impl Legs {
 
     /// The caller's PRACK.
     pub(crate) fn prack_received(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
-        let named = request.text(HeaderName::RAck).map(|rack| rack.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let named = request
+            .text(HeaderName::RAck)
+            .map(|rack| rack.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let (State::Calling(Setup::Server(setup)) | State::Early(Setup::Server(setup))) = &mut leg.state else {
             self.refuse(now, server, request, 481, None);
             return;
         };
-        let wanted = [setup.reliable.rseq.to_string(), setup.request.cseq().to_string(), "INVITE".to_owned()];
+        let wanted = [
+            setup.reliable.rseq.to_string(),
+            setup.request.cseq().to_string(),
+            "INVITE".to_owned(),
+        ];
         if setup.reliable.waiting.is_none() || named.as_deref() != Some(wanted.as_slice()) {
             self.refuse(now, server, request, 481, None);
             return;
@@ -168,10 +204,16 @@ impl Legs {
 
     /// Sends what is not acknowledged yet once more, or gives the caller up.
     pub(crate) fn prack_timeout(&mut self, now: Instant, handle: LegHandle) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = &mut leg.state else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = &mut leg.state else {
+            return;
+        };
         let transaction = server.server;
-        let Some(waiting) = server.reliable.waiting.as_mut().filter(|waiting| waiting.next <= now) else { return };
+        let Some(waiting) = server.reliable.waiting.as_mut().filter(|waiting| waiting.next <= now) else {
+            return;
+        };
         if waiting.until <= now {
             self.reject(now, handle, 504, None, Cause::Lost);
             self.tell(handle, LegEvent::Released { cause: Cause::Lost });

@@ -49,8 +49,15 @@ impl Legs {
     /// Accepts a REFER with 202 (RFC 7647 §5 would say 200; phones and PBXs expect 202) and says 100 in a first NOTIFY.
     /// With `Refer-Sub: false` nothing more is reported.
     pub fn accept_refer(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
-        let silent = request.text(HeaderName::ReferSub).is_some_and(|value| value.split(';').next().is_some_and(|v| v.trim().eq_ignore_ascii_case("false")));
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let silent = request.text(HeaderName::ReferSub).is_some_and(|value| {
+            value
+                .split(';')
+                .next()
+                .is_some_and(|v| v.trim().eq_ignore_ascii_case("false"))
+        });
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let mut draft = request.respond(202).header(HeaderName::Contact, &leg.contact);
         if silent {
             draft = draft.header(HeaderName::ReferSub, "false");
@@ -60,7 +67,12 @@ impl Legs {
         self.transactions.respond(now, server, draft.print(), 202);
         if !silent {
             let id = (!first).then(|| request.cseq());
-            leg.notifier = Some(Notifier { id, outstanding: false, queued: None, over: false });
+            leg.notifier = Some(Notifier {
+                id,
+                outstanding: false,
+                queued: None,
+                over: false,
+            });
             self.report(now, handle, 100, false);
         }
     }
@@ -73,7 +85,9 @@ impl Legs {
     /// Reports `status` to the party whose REFER it was; `last` ends the subscription. While a NOTIFY is unanswered the
     /// newest report waits: sent side by side, they could arrive in the wrong order.
     pub fn report(&mut self, now: Instant, handle: LegHandle, status: u16, last: bool) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let Some(notifier) = &mut leg.notifier else { return };
         if notifier.over || notifier.queued.is_some_and(|(_, last)| last) {
             return;
@@ -93,7 +107,14 @@ impl Legs {
             .next_request(&Method::Notify)
             .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Event, event)
-            .header(HeaderName::SubscriptionState, if last { "terminated;reason=noresource" } else { "active;expires=60" })
+            .header(
+                HeaderName::SubscriptionState,
+                if last {
+                    "terminated;reason=noresource"
+                } else {
+                    "active;expires=60"
+                },
+            )
             .body("message/sipfrag;version=2.0", Sipfrag::new(status).to_string());
         self.request(now, handle, &draft, Purpose::Notify);
     }
@@ -118,14 +139,27 @@ impl Legs {
     /// Our BYE ends what is left of the subscription: a NOTIFY behind it would find no dialog (LESSONS 5).
     pub(crate) fn end_reports(&mut self, handle: LegHandle) {
         let Some(leg) = self.get_mut(handle) else { return };
-        leg.notifier = leg.notifier.take().filter(|notifier| notifier.outstanding).map(|notifier| Notifier { queued: None, over: true, ..notifier });
+        leg.notifier = leg
+            .notifier
+            .take()
+            .filter(|notifier| notifier.outstanding)
+            .map(|notifier| Notifier {
+                queued: None,
+                over: true,
+                ..notifier
+            });
     }
 
     /// Sends REFER to the party. Its outcome rises as [`LegEvent::Progress`].
     pub fn refer(&mut self, now: Instant, handle: LegHandle, refer_to: impl Display, referred_by: Option<&str>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let mut draft =
-            leg.dialog.next_request(&Method::Refer).header(HeaderName::Contact, &leg.contact).header(HeaderName::ReferTo, refer_to);
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let mut draft = leg
+            .dialog
+            .next_request(&Method::Refer)
+            .header(HeaderName::Contact, &leg.contact)
+            .header(HeaderName::ReferTo, refer_to);
         if let Some(referred_by) = referred_by {
             draft = draft.header(HeaderName::ReferredBy, referred_by);
         }
@@ -151,17 +185,27 @@ impl Legs {
     /// The party's NOTIFY. One that belongs to no subscription of ours gets 481 (RFC 6665 §4.1.3).
     pub(crate) fn notify_received(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
         let event = request.text(HeaderName::Event).unwrap_or_default();
-        let ours = event.split(';').next().is_some_and(|package| package.trim().eq_ignore_ascii_case("refer"));
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let ours = event
+            .split(';')
+            .next()
+            .is_some_and(|package| package.trim().eq_ignore_ascii_case("refer"));
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         if !ours || leg.subscriber.is_none() {
             let status = if ours { 481 } else { 489 };
-            self.transactions.respond(now, server, request.respond(status).print(), status);
+            self.transactions
+                .respond(now, server, request.respond(status).print(), status);
             return;
         }
-        self.transactions.respond(now, server, request.respond(200).print(), 200);
-        let terminated = request
-            .text(HeaderName::SubscriptionState)
-            .is_some_and(|state| state.split(';').next().is_some_and(|state| state.trim().eq_ignore_ascii_case("terminated")));
+        self.transactions
+            .respond(now, server, request.respond(200).print(), 200);
+        let terminated = request.text(HeaderName::SubscriptionState).is_some_and(|state| {
+            state
+                .split(';')
+                .next()
+                .is_some_and(|state| state.trim().eq_ignore_ascii_case("terminated"))
+        });
         let progress = match Sipfrag::parse(&request.body()).map(|fragment| fragment.status) {
             Some(status) if status >= 200 => ReferProgress::Final(status),
             _ if terminated => ReferProgress::Ended,

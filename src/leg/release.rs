@@ -29,10 +29,14 @@ pub(crate) enum Release {
 impl Legs {
     /// Ends the leg from our side: CANCEL, a refusal or a BYE, whichever its state asks for.
     pub fn release(&mut self, now: Instant, handle: LegHandle, cause: Cause) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         leg.waiting_offers.clear();
         match std::mem::replace(&mut leg.state, State::Ended) {
-            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => self.cancel(now, handle, client, cause),
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                self.cancel(now, handle, client, cause)
+            }
             State::Calling(Setup::Server(server)) => {
                 leg.state = State::Calling(Setup::Server(server));
                 self.reject(now, handle, refusal(cause), None, cause);
@@ -64,7 +68,9 @@ impl Legs {
     /// What a leg reports that has no owner any more: requests still get an answer.
     pub fn unclaimed(&mut self, now: Instant, handle: LegHandle, event: LegEvent) {
         match event {
-            LegEvent::Referred { server, request } | LegEvent::Asked { server, request } => self.refuse(now, server, &request, 481, None),
+            LegEvent::Referred { server, request } | LegEvent::Asked { server, request } => {
+                self.refuse(now, server, &request, 481, None)
+            }
             LegEvent::Offered { .. } => self.refuse_offer(now, handle, 481),
             LegEvent::Answered { .. } => self.release(now, handle, Cause::OtherParty),
             LegEvent::Ringing { .. }
@@ -81,10 +87,13 @@ impl Legs {
 
     fn cancel(&mut self, now: Instant, handle: LegHandle, client: Client, cause: Cause) {
         if let Some(invite) = client.invite {
-            self.transactions.cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
+            self.transactions
+                .cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
         }
         if let Some(leg) = self.get_mut(handle) {
-            leg.state = State::Releasing(Release::Cancelling { offer: client.invitation.offer });
+            leg.state = State::Releasing(Release::Cancelling {
+                offer: client.invitation.offer,
+            });
         }
         self.note_end(handle, cause);
     }
@@ -102,7 +111,9 @@ impl Legs {
 
     /// Sends the BYE that waited, as soon as nothing is owed any more.
     pub(crate) fn bye_when_settled(&mut self, now: Instant, handle: LegHandle) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let State::Releasing(Release::Settling { until }) = leg.state else {
             self.finish_if_settled(handle);
             return;
@@ -119,7 +130,8 @@ impl Legs {
 
     /// The party's BYE.
     pub(crate) fn bye_received(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
-        self.transactions.respond(now, server, request.respond(200).print(), 200);
+        self.transactions
+            .respond(now, server, request.respond(200).print(), 200);
         let Some(leg) = self.get_mut(handle) else { return };
         match std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering)) {
             State::Confirmed => {
@@ -179,7 +191,8 @@ impl Legs {
     pub(crate) fn release_timeout(&mut self, now: Instant, handle: LegHandle) {
         match self.get(handle).map(|leg| &leg.state) {
             Some(State::Releasing(Release::Settling { until })) if now >= *until => self.bye_when_settled(now, handle),
-            Some(State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) | None => {}
+            Some(State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended)
+            | None => {}
         }
     }
 }

@@ -40,7 +40,12 @@ impl Legs {
             return;
         };
         let mut draft = leg.dialog.next_request(request.method());
-        for name in [HeaderName::InfoPackage, HeaderName::ContentDisposition, HeaderName::ContentEncoding, HeaderName::Subject] {
+        for name in [
+            HeaderName::InfoPackage,
+            HeaderName::ContentDisposition,
+            HeaderName::ContentEncoding,
+            HeaderName::Subject,
+        ] {
             draft = draft.copy(request, name);
         }
         if let Some(content_type) = request.text(HeaderName::ContentType) {
@@ -51,9 +56,18 @@ impl Legs {
     }
 
     /// The answer to a request that was passed on.
-    pub(crate) fn passed_on_answered(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, status: u16, response: Option<&Message>) {
+    pub(crate) fn passed_on_answered(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        server: ServerHandle,
+        status: u16,
+        response: Option<&Message>,
+    ) {
         self.paid(handle);
-        let Some(request) = self.passed_on.remove(&server) else { return };
+        let Some(request) = self.passed_on.remove(&server) else {
+            return;
+        };
         let mut draft = request.respond(status);
         if let Some(response) = response
             && let Some(content_type) = response.text(HeaderName::ContentType)

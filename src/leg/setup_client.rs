@@ -68,7 +68,11 @@ impl Legs {
         let identity = &self.identity;
         let handle = self.table.insert_with(&call_id, None, |handle, tag| {
             let dialog = Dialog {
-                id: DialogId { call_id: call_id.clone(), local_tag: tag.as_str().into(), remote_tag: CompactString::default() },
+                id: DialogId {
+                    call_id: call_id.clone(),
+                    local_tag: tag.as_str().into(),
+                    remote_tag: CompactString::default(),
+                },
                 role: Role::Uac,
                 local: format_compact!("{};tag={tag}", invitation.from),
                 remote: format_compact!("{}", invitation.to),
@@ -80,8 +84,24 @@ impl Legs {
             };
             let credentials = invitation.credentials.clone();
             let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
-            let client = Client { invite: None, invitation: Box::new(invitation), ring_deadline, timed_out: false, challenged: false, early: Vec::new() };
-            let mut leg = Leg::new(handle.into(), owner, dialog, party, true, State::Calling(Setup::Client(client)), origin, contact);
+            let client = Client {
+                invite: None,
+                invitation: Box::new(invitation),
+                ring_deadline,
+                timed_out: false,
+                challenged: false,
+                early: Vec::new(),
+            };
+            let mut leg = Leg::new(
+                handle.into(),
+                owner,
+                dialog,
+                party,
+                true,
+                State::Calling(Setup::Client(client)),
+                origin,
+                contact,
+            );
             leg.credentials = credentials;
             leg
         });
@@ -93,7 +113,12 @@ impl Legs {
                 LegOwner::Call(call) => Some(call),
                 LegOwner::Transfer(_) | LegOwner::Nobody => None,
             };
-            let event = Event::LegStarted { leg: handle, call, party: leg.party.uri.to_string(), call_id: leg.dialog.id.call_id.to_string() };
+            let event = Event::LegStarted {
+                leg: handle,
+                call,
+                party: leg.party.uri.to_string(),
+                call_id: leg.dialog.id.call_id.to_string(),
+            };
             self.events.push_back(event);
         }
         handle
@@ -101,8 +126,12 @@ impl Legs {
 
     /// Sends the INVITE of a leg in setup, with an answer to a challenge if there was one.
     fn send_invite(&mut self, now: Instant, handle: LegHandle, authorization: Option<(HeaderName, CompactString)>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else {
+            return;
+        };
         let invitation = &client.invitation;
         leg.dialog.local_cseq = leg.dialog.local_cseq.wrapping_add(1);
         let mut draft = Draft::request(&Method::Invite, invitation.request_uri.as_str());
@@ -118,7 +147,14 @@ impl Legs {
             .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Allow, ALLOW)
             // An offer in a provisional answer would have to be answered before the caller has answered (RFC 3262 §5).
-            .header(HeaderName::Supported, if invitation.offer.is_some() { SUPPORTED } else { SUPPORTED_UNRELIABLE });
+            .header(
+                HeaderName::Supported,
+                if invitation.offer.is_some() {
+                    SUPPORTED
+                } else {
+                    SUPPORTED_UNRELIABLE
+                },
+            );
         draft = Leg::first_timer(draft, leg.min_se, self.identity.session_expires);
         if let Some(replaces) = &invitation.replaces {
             draft = draft.header(HeaderName::Replaces, replaces);
@@ -135,7 +171,13 @@ impl Legs {
         }
         let flow = invitation.flow;
         let sent_by = self.identity.host_port(&flow);
-        let invite = self.transactions.request(now, flow, &sent_by, &draft, TransactionUser::Leg(handle, Purpose::Setup));
+        let invite = self.transactions.request(
+            now,
+            flow,
+            &sent_by,
+            &draft,
+            TransactionUser::Leg(handle, Purpose::Setup),
+        );
         client.invite = Some(invite);
         leg.owed += 1;
     }
@@ -152,12 +194,18 @@ impl Legs {
     }
 
     fn setup_progress(&mut self, now: Instant, handle: LegHandle, status: u16, response: &Message) {
-        let Some(description) = self.early_progress(now, handle, response) else { return };
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(description) = self.early_progress(now, handle, response) else {
+            return;
+        };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Ended);
         leg.state = match state {
             State::Calling(setup) if response.to_tag().is_some() => State::Early(setup),
-            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => other,
+            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => {
+                other
+            }
         };
         if matches!(leg.state, State::Calling(_) | State::Early(_)) {
             self.events.push_back(Event::LegRinging { leg: handle, status });
@@ -166,7 +214,9 @@ impl Legs {
     }
 
     fn setup_succeeded(&mut self, now: Instant, handle: LegHandle, response: &Message) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let Some(remote_tag) = response.to_tag() else { return };
         if !leg.dialog.id.remote_tag.is_empty() {
             if leg.dialog.id.remote_tag == remote_tag {
@@ -179,11 +229,20 @@ impl Legs {
         // Promote, then ACK: from here on the party's requests find their leg.
         let cancelled = matches!(leg.state, State::Releasing(_));
         let early = match &mut leg.state {
-            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => std::mem::take(&mut client.early),
-            State::Calling(Setup::Server(_)) | State::Early(Setup::Server(_)) | State::Confirmed | State::Releasing(_) | State::Ended => Vec::new(),
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                std::mem::take(&mut client.early)
+            }
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => Vec::new(),
         };
         // The INVITE's number is that of its ACK; the next request has a number that no fork has seen.
-        leg.dialog.local_cseq = early.iter().map(|early| early.dialog.local_cseq).fold(leg.dialog.local_cseq, u32::max);
+        leg.dialog.local_cseq = early
+            .iter()
+            .map(|early| early.dialog.local_cseq)
+            .fold(leg.dialog.local_cseq, u32::max);
         let picked = early.into_iter().find(|early| early.tag == remote_tag);
         if let Some(picked) = &picked {
             leg.dialog.remote_cseq = picked.dialog.remote_cseq;
@@ -195,7 +254,11 @@ impl Legs {
         let offer = match state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => client.invitation.offer,
             State::Releasing(Release::Cancelling { offer, .. }) => offer,
-            State::Calling(Setup::Server(_)) | State::Early(Setup::Server(_)) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
         };
         // LESSONS 29: what its 18x said is the answer, if the 2xx says nothing.
         let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
@@ -230,7 +293,9 @@ impl Legs {
         {
             return;
         }
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         leg.owed = leg.owed.saturating_sub(1);
         // RFC 4028 §7.3.
         if let (422, Some(response)) = (status, response)
@@ -246,18 +311,37 @@ impl Legs {
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => status,
         };
         let told = matches!(state, State::Calling(_) | State::Early(_));
-        self.note_end(handle, if status == 408 { Cause::NoAnswer } else { Cause::Refused { status } });
+        self.note_end(
+            handle,
+            if status == 408 {
+                Cause::NoAnswer
+            } else {
+                Cause::Refused { status }
+            },
+        );
         if told {
-            self.tell(handle, LegEvent::Refused { status, response: response.cloned() });
+            self.tell(
+                handle,
+                LegEvent::Refused {
+                    status,
+                    response: response.cloned(),
+                },
+            );
         }
         self.finish_if_settled(handle);
     }
 
     /// Answers a challenge once, if the leg has credentials: only legs to the configured PBX have (LESSONS 19, 37).
     fn answer_challenge(&mut self, now: Instant, handle: LegHandle, response: &Message) -> bool {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return false };
-        let Some(credentials) = leg.credentials.clone() else { return false };
-        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return false };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return false;
+        };
+        let Some(credentials) = leg.credentials.clone() else {
+            return false;
+        };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else {
+            return false;
+        };
         if client.challenged {
             return false;
         }
@@ -275,7 +359,14 @@ impl Legs {
         else {
             return false;
         };
-        let value = crate::sip::answer(&challenge, &credentials.user, &credentials.password, &Method::Invite, &uri, &cnonce);
+        let value = crate::sip::answer(
+            &challenge,
+            &credentials.user,
+            &credentials.password,
+            &Method::Invite,
+            &uri,
+            &cnonce,
+        );
         client.challenged = true;
         leg.owed = leg.owed.saturating_sub(1);
         self.send_invite(now, handle, Some((answer_in, value)));
@@ -292,19 +383,25 @@ impl Legs {
         let ack = fork.ack_for_2xx(response.cseq());
         let _ = self.transactions.send_ack(flow, &sent_by, &ack);
         let bye = fork.next_request(&Method::Bye);
-        self.transactions.request(now, flow, &sent_by, &bye, TransactionUser::Nobody);
+        self.transactions
+            .request(now, flow, &sent_by, &bye, TransactionUser::Nobody);
     }
 
     /// The party did not answer in time: CANCEL, and 408 to the owner when the INVITE's final answer comes.
     pub(crate) fn ring_timeout(&mut self, now: Instant, handle: LegHandle) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
-        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let (State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client))) = &mut leg.state else {
+            return;
+        };
         if now < client.ring_deadline || client.timed_out {
             return;
         }
         client.timed_out = true;
         if let Some(invite) = client.invite {
-            self.transactions.cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
+            self.transactions
+                .cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
         }
     }
 }
@@ -387,7 +484,11 @@ impl Abilities {
         let allowed = message.header(HeaderName::Allow).is_some();
         Abilities {
             refer: if allowed { said.refer } else { known.refer },
-            replaces: if message.header(HeaderName::Supported).is_some() { said.replaces } else { known.replaces },
+            replaces: if message.header(HeaderName::Supported).is_some() {
+                said.replaces
+            } else {
+                known.replaces
+            },
             update: if allowed { said.update } else { known.update },
         }
     }

@@ -44,18 +44,40 @@ impl Legs {
         // Everything that can fail is read before the table is touched.
         let mut dialog = Dialog::from_uas(request, "", flow)?;
         super::follow_route(&mut dialog);
-        let contact = self.identity.contact(&flow, request.to().ok().and_then(|to| to.uri.user().map(CompactString::from)).as_deref());
+        let contact = self.identity.contact(
+            &flow,
+            request
+                .to()
+                .ok()
+                .and_then(|to| to.uri.user().map(CompactString::from))
+                .as_deref(),
+        );
         let remote = super::request::description(request);
-        let handle = self.table.insert_with(request.call_id(), request.from_tag(), |handle, tag| {
-            dialog.id.local_tag = tag.as_str().into();
-            dialog.local.push_str(tag.as_str());
-            let setup = Setup::Server(Server { server, request: request.clone(), reliable: Default::default() });
-            let mut leg = Leg::new(handle.into(), owner, dialog, party, false, State::Calling(setup), origin, contact);
-            leg.remote = remote;
-            leg.user = user;
-            leg.abilities = Abilities::of(request);
-            leg
-        });
+        let handle = self
+            .table
+            .insert_with(request.call_id(), request.from_tag(), |handle, tag| {
+                dialog.id.local_tag = tag.as_str().into();
+                dialog.local.push_str(tag.as_str());
+                let setup = Setup::Server(Server {
+                    server,
+                    request: request.clone(),
+                    reliable: Default::default(),
+                });
+                let mut leg = Leg::new(
+                    handle.into(),
+                    owner,
+                    dialog,
+                    party,
+                    false,
+                    State::Calling(setup),
+                    origin,
+                    contact,
+                );
+                leg.remote = remote;
+                leg.user = user;
+                leg.abilities = Abilities::of(request);
+                leg
+            });
         let handle = LegHandle::from(handle);
         self.invites.insert(server, handle);
         if let Some(leg) = self.get(handle) {
@@ -63,7 +85,12 @@ impl Legs {
                 LegOwner::Call(call) => Some(call),
                 LegOwner::Transfer(_) | LegOwner::Nobody => None,
             };
-            let event = Event::LegStarted { leg: handle, call, party: leg.party.uri.to_string(), call_id: leg.dialog.id.call_id.to_string() };
+            let event = Event::LegStarted {
+                leg: handle,
+                call,
+                party: leg.party.uri.to_string(),
+                call_id: leg.dialog.id.call_id.to_string(),
+            };
             self.events.push_back(event);
         }
         Ok(handle)
@@ -73,12 +100,23 @@ impl Legs {
     pub fn invite_of(&self, handle: LegHandle) -> Option<&Message> {
         match &self.get(handle)?.state {
             State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => Some(&server.request),
-            State::Calling(Setup::Client(_)) | State::Early(Setup::Client(_)) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+            State::Calling(Setup::Client(_))
+            | State::Early(Setup::Client(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
         }
     }
 
     /// As [`Legs::ring`], but so that it arrives, if the caller knows how (RFC 3262).
-    pub fn ring_as(&mut self, now: Instant, handle: LegHandle, status: u16, description: Option<&Description>, reliable: bool) {
+    pub fn ring_as(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        status: u16,
+        description: Option<&Description>,
+        reliable: bool,
+    ) {
         if !(reliable && self.ring_reliably(now, handle, status, description)) {
             self.ring(now, handle, status, description);
         }
@@ -87,24 +125,38 @@ impl Legs {
     /// Sends a provisional answer (180, 183), with early media if there is some.
     pub fn ring(&mut self, now: Instant, handle: LegHandle, status: u16, description: Option<&Description>) {
         let required = self.get(handle).is_some_and(|leg| match &leg.state {
-            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => server.requires_reliable() || server.reliable.is_used(),
-            State::Calling(Setup::Client(_)) | State::Early(Setup::Client(_)) | State::Confirmed | State::Releasing(_) | State::Ended => false,
+            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => {
+                server.requires_reliable() || server.reliable.is_used()
+            }
+            State::Calling(Setup::Client(_))
+            | State::Early(Setup::Client(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => false,
         });
         if required && self.ring_reliably(now, handle, status, description) {
             return;
         }
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Ended);
         leg.state = match state {
             State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => {
-                let mut draft = server.request.respond(status).to_tag(&leg.dialog.id.local_tag).header(HeaderName::Contact, &leg.contact);
+                let mut draft = server
+                    .request
+                    .respond(status)
+                    .to_tag(&leg.dialog.id.local_tag)
+                    .header(HeaderName::Contact, &leg.contact);
                 if let Some(description) = description {
                     draft = draft.body("application/sdp", leg.present(description).bytes().clone());
                 }
                 self.transactions.respond(now, server.server, draft.print(), status);
                 State::Early(Setup::Server(server))
             }
-            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => other,
+            other @ (State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended) => {
+                other
+            }
         };
     }
 
@@ -113,7 +165,9 @@ impl Legs {
         if self.answer_waits(handle, description) {
             return;
         }
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Confirmed);
         let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = state else {
             leg.state = state;
@@ -142,7 +196,9 @@ impl Legs {
 
     /// Refuses the party's INVITE. `why` is a response whose challenges, Retry-After, Warning and Contact (of 3xx) are passed on.
     pub fn reject(&mut self, now: Instant, handle: LegHandle, status: u16, why: Option<&Message>, cause: Cause) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
         let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = state else {
             leg.state = state;
@@ -160,7 +216,9 @@ impl Legs {
 
     /// CANCEL of an INVITE without final answer: 487 to a setup, the session as before for a re-INVITE.
     pub(crate) fn cancelled(&mut self, now: Instant, invite: ServerHandle) {
-        let Some(handle) = self.invites.get(&invite).copied() else { return };
+        let Some(handle) = self.invites.get(&invite).copied() else {
+            return;
+        };
         let Some(leg) = self.get(handle) else { return };
         if leg.is_early() {
             self.reject(now, handle, 487, None, Cause::Party);
@@ -184,8 +242,13 @@ impl Leg {
 }
 
 fn pass_reasons(mut draft: Draft, why: &Message, status: u16) -> Draft {
-    let names =
-        [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate, HeaderName::RetryAfter, HeaderName::Warning, HeaderName::Reason];
+    let names = [
+        HeaderName::WwwAuthenticate,
+        HeaderName::ProxyAuthenticate,
+        HeaderName::RetryAfter,
+        HeaderName::Warning,
+        HeaderName::Reason,
+    ];
     for name in names {
         draft = draft.copy(why, name);
     }

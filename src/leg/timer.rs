@@ -50,7 +50,13 @@ impl SessionTimer {
         let interval = interval.clamp(LEAST, MOST);
         let whole = Duration::from_secs(u64::from(interval));
         let early = (whole / 3).min(Duration::from_secs(32));
-        SessionTimer { interval, ours, agreed: true, refresh: ours.then(|| now + whole / 2), end: now + whole - early }
+        SessionTimer {
+            interval,
+            ours,
+            agreed: true,
+            refresh: ours.then(|| now + whole / 2),
+            end: now + whole - early,
+        }
     }
 
     fn next(&self) -> Instant {
@@ -63,7 +69,9 @@ fn session_expires(message: &Message) -> Option<(u32, Option<bool>)> {
     let value = message.text(HeaderName::SessionExpires)?;
     let mut parts = value.split(';').map(str::trim);
     let seconds = parts.next()?.parse().ok()?;
-    let by_uac = parts.filter_map(|param| param.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("refresher"));
+    let by_uac = parts
+        .filter_map(|param| param.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("refresher"));
     let by_uac = by_uac.and_then(|(_, who)| match who.trim() {
         who if who.eq_ignore_ascii_case("uac") => Some(true),
         who if who.eq_ignore_ascii_case("uas") => Some(false),
@@ -81,15 +89,28 @@ impl Leg {
     pub(crate) fn first_timer(draft: Draft, min_se: u32, wanted: u32) -> Draft {
         let draft = draft.header(HeaderName::SessionExpires, wanted.max(min_se));
         // §7.1: to be repeated once the party has said 422.
-        if min_se > 0 { draft.header(HeaderName::MinSe, min_se) } else { draft }
+        if min_se > 0 {
+            draft.header(HeaderName::MinSe, min_se)
+        } else {
+            draft
+        }
     }
 
     /// The headers of a re-INVITE or UPDATE of ours.
     pub(crate) fn ask_for_timer(&self, draft: Draft, wanted: u32) -> Draft {
-        let Some(timer) = &self.timer else { return Leg::first_timer(draft, self.min_se, wanted) };
+        let Some(timer) = &self.timer else {
+            return Leg::first_timer(draft, self.min_se, wanted);
+        };
         let refresher = if timer.ours { "uac" } else { "uas" };
-        let draft = draft.header(HeaderName::SessionExpires, format_args!("{};refresher={refresher}", timer.interval.max(self.min_se)));
-        if self.min_se > 0 { draft.header(HeaderName::MinSe, self.min_se) } else { draft }
+        let draft = draft.header(
+            HeaderName::SessionExpires,
+            format_args!("{};refresher={refresher}", timer.interval.max(self.min_se)),
+        );
+        if self.min_se > 0 {
+            draft.header(HeaderName::MinSe, self.min_se)
+        } else {
+            draft
+        }
     }
 
     /// The party's 422: whether asking again makes sense.
@@ -119,7 +140,10 @@ impl Legs {
         let Some(leg) = self.get_mut(handle) else { return draft };
         let asked = session_expires(request);
         let theirs = request.number(HeaderName::MinSe).unwrap_or(LEAST).min(MOST);
-        let interval = asked.map_or(wanted, |(asked, _)| asked.min(wanted)).max(theirs).max(least);
+        let interval = asked
+            .map_or(wanted, |(asked, _)| asked.min(wanted))
+            .max(theirs)
+            .max(least);
         let ours = match asked.and_then(|(_, by_uac)| by_uac) {
             Some(by_uac) => !by_uac,
             // §9, table 2: whoever refreshes now goes on; who cannot, does not.
@@ -129,8 +153,15 @@ impl Legs {
         let timer = SessionTimer::start(now, interval, ours);
         self.run_timer(handle, Some(timer));
         let refresher = if ours { "uas" } else { "uac" };
-        let draft = draft.header(HeaderName::SessionExpires, format_args!("{};refresher={refresher}", timer.interval));
-        if says_timer(request) { draft.header(HeaderName::Require, "timer") } else { draft }
+        let draft = draft.header(
+            HeaderName::SessionExpires,
+            format_args!("{};refresher={refresher}", timer.interval),
+        );
+        if says_timer(request) {
+            draft.header(HeaderName::Require, "timer")
+        } else {
+            draft
+        }
     }
 
     /// The 2xx to a request of ours says what the party agreed to.
@@ -138,14 +169,19 @@ impl Legs {
         let timer = match session_expires(response) {
             // §7.2: without a name it is the UAC, us.
             Some((interval, by_uac)) => SessionTimer::start(now, interval, by_uac.unwrap_or(true)),
-            None => SessionTimer { agreed: false, ..SessionTimer::start(now, self.identity.session_expires, true) },
+            None => SessionTimer {
+                agreed: false,
+                ..SessionTimer::start(now, self.identity.session_expires, true)
+            },
         };
         self.run_timer(handle, Some(timer));
     }
 
     /// Lets this timer run instead of the one that ran.
     pub(crate) fn run_timer(&mut self, handle: LegHandle, timer: Option<SessionTimer>) {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         if let Some(old) = std::mem::replace(&mut leg.timer, timer) {
             self.deadlines.remove(old.next(), handle);
         }
@@ -157,13 +193,18 @@ impl Legs {
     /// Refreshes the session, or gives it up.
     pub(crate) fn session_timeout(&mut self, now: Instant, handle: LegHandle) {
         let Some(leg) = self.get(handle) else { return };
-        let Some(timer) = leg.timer.filter(|timer| timer.next() <= now) else { return };
+        let Some(timer) = leg.timer.filter(|timer| timer.next() <= now) else {
+            return;
+        };
         if !leg.is_confirmed() {
             self.run_timer(handle, None);
             return;
         }
         if timer.end <= now && !timer.agreed {
-            let again = SessionTimer { agreed: false, ..SessionTimer::start(now, timer.interval, true) };
+            let again = SessionTimer {
+                agreed: false,
+                ..SessionTimer::start(now, timer.interval, true)
+            };
             self.run_timer(handle, Some(again));
             return;
         }
@@ -177,7 +218,13 @@ impl Legs {
         // An exchange that is under way refreshes as well, if it succeeds; else there is another try.
         let free = leg.is_settled();
         let refresh = Offer::refresh(leg.sent.clone(), leg.abilities);
-        self.run_timer(handle, Some(SessionTimer { refresh: Some(now + AGAIN), ..timer }));
+        self.run_timer(
+            handle,
+            Some(SessionTimer {
+                refresh: Some(now + AGAIN),
+                ..timer
+            }),
+        );
         if free {
             self.send_offer(now, handle, refresh, 0);
         }
@@ -194,9 +241,21 @@ impl Offer {
     /// §7.4: UPDATE needs no description; a re-INVITE carries the last one, for without it the party would offer anew.
     fn refresh(sent: Option<crate::sdp::Description>, abilities: Abilities) -> Offer {
         match sent {
-            Some(description) if !abilities.update => Offer { description: Some(description), carrier: Carrier::Invite, refresh: true },
-            Some(_) | None if abilities.update => Offer { description: None, carrier: Carrier::Update, refresh: true },
-            description @ (Some(_) | None) => Offer { description, carrier: Carrier::Invite, refresh: true },
+            Some(description) if !abilities.update => Offer {
+                description: Some(description),
+                carrier: Carrier::Invite,
+                refresh: true,
+            },
+            Some(_) | None if abilities.update => Offer {
+                description: None,
+                carrier: Carrier::Update,
+                refresh: true,
+            },
+            description @ (Some(_) | None) => Offer {
+                description,
+                carrier: Carrier::Invite,
+                refresh: true,
+            },
         }
     }
 }

@@ -88,7 +88,9 @@ impl Phone {
             return self.respond_with(now, id, draft, 420);
         }
         if let Some(least) = self.too_short(invite) {
-            let draft = self.response(id, 422).map(|draft| draft.header(HeaderName::MinSe, least));
+            let draft = self
+                .response(id, 422)
+                .map(|draft| draft.header(HeaderName::MinSe, least));
             return self.respond_with(now, id, draft, 422);
         }
         let replaced = match self.replaced_by(invite) {
@@ -134,7 +136,9 @@ impl Phone {
             return self.respond_with(now, id, draft, 500);
         }
         if let Some(least) = self.too_short(invite) {
-            let draft = self.response(id, 422).map(|draft| draft.header(HeaderName::MinSe, least));
+            let draft = self
+                .response(id, 422)
+                .map(|draft| draft.header(HeaderName::MinSe, least));
             return self.respond_with(now, id, draft, 422);
         }
         match self.script.reinvites.pop_front() {

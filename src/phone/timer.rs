@@ -59,7 +59,9 @@ impl Phone {
 
     /// Headers of an INVITE of ours.
     pub(super) fn timed(&self, call: PhoneCall, request: Request) -> Request {
-        let Some(config) = self.config.timer else { return request };
+        let Some(config) = self.config.timer else {
+            return request;
+        };
         let (timer, least) = match self.calls.get(call.0) {
             Some(call) => (call.timer, call.min_se),
             None => (None, 0),
@@ -123,8 +125,12 @@ impl Phone {
     /// Agrees as the called side, and writes it into the 2xx.
     pub(super) fn agree(&mut self, now: Instant, call: PhoneCall, request: &Message, draft: Draft) -> Draft {
         let Some(config) = self.config.timer else { return draft };
-        let Some((asked, refresher)) = expires(request) else { return draft };
-        let seconds = asked.min(config.expires).max(request.number(HeaderName::MinSe).unwrap_or(90));
+        let Some((asked, refresher)) = expires(request) else {
+            return draft;
+        };
+        let seconds = asked
+            .min(config.expires)
+            .max(request.number(HeaderName::MinSe).unwrap_or(90));
         let theirs = match refresher.as_deref() {
             Some("uac") => true,
             Some("uas") => false,
@@ -133,7 +139,10 @@ impl Phone {
         self.start(now, call, Some((seconds, !theirs)));
         let refresher = if theirs { "uac" } else { "uas" };
         draft
-            .header(HeaderName::SessionExpires, format_args!("{seconds};refresher={refresher}"))
+            .header(
+                HeaderName::SessionExpires,
+                format_args!("{seconds};refresher={refresher}"),
+            )
             .header(HeaderName::Require, "timer")
     }
 
@@ -143,7 +152,9 @@ impl Phone {
 
     fn start(&mut self, now: Instant, handle: PhoneCall, agreed: Option<(u32, bool)>) {
         let forgets = self.config.timer.is_none_or(|timer| timer.forgets);
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
         call.timer = agreed.filter(|_| self.config.timer.is_some()).map(|(interval, ours)| {
             let whole = Duration::from_secs(u64::from(interval));
             Timer {

@@ -15,7 +15,9 @@ impl Phone {
     pub fn update(&mut self, now: Instant, call: PhoneCall, holding: bool) -> Result<(), Misuse> {
         self.expect(call, "update", &[CallState::Connected, CallState::Early])?;
         let contact = format!("<{}>", self.config.contact());
-        let Some(known) = self.calls.get_mut(call.0) else { return Ok(()) };
+        let Some(known) = self.calls.get_mut(call.0) else {
+            return Ok(());
+        };
         let body = known.session.offer(&self.config, holding);
         let request = known.request(Method::Update).header(HeaderName::Contact, contact);
         let request = self.advertised(request).body("application/sdp", body);
@@ -28,9 +30,18 @@ impl Phone {
     }
 
     /// The final answer to our UPDATE.
-    pub(super) fn update_answered(&mut self, now: Instant, call: PhoneCall, _: &Request, response: &Message, status: u16) {
+    pub(super) fn update_answered(
+        &mut self,
+        now: Instant,
+        call: PhoneCall,
+        _: &Request,
+        response: &Message,
+        status: u16,
+    ) {
         let answer = description(response);
-        let Some(known) = self.calls.get_mut(call.0) else { return };
+        let Some(known) = self.calls.get_mut(call.0) else {
+            return;
+        };
         let complaint = match (status, answer) {
             (200..=299, Some(answer)) => known.session.answered(answer),
             (200..=299, None) => {
@@ -66,7 +77,9 @@ impl Phone {
         if offer.is_some() && busy {
             return self.answer_plainly(now, id, 491);
         }
-        let Some(call) = self.calls.get_mut(handle.0) else { return };
+        let Some(call) = self.calls.get_mut(handle.0) else {
+            return;
+        };
         call.retarget(update);
         let mut body = None;
         let mut complaint = None;

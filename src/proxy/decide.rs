@@ -97,7 +97,9 @@ impl Proxy {
             (Kind::Subscribe | Kind::Notify, Side::Pbx) => to_user(),
             // RFC 6665 §4.1.3: a NOTIFY that matches no subscription.
             (Kind::Notify, Side::Phone) => Decision::Refuse(self.answer(request, 481)),
-            (Kind::Subscribe, Side::Phone) | (Kind::Publish, Side::Phone | Side::Pbx) => self.not_a_method(request, 405),
+            (Kind::Subscribe, Side::Phone) | (Kind::Publish, Side::Phone | Side::Pbx) => {
+                self.not_a_method(request, 405)
+            }
             (Kind::OnlyInDialog | Kind::Refer, _) => Decision::Refuse(self.answer(request, 481)),
         }
     }
@@ -123,11 +125,17 @@ impl Proxy {
     fn options(&self, request: &Message) -> Decision {
         let unknown = unsupported(request);
         if !unknown.is_empty() {
-            let refusal = self.answer(request, 420).header(HeaderName::Unsupported, unknown.join(", "));
+            let refusal = self
+                .answer(request, 420)
+                .header(HeaderName::Unsupported, unknown.join(", "));
             return Decision::Refuse(refusal);
         }
         let answer = self.answer(request, 200).header(HeaderName::Allow, ALLOW);
-        Decision::AnswerHere(answer.header(HeaderName::Accept, ACCEPT).header(HeaderName::Supported, SUPPORTED))
+        Decision::AnswerHere(
+            answer
+                .header(HeaderName::Accept, ACCEPT)
+                .header(HeaderName::Supported, SUPPORTED),
+        )
     }
 
     /// RFC 3261 §8.2.1: 405 for a method that is known and not allowed here, 501 for an unknown one; both say what is.

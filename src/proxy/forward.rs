@@ -36,10 +36,17 @@ impl Proxy {
         // RFC 5626 §5.1: `ob` promises that the flow is kept, and only its first hop may promise it. Over UDP the promise
         // would need STUN on this port.
         let first_hop = request.values(HeaderName::Via).count() == 1;
-        let ob = if first_hop && flow.transport.is_reliable() { ";ob" } else { "" };
+        let ob = if first_hop && flow.transport.is_reliable() {
+            ";ob"
+        } else {
+            ""
+        };
         let token = seal.token(flow);
         let transport = transport.param();
-        forward = forward.push(HeaderName::Path, format_args!("<sip:{token}@{edge_host};transport={transport};lr{ob}>"));
+        forward = forward.push(
+            HeaderName::Path,
+            format_args!("<sip:{token}@{edge_host};transport={transport};lr{ob}>"),
+        );
         // A registrar refuses a Path that the phone did not say it supports (RFC 3327 §5.3); the phone loses nothing.
         if !request.has_token(HeaderName::Supported, "path") {
             forward = forward.push(HeaderName::Supported, "path");
@@ -61,7 +68,10 @@ impl Proxy {
             return Err(self.refuse(request, 400, "Bad Request-URI"));
         };
         // Step 3.
-        let hops = match (request.header(HeaderName::MaxForwards), request.number(HeaderName::MaxForwards)) {
+        let hops = match (
+            request.header(HeaderName::MaxForwards),
+            request.number(HeaderName::MaxForwards),
+        ) {
             (None, _) => MAX_FORWARDS,
             (Some(_), Some(0)) => return Err(Box::new(self.answer(request, 483))),
             (Some(_), Some(hops)) => u8::try_from(hops).unwrap_or(u8::MAX) - 1,
@@ -70,7 +80,10 @@ impl Proxy {
         // Step 5.
         let unknown = unsupported_by_proxy(request);
         if !unknown.is_empty() {
-            return Err(Box::new(self.answer(request, 420).header(HeaderName::Unsupported, unknown.join(", "))));
+            return Err(Box::new(
+                self.answer(request, 420)
+                    .header(HeaderName::Unsupported, unknown.join(", ")),
+            ));
         }
         let forward = Forward::new(request).max_forwards(hops);
         // §16.4: our own Route has done its work.

@@ -21,8 +21,12 @@ impl Proxy {
     /// Reads the top Route. RFC 5626 §5.3.2: a token that does not check is answered 403, and never a reason to look
     /// for another way.
     pub fn flow_of_route(&self, request: &Message, seal: &FlowSeal) -> OwnRoute {
-        let Some(route) = request.values(HeaderName::Route).next() else { return OwnRoute::None };
-        let Ok(route) = NameAddr::parse(route) else { return OwnRoute::None };
+        let Some(route) = request.values(HeaderName::Route).next() else {
+            return OwnRoute::None;
+        };
+        let Ok(route) = NameAddr::parse(route) else {
+            return OwnRoute::None;
+        };
         if !self.is_edge(&route.uri) {
             return OwnRoute::None;
         }
@@ -35,7 +39,10 @@ impl Proxy {
     /// Whether a SIP URI names this edge: one of its advertised addresses. A port that is not given is 5060 (5061 for
     /// sips).
     pub fn is_edge(&self, uri: &Uri) -> bool {
-        self.config.edges.iter().any(|edge| same_host_port(uri, &Uri::sip(None, edge)))
+        self.config
+            .edges
+            .iter()
+            .any(|edge| same_host_port(uri, &Uri::sip(None, edge)))
     }
 
     /// Whether a SIP URI names this edge or the domain that it serves, on any port.
@@ -48,7 +55,10 @@ impl Proxy {
 /// RFC 3261 §19.1.4, host and port only. IPv6 addresses are compared as addresses.
 fn same_host_port(a: &Uri, b: &Uri) -> bool {
     let sip = |uri: &Uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips);
-    let port = |uri: &Uri| uri.port().unwrap_or(if uri.scheme() == Scheme::Sips { 5061 } else { 5060 });
+    let port = |uri: &Uri| {
+        uri.port()
+            .unwrap_or(if uri.scheme() == Scheme::Sips { 5061 } else { 5060 })
+    };
     let same_host = match (a.addr(), b.addr()) {
         (Some(a), Some(b)) => a.ip().to_canonical() == b.ip().to_canonical(),
         (None, None) => a.host().eq_ignore_ascii_case(b.host()),

@@ -52,7 +52,10 @@ fn word(decision: &Decision) -> String {
             let response = Message::parse(draft.print()).unwrap();
             assert!(response.to_tag().is_some());
             let status = response.status().unwrap_or_default();
-            assert_eq!(response.text(HeaderName::Allow).is_some(), [200, 405, 501].contains(&status));
+            assert_eq!(
+                response.text(HeaderName::Allow).is_some(),
+                [200, 405, 501].contains(&status)
+            );
             status.to_string()
         }
         Decision::ForwardToPbx => "pbx".into(),
@@ -104,14 +107,31 @@ fn what_becomes_of_a_request_outside_dialogs() {
 fn a_method_that_is_known_and_not_allowed_is_not_an_unknown_dialog() {
     for method in ["PRACK", "UPDATE"] {
         let expected = if ALLOW.contains(method) { "481" } else { "405" };
-        assert_eq!(row(&request(method, "sip:bob@example.com", true, &[])), [expected; 3], "{method}");
+        assert_eq!(
+            row(&request(method, "sip:bob@example.com", true, &[])),
+            [expected; 3],
+            "{method}"
+        );
     }
 }
 
 #[test]
 fn what_belongs_to_a_dialog_that_nobody_knows_gets_481() {
-    for method in ["OPTIONS", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "BYE", "INFO"] {
-        assert_eq!(row(&request(method, "sip:bob@192.0.2.1", true, &[])), ["481"; 3], "{method}");
+    for method in [
+        "OPTIONS",
+        "MESSAGE",
+        "SUBSCRIBE",
+        "NOTIFY",
+        "PUBLISH",
+        "REFER",
+        "BYE",
+        "INFO",
+    ] {
+        assert_eq!(
+            row(&request(method, "sip:bob@192.0.2.1", true, &[])),
+            ["481"; 3],
+            "{method}"
+        );
     }
 }
 
@@ -125,7 +145,11 @@ fn a_sealed_route_leads_the_pbx_to_the_phone_and_a_phone_only_to_the_pbx() {
     }
     // What acts on a leg is never passed along, whatever its Route says.
     for method in ["REFER", "BYE", "INFO"] {
-        assert_eq!(row(&request(method, "sip:alice@10.0.0.7", true, &[sealed_route()])), ["481"; 3], "{method}");
+        assert_eq!(
+            row(&request(method, "sip:alice@10.0.0.7", true, &[sealed_route()])),
+            ["481"; 3],
+            "{method}"
+        );
     }
 }
 
@@ -135,7 +159,10 @@ fn a_route_that_was_not_sealed_here_is_refused() {
     for line in [forged, "Route: <sip:alice@192.0.2.1;lr>".into()] {
         let message = request("MESSAGE", "sip:bob@example.com", false, &[line]);
         assert_eq!(row(&message), ["403"; 3]);
-        assert_eq!(proxy(true).forward(&message, &seal(), None).unwrap_err().status(), Some(403));
+        assert_eq!(
+            proxy(true).forward(&message, &seal(), None).unwrap_err().status(),
+            Some(403)
+        );
     }
 }
 
@@ -143,9 +170,17 @@ fn a_route_that_was_not_sealed_here_is_refused() {
 fn a_route_is_ours_by_address_and_port() {
     let own = |line: &str| proxy(true).flow_of_route(&request("MESSAGE", "sip:b@c", false, &[line.into()]), &seal());
     assert_eq!(own("Route: <sip:192.0.2.1;lr>"), OwnRoute::Plain);
-    assert_eq!(own("Route: <sip:192.0.2.1:5060;transport=tcp;lr>, <sip:pbx.internal;lr>"), OwnRoute::Plain);
+    assert_eq!(
+        own("Route: <sip:192.0.2.1:5060;transport=tcp;lr>, <sip:pbx.internal;lr>"),
+        OwnRoute::Plain
+    );
     assert_eq!(own(&sealed_route()), OwnRoute::Sealed(phone()));
-    for other in ["Route: <sip:192.0.2.1:5061;lr>", "Route: <sip:192.0.2.9;lr>", "Route: <sips:192.0.2.1;lr>", "Route: %"] {
+    for other in [
+        "Route: <sip:192.0.2.1:5061;lr>",
+        "Route: <sip:192.0.2.9;lr>",
+        "Route: <sips:192.0.2.1;lr>",
+        "Route: %",
+    ] {
         assert_eq!(own(other), OwnRoute::None, "{other}");
     }
 }
@@ -153,9 +188,18 @@ fn a_route_is_ours_by_address_and_port() {
 #[test]
 fn require_that_nobody_handles_is_refused_where_the_edge_is_the_uas() {
     let lines = ["Require: 100rel".to_owned(), "Require: replaces, Foo".to_owned()];
-    let decision = proxy(true).what_to_do(&request("OPTIONS", "sip:192.0.2.1", false, &lines), Side::Phone, &seal());
-    let Decision::Refuse(draft) = decision else { panic!("{decision:?}") };
-    assert_eq!((draft.status(), draft.get(HeaderName::Unsupported)), (Some(420), Some("100rel, Foo")));
+    let decision = proxy(true).what_to_do(
+        &request("OPTIONS", "sip:192.0.2.1", false, &lines),
+        Side::Phone,
+        &seal(),
+    );
+    let Decision::Refuse(draft) = decision else {
+        panic!("{decision:?}")
+    };
+    assert_eq!(
+        (draft.status(), draft.get(HeaderName::Unsupported)),
+        (Some(420), Some("100rel, Foo"))
+    );
     // To the PBX it is the PBX's business (RFC 3261 §16.3 step 5).
     let passing = request("MESSAGE", "sip:bob@example.com", false, &lines);
     assert!(proxy(true).forward(&passing, &seal(), None).is_ok());
@@ -172,8 +216,14 @@ fn through<'m>(message: &'m Message, flow: &Flow) -> Result<Forward<'m>, super::
 
 #[test]
 fn a_register_goes_to_the_pbx_with_our_path_and_nothing_else_changed() {
-    let message = register("sip:example.com", &["Max-Forwards: 70", "Supported: gruu, Path", "Contact: <sip:a@10.0.0.7>"]);
-    let sent = through(&message, &phone()).unwrap().push_via("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx").print();
+    let message = register(
+        "sip:example.com",
+        &["Max-Forwards: 70", "Supported: gruu, Path", "Contact: <sip:a@10.0.0.7>"],
+    );
+    let sent = through(&message, &phone())
+        .unwrap()
+        .push_via("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx")
+        .print();
     let token = seal().token(&phone());
     let before = std::str::from_utf8(message.bytes()).unwrap();
     let expected = before
@@ -186,21 +236,41 @@ fn a_register_goes_to_the_pbx_with_our_path_and_nothing_else_changed() {
     assert!(sent.contains(&path), "{sent}");
     assert_eq!(sent.replacen(&path, "", 1), expected);
     // What the PBX does with it leads back to the phone.
-    let back = request("OPTIONS", "sip:a@10.0.0.7", false, &[path.trim().replacen("Path", "Route", 1)]);
+    let back = request(
+        "OPTIONS",
+        "sip:a@10.0.0.7",
+        false,
+        &[path.trim().replacen("Path", "Route", 1)],
+    );
     assert_eq!(proxy(true).flow_of_route(&back, &seal()), OwnRoute::Sealed(phone()));
 }
 
 #[test]
 fn a_register_gets_what_it_lacks() {
-    let message = register("sip:192.0.2.1;transport=tcp", &["Route: <sip:192.0.2.1;lr>", "Path: <sip:first@example.net;lr>"]);
+    let message = register(
+        "sip:192.0.2.1;transport=tcp",
+        &["Route: <sip:192.0.2.1;lr>", "Path: <sip:first@example.net;lr>"],
+    );
     let sent = Message::parse(through(&message, &phone()).unwrap().print()).unwrap();
-    assert_eq!(sent.request_uri(), Some("sip:pbx.internal:5080"), "the edge's own host means the PBX");
+    assert_eq!(
+        sent.request_uri(),
+        Some("sip:pbx.internal:5080"),
+        "the edge's own host means the PBX"
+    );
     assert_eq!(sent.number(HeaderName::MaxForwards), Some(70));
     assert!(sent.has_token(HeaderName::Supported, "path"));
     assert_eq!(sent.header(HeaderName::Route), None);
     let path: Vec<&str> = sent.values(HeaderName::Path).collect();
-    assert_eq!((path.len(), path[1]), (2, "<sip:first@example.net;lr>"), "ours is on top");
-    assert_eq!(register_uri("sip:example.com"), "sip:example.com", "another host than ours is the PBX's to judge");
+    assert_eq!(
+        (path.len(), path[1]),
+        (2, "<sip:first@example.net;lr>"),
+        "ours is on top"
+    );
+    assert_eq!(
+        register_uri("sip:example.com"),
+        "sip:example.com",
+        "another host than ours is the PBX's to judge"
+    );
 }
 
 fn register_uri(uri: &str) -> String {
@@ -216,7 +286,11 @@ fn outbound_is_promised_by_the_first_hop_on_a_connection() {
         let sent = Message::parse(through(&message, flow).unwrap().print()).unwrap();
         sent.text(HeaderName::Path).unwrap().contains(";ob")
     };
-    let tcp = Flow { transport: Transport::Tcp, connection: 9, ..phone() };
+    let tcp = Flow {
+        transport: Transport::Tcp,
+        connection: 9,
+        ..phone()
+    };
     assert!(has_ob(&tcp, &[]));
     assert!(!has_ob(&tcp, &["Via: SIP/2.0/TCP 203.0.113.1;branch=z9hG4bK0"]));
     assert!(!has_ob(&phone(), &[]));

@@ -44,7 +44,11 @@ impl Registrar {
         if self.config.open {
             return Ok(None);
         }
-        let name = if as_proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
+        let name = if as_proxy {
+            HeaderName::ProxyAuthorization
+        } else {
+            HeaderName::Authorization
+        };
         let Some(credentials) = Credentials::of(request, name, &self.config.domain) else {
             return Err(self.challenge(now, flow, request, as_proxy, false));
         };
@@ -87,8 +91,11 @@ impl Registrar {
         // No two challenges share a nonce: two phones behind one NAT would use up each other's counts.
         self.last_nonce = self.nonce_time(now).saturating_add(1);
         let nonce = self.nonce_key().seal(self.last_nonce, &source(flow));
-        let (status, name) =
-            if as_proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
+        let (status, name) = if as_proxy {
+            (407, HeaderName::ProxyAuthenticate)
+        } else {
+            (401, HeaderName::WwwAuthenticate)
+        };
         let challenge = |algorithm| Challenge::new(&self.config.domain, &nonce, algorithm).with_stale(stale);
         // RFC 8760 §2.3: the favourite first; a phone answers the first that it knows.
         let answer = self.answer(request, status);
@@ -98,7 +105,9 @@ impl Registrar {
 
     /// The time in nonces, in nanoseconds: never before that of a nonce that was given out.
     fn nonce_time(&self, now: Instant) -> u64 {
-        u64::try_from(self.age(now).as_nanos()).unwrap_or(u64::MAX).max(self.last_nonce)
+        u64::try_from(self.age(now).as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(self.last_nonce)
     }
 
     fn nonce_key(&self) -> NonceKey {

@@ -88,7 +88,11 @@ impl Outbound {
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => Some(Outbound {
                 instance: contact.param_unquoted("+sip.instance")?,
                 // RFC 5626 §4.2: reg-id is 1 to 2^31 - 1.
-                reg_id: contact.param("reg-id")??.parse().ok().filter(|id| (1..=0x7fff_ffff).contains(id))?,
+                reg_id: contact
+                    .param("reg-id")??
+                    .parse()
+                    .ok()
+                    .filter(|id| (1..=0x7fff_ffff).contains(id))?,
             }),
         }
     }
@@ -97,9 +101,13 @@ impl Outbound {
 /// RFC 3261 §19.1.4: scheme, user, host and port are the same; a parameter that both have has the same value; and
 /// `user`, `ttl`, `method`, `maddr` and `transport` stand in both or in neither.
 pub(super) fn equal(a: &Uri, b: &Uri) -> bool {
-    let same = |(name, value): (&str, &str), other: &Uri| match parameters(other).find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+    let same = |(name, value): (&str, &str), other: &Uri| match parameters(other)
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+    {
         Some((_, theirs)) => value.eq_ignore_ascii_case(theirs),
-        None => !["user", "ttl", "method", "maddr", "transport"].iter().any(|known| name.eq_ignore_ascii_case(known)),
+        None => !["user", "ttl", "method", "maddr", "transport"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known)),
     };
     a.scheme() == b.scheme()
         && a.same_user(b)
@@ -114,7 +122,11 @@ fn parameters(uri: &Uri) -> impl Iterator<Item = (&str, &str)> {
     let text = text.split_once('?').map_or(text, |(front, _)| front);
     // `;` may stand in the user part; no `@` stands behind the host.
     let behind_user = text.rsplit_once('@').map_or(text, |(_, behind)| behind);
-    behind_user.split(';').skip(1).filter(|part| !part.is_empty()).map(|part| part.split_once('=').unwrap_or((part, "")))
+    behind_user
+        .split(';')
+        .skip(1)
+        .filter(|part| !part.is_empty())
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
 }
 
 /// Preference of a contact in thousandths. What is no qvalue (RFC 3261 §25.1) counts as not given.
@@ -145,7 +157,10 @@ mod tests {
     #[test]
     fn contacts_are_compared_by_rfc_3261_19_1_4() {
         for (a, b) in [
-            ("sip:%61lice@Atlanta.com;transport=TCP", "sip:alice@AtlanTa.CoM;Transport=tcp"),
+            (
+                "sip:%61lice@Atlanta.com;transport=TCP",
+                "sip:alice@AtlanTa.CoM;Transport=tcp",
+            ),
             ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
             ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"),
         ] {
@@ -155,7 +170,10 @@ mod tests {
             ("sip:ALICE@AtlanTa.CoM", "sip:alice@AtlanTa.CoM"),
             ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
             ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
-            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),
+            (
+                "sip:carol@chicago.com;security=on",
+                "sip:carol@chicago.com;security=off",
+            ),
             ("sip:bob@192.0.2.4:5060;ob", "sip:bob@192.0.2.4:5062;ob"),
             ("sip:bob@biloxi.com", "sips:bob@biloxi.com"),
         ] {
@@ -166,8 +184,14 @@ mod tests {
     #[test]
     fn a_preference_that_is_none_counts_as_not_given() {
         let q = |text: &str| preference(&NameAddr::parse(&format!("<sip:a@b>;q={text}")).unwrap());
-        assert_eq!((q("0.7"), q("0"), q("1.000"), q("0.25"), q("0.125")), (700, 0, 1_000, 250, 125));
-        assert_eq!((q("1.001"), q("7"), q("0.1234"), q("0.x"), q("-1")), (1_000, 1_000, 1_000, 1_000, 1_000));
+        assert_eq!(
+            (q("0.7"), q("0"), q("1.000"), q("0.25"), q("0.125")),
+            (700, 0, 1_000, 250, 125)
+        );
+        assert_eq!(
+            (q("1.001"), q("7"), q("0.1234"), q("0.x"), q("-1")),
+            (1_000, 1_000, 1_000, 1_000, 1_000)
+        );
         assert_eq!(preference(&NameAddr::parse("<sip:a@b>").unwrap()), 1_000);
     }
 }

@@ -41,16 +41,23 @@ impl Bindings {
         let old = self.users.remove(user).unwrap_or_default();
         let named = |list: &[Binding], id: u64| list.iter().any(|binding| binding.id == id);
         let same_contact = |list: &[Binding], one: &Binding| {
-            list.iter().any(|other| other.contact.uri == one.contact.uri && other.aor == one.aor)
+            list.iter()
+                .any(|other| other.contact.uri == one.contact.uri && other.aor == one.aor)
         };
         let removed = old
             .iter()
             .filter(|binding| !named(&new, binding.id) && !same_contact(&new, binding))
-            .map(|binding| Change::Removed { aor: binding.aor.clone(), contact: binding.contact.clone() });
+            .map(|binding| Change::Removed {
+                aor: binding.aor.clone(),
+                contact: binding.contact.clone(),
+            });
         let added = new
             .iter()
             .filter(|binding| !named(&old, binding.id))
-            .map(|binding| Change::Added { aor: binding.aor.clone(), contact: binding.contact.clone() });
+            .map(|binding| Change::Added {
+                aor: binding.aor.clone(),
+                contact: binding.contact.clone(),
+            });
         let changes = removed.chain(added).collect();
 
         if let Some(earliest) = earliest(&old) {
@@ -62,7 +69,8 @@ impl Bindings {
         for binding in &new {
             self.flows.insert((key(&binding.flow), user.clone()));
         }
-        self.deadlines.extend(earliest(&new).map(|earliest| (earliest, user.clone())));
+        self.deadlines
+            .extend(earliest(&new).map(|earliest| (earliest, user.clone())));
         self.count = self.count + new.len() - old.len();
         if !new.is_empty() {
             self.users.insert(user.clone(), new);
@@ -74,7 +82,12 @@ impl Bindings {
     fn remove(&mut self, users: Vec<CompactString>, gone: impl Fn(&Binding) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         for user in users {
-            let kept = self.of(&user).iter().filter(|binding| !gone(binding)).cloned().collect();
+            let kept = self
+                .of(&user)
+                .iter()
+                .filter(|binding| !gone(binding))
+                .cloned()
+                .collect();
             changes.extend(self.commit(&user, kept));
         }
         changes
@@ -92,13 +105,18 @@ impl Bindings {
     }
 
     pub(super) fn by_flow(&self, flow: &Flow) -> impl Iterator<Item = &Binding> {
-        self.users_of(flow).flat_map(|user| self.of(user)).filter(move |binding| binding.flow == *flow)
+        self.users_of(flow)
+            .flat_map(|user| self.of(user))
+            .filter(move |binding| binding.flow == *flow)
     }
 
     fn users_of(&self, flow: &Flow) -> impl Iterator<Item = &CompactString> {
         let key = key(flow);
         let start = (key, CompactString::const_new(""));
-        self.flows.range(start..).take_while(move |(other, _)| *other == key).map(|(_, user)| user)
+        self.flows
+            .range(start..)
+            .take_while(move |(other, _)| *other == key)
+            .map(|(_, user)| user)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Binding> {

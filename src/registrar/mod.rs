@@ -85,9 +85,9 @@ mod bindings;
 mod date;
 mod nonce_count;
 mod register;
-mod through;
 #[cfg(test)]
 mod tests;
+mod through;
 
 pub use binding::{Binding, Kept};
 use bindings::Bindings;
@@ -116,7 +116,10 @@ impl std::fmt::Debug for RegistrarConfig {
     /// Passwords and the key stay out of logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shape = f.debug_struct("RegistrarConfig");
-        shape.field("domain", &self.domain).field("users", &self.users.len()).field("open", &self.open);
+        shape
+            .field("domain", &self.domain)
+            .field("users", &self.users.len())
+            .field("open", &self.open);
         shape.finish_non_exhaustive()
     }
 }
@@ -167,7 +170,11 @@ pub struct Registrar {
 impl Registrar {
     /// A registrar without bindings. `epoch` is any moment not after the first message; nonces count from it.
     pub fn new(config: RegistrarConfig, epoch: Instant) -> Registrar {
-        let passwords = config.users.iter().map(|(name, password)| (name.into(), Password(password.into()))).collect();
+        let passwords = config
+            .users
+            .iter()
+            .map(|(name, password)| (name.into(), Password(password.into())))
+            .collect();
         Registrar {
             config,
             passwords,
@@ -182,12 +189,20 @@ impl Registrar {
     /// The same with the Unix time, in seconds, at the epoch. Responses then carry Date (RFC 3261 §10.3 step 8), and a
     /// nonce of a process before this one is never taken for a new one.
     pub fn with_wall_clock(self, unix_seconds: u64) -> Registrar {
-        Registrar { unix_epoch: Some(unix_seconds), ..self }
+        Registrar {
+            unix_epoch: Some(unix_seconds),
+            ..self
+        }
     }
 
     /// Where a user is now: highest q first, among equals the newest first. `user` is the unescaped user part.
     pub fn lookup(&self, now: Instant, user: &str) -> Vec<&Binding> {
-        let mut found: Vec<&Binding> = self.bindings.of(user).iter().filter(|binding| binding.expires > now).collect();
+        let mut found: Vec<&Binding> = self
+            .bindings
+            .of(user)
+            .iter()
+            .filter(|binding| binding.expires > now)
+            .collect();
         found.sort_by_key(|binding| Reverse((binding.q, binding.id)));
         found
     }

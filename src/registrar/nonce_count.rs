@@ -42,7 +42,13 @@ impl NonceCounts {
             self.counts.remove(&oldest);
         }
         self.deadlines.insert((now + lives, nonce.into()));
-        self.counts.insert(nonce.into(), Count { highest: count, used: 1 });
+        self.counts.insert(
+            nonce.into(),
+            Count {
+                highest: count,
+                used: 1,
+            },
+        );
         true
     }
 

@@ -50,7 +50,10 @@ impl Registrar {
         self.check_domain(request)?;
         let unknown = unsupported(request);
         if !unknown.is_empty() {
-            return Err(Box::new(self.answer(request, 420).header(HeaderName::Unsupported, unknown.join(", "))));
+            return Err(Box::new(
+                self.answer(request, 420)
+                    .header(HeaderName::Unsupported, unknown.join(", ")),
+            ));
         }
         let user = self.authenticate(now, flow, request, false)?;
         let aor = self.aor(request)?;
@@ -79,7 +82,9 @@ impl Registrar {
 
     /// Step 5: the address of record in canonical form.
     fn aor(&self, request: &Message) -> Result<Aor, Box<Draft>> {
-        let to = request.to().map_err(|error| self.refuse(request, error.status(), &error.reason()))?;
+        let to = request
+            .to()
+            .map_err(|error| self.refuse(request, error.status(), &error.reason()))?;
         match to.uri.scheme() {
             Scheme::Sip | Scheme::Sips => {}
             Scheme::Tel | Scheme::Other => return Err(self.refuse(request, 400, "To Is No SIP URI")),
@@ -88,7 +93,9 @@ impl Registrar {
             return Err(self.refuse(request, 404, "To Is Not In This Domain"));
         }
         let user = to.uri.user_unescaped().filter(|user| !user.is_empty());
-        let user = user.map(CompactString::from).ok_or_else(|| self.refuse(request, 400, "To Names No User"))?;
+        let user = user
+            .map(CompactString::from)
+            .ok_or_else(|| self.refuse(request, 400, "To Names No User"))?;
         let text = CompactString::from(Uri::sip(Some(&user), &self.config.domain).as_str());
         Ok(Aor { user, text })
     }
@@ -97,7 +104,10 @@ impl Registrar {
     fn wish(&self, request: &Message) -> Result<Wish, Box<Draft>> {
         // A phone that moves removes as many contacts as it adds; more is a flood, and is not even compared.
         let most = self.config.max_contacts.saturating_mul(2);
-        let values: Vec<&str> = request.values(HeaderName::Contact).take(most.saturating_add(1)).collect();
+        let values: Vec<&str> = request
+            .values(HeaderName::Contact)
+            .take(most.saturating_add(1))
+            .collect();
         if values.len() > most {
             return Err(self.refuse(request, 403, "Too Many Contacts"));
         }
@@ -115,20 +125,26 @@ impl Registrar {
         let (min, max) = self.config.expires;
         let mut contacts: Vec<(NameAddr, u32)> = Vec::with_capacity(values.len());
         for value in values {
-            let contact = NameAddr::parse(value).map_err(|error| self.refuse(request, error.status(), "Bad Contact header"))?;
+            let contact =
+                NameAddr::parse(value).map_err(|error| self.refuse(request, error.status(), "Bad Contact header"))?;
             match contact.uri.scheme() {
                 Scheme::Sip | Scheme::Sips => {}
                 // RFC 3261 §10.2.1 allows others; a contact that is reached through its flow must be SIP.
                 Scheme::Tel | Scheme::Other => return Err(self.refuse(request, 400, "Contact Is No SIP URI")),
             }
-            let asked = contact.param("expires").map(|value| interval(value.unwrap_or_default()));
+            let asked = contact
+                .param("expires")
+                .map(|value| interval(value.unwrap_or_default()));
             let asked = asked.or(common).unwrap_or(DEFAULT_EXPIRES);
             // Step 7: 423 only for an interval above zero, below one hour, and below our minimum.
             if asked > 0 && asked < 3_600 && asked < min {
                 let refusal = self.answer(request, 423).header(HeaderName::MinExpires, min);
                 return Err(Box::new(refusal));
             }
-            if contacts.iter().any(|(other, _)| super::binding::equal(&other.uri, &contact.uri)) {
+            if contacts
+                .iter()
+                .any(|(other, _)| super::binding::equal(&other.uri, &contact.uri))
+            {
                 return Err(self.refuse(request, 400, "The Same Contact Twice"));
             }
             contacts.push((contact, asked.min(max)));
@@ -138,12 +154,19 @@ impl Registrar {
 
     /// The bindings of a user that are alive.
     fn current(&self, now: Instant, user: &str) -> Vec<Binding> {
-        self.bindings.of(user).iter().filter(|binding| binding.expires > now).cloned().collect()
+        self.bindings
+            .of(user)
+            .iter()
+            .filter(|binding| binding.expires > now)
+            .cloned()
+            .collect()
     }
 
     /// Step 6 for `*`: all or nothing.
     fn without_all(&self, now: Instant, aor: &Aor, request: &Message) -> Result<Vec<Binding>, Box<Draft>> {
-        self.current(now, &aor.user).iter().try_for_each(|binding| self.in_order(binding, request))?;
+        self.current(now, &aor.user)
+            .iter()
+            .try_for_each(|binding| self.in_order(binding, request))?;
         Ok(Vec::new())
     }
 
@@ -160,7 +183,9 @@ impl Registrar {
         let speaks_outbound = request.has_token(HeaderName::Supported, "outbound");
         for (contact, seconds) in contacts {
             let outbound = Outbound::of(&contact, &flow).filter(|_| speaks_outbound);
-            let found = bindings.iter().position(|binding| binding.is_named_by(&contact, outbound.as_ref()));
+            let found = bindings
+                .iter()
+                .position(|binding| binding.is_named_by(&contact, outbound.as_ref()));
             let old = found.map(|at| bindings.remove(at));
             if let Some(old) = &old {
                 self.in_order(old, request)?;
@@ -210,12 +235,16 @@ impl Registrar {
         let mut draft = self.answer(request, 200).copy(request, HeaderName::Path);
         for binding in self.bindings.of(user) {
             let seconds = binding.expires_in(now).to_string();
-            draft = draft.header(HeaderName::Contact, binding.contact.clone().with_param("expires", Some(&seconds)));
+            draft = draft.header(
+                HeaderName::Contact,
+                binding.contact.clone().with_param("expires", Some(&seconds)),
+            );
         }
         // RFC 5626 §6: says that the registrar has understood reg-id.
-        let outbound = self.bindings.of(user).iter().any(|binding| {
-            binding.reg_id.is_some() && binding.flow == *flow && binding.call_id == request.call_id()
-        });
+        let outbound =
+            self.bindings.of(user).iter().any(|binding| {
+                binding.reg_id.is_some() && binding.flow == *flow && binding.call_id == request.call_id()
+            });
         if outbound {
             draft = draft.header(HeaderName::Require, "outbound");
         }
@@ -230,12 +259,18 @@ impl Registrar {
 pub(super) fn interval(text: &str) -> u32 {
     let text = text.trim();
     let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
-    if digits { text.parse().unwrap_or(u32::MAX) } else { DEFAULT_EXPIRES }
+    if digits {
+        text.parse().unwrap_or(u32::MAX)
+    } else {
+        DEFAULT_EXPIRES
+    }
 }
 
 /// The contact as it is kept: the interval is no part of it.
 pub(super) fn without_expires(contact: NameAddr) -> NameAddr {
     let bare = contact.clone().without_params();
-    let params = contact.params().filter(|(name, _)| !name.eq_ignore_ascii_case("expires"));
+    let params = contact
+        .params()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("expires"));
     params.fold(bare, |bare, (name, value)| bare.with_param(name, value))
 }

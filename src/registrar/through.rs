@@ -26,11 +26,15 @@ impl Registrar {
         if !response.status().is_some_and(|status| (200..300).contains(&status)) {
             return Vec::new();
         }
-        let Some((user, aor)) = aor_of(request) else { return Vec::new() };
+        let Some((user, aor)) = aor_of(request) else {
+            return Vec::new();
+        };
         let listed = contacts(response);
         let asked = contacts(request);
         let seconds_of = |contact: &NameAddr, message: &Message| {
-            let own = contact.param("expires").map(|value| interval(value.unwrap_or_default()));
+            let own = contact
+                .param("expires")
+                .map(|value| interval(value.unwrap_or_default()));
             own.or_else(|| message.text(HeaderName::Expires).map(interval))
         };
 
@@ -44,7 +48,9 @@ impl Registrar {
             }
         }
         for contact in asked {
-            let granted = named_by(&listed, &known, &contact.uri).filter_map(|bound| seconds_of(bound, response)).max();
+            let granted = named_by(&listed, &known, &contact.uri)
+                .filter_map(|bound| seconds_of(bound, response))
+                .max();
             let seconds = granted.unwrap_or(0);
             if seconds == 0 || seconds_of(&contact, request) == Some(0) {
                 continue;
@@ -95,5 +101,11 @@ fn named_by<'a>(listed: &'a [NameAddr], known: &[Uri], uri: &Uri) -> impl Iterat
     let rewritten = |other: &Uri| {
         other.user().is_some() && other.user() == uri.user() && !known.iter().any(|one| equal(one, other))
     };
-    listed.iter().filter(move |contact| if exact { equal(&contact.uri, uri) } else { rewritten(&contact.uri) })
+    listed.iter().filter(move |contact| {
+        if exact {
+            equal(&contact.uri, uri)
+        } else {
+            rewritten(&contact.uri)
+        }
+    })
 }

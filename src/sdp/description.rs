@@ -76,7 +76,10 @@ impl Description {
             return Err(SdpError::TooLarge);
         }
         let parts = read(&bytes, limits)?;
-        Ok(Description { bytes, parts: Arc::new(parts) })
+        Ok(Description {
+            bytes,
+            parts: Arc::new(parts),
+        })
     }
 
     /// The octets.
@@ -88,9 +91,16 @@ impl Description {
     /// inactive when nothing is live. The session's direction is the default (RFC 8866 §6.7), and `c=0.0.0.0` is the
     /// hold of RFC 2543 (RFC 3264 §8.4).
     pub fn direction(&self) -> Direction {
-        let Some(section) = self.main_section() else { return Direction::Inactive };
+        let Some(section) = self.main_section() else {
+            return Direction::Inactive;
+        };
         let null = |range: &Range<usize>| self.slice(range) == b"0.0.0.0";
-        if section.connection.as_ref().or(self.parts.connection.as_ref()).is_some_and(null) {
+        if section
+            .connection
+            .as_ref()
+            .or(self.parts.connection.as_ref())
+            .is_some_and(null)
+        {
             return Direction::Inactive;
         }
         section.direction.or(self.parts.direction).unwrap_or_default()
@@ -168,14 +178,20 @@ impl Description {
 
     /// Our own edits keep a description readable; should one not be, the edit is dropped rather than the call.
     fn rebuilt(&self, octets: Vec<u8>) -> Description {
-        let limits = Limits { sdp: usize::MAX, ..Limits::DEFAULT };
+        let limits = Limits {
+            sdp: usize::MAX,
+            ..Limits::DEFAULT
+        };
         Description::parse_with(Bytes::from(octets), &limits).unwrap_or_else(|_| self.clone())
     }
 
     /// Whether two descriptions are the same but for the origin and the directions: "each other's description".
     pub fn same_media(&self, other: &Description) -> bool {
         let kept = |line: &Line<'_>| line.kind != b'o' && line.direction().is_none();
-        lines(&self.bytes).filter(kept).map(|l| l.content).eq(lines(&other.bytes).filter(kept).map(|l| l.content))
+        lines(&self.bytes)
+            .filter(kept)
+            .map(|l| l.content)
+            .eq(lines(&other.bytes).filter(kept).map(|l| l.content))
     }
 }
 
@@ -213,7 +229,12 @@ fn push_direction(out: &mut Vec<u8>, direction: Direction, end_of_line: &[u8]) {
 }
 
 fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
-    let mut parts = Parts { session_end: bytes.len(), direction: None, connection: None, sections: Vec::new() };
+    let mut parts = Parts {
+        session_end: bytes.len(),
+        direction: None,
+        connection: None,
+        sections: Vec::new(),
+    };
     let mut first = true;
     for line in lines(bytes) {
         if line.content.is_empty() && !first {
@@ -256,13 +277,26 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
 
 /// `m=<media> <port>[/<count>] <proto> <fmt> …` (RFC 8866 §5.14).
 fn media(line: &Line<'_>, end: usize) -> Result<Section, SdpError> {
-    let mut words = line.value().split(|octet| *octet == b' ').filter(|word| !word.is_empty());
+    let mut words = line
+        .value()
+        .split(|octet| *octet == b' ')
+        .filter(|word| !word.is_empty());
     let kind = words.next().ok_or(SdpError::Media)?;
     let port = words.next().and_then(|word| word.split(|octet| *octet == b'/').next());
-    let port = port.and_then(|p| std::str::from_utf8(p).ok()).and_then(|p| p.parse().ok()).ok_or(SdpError::Media)?;
+    let port = port
+        .and_then(|p| std::str::from_utf8(p).ok())
+        .and_then(|p| p.parse().ok())
+        .ok_or(SdpError::Media)?;
     words.next().ok_or(SdpError::Media)?;
     let range = line.start..end;
-    Ok(Section { range, audio: kind == b"audio", port, bundle_only: false, direction: None, connection: None })
+    Ok(Section {
+        range,
+        audio: kind == b"audio",
+        port,
+        bundle_only: false,
+        direction: None,
+        connection: None,
+    })
 }
 
 #[cfg(test)]
@@ -284,10 +318,16 @@ mod tests {
     #[test]
     fn the_direction_is_that_of_the_first_live_audio_line() {
         assert_eq!(description(OFFER).direction(), Direction::SendOnly);
-        assert_eq!(description(&OFFER.replace("a=sendonly\r\n", "")).direction(), Direction::SendRecv);
+        assert_eq!(
+            description(&OFFER.replace("a=sendonly\r\n", "")).direction(),
+            Direction::SendRecv
+        );
         let session = OFFER.replace("a=sendonly\r\n", "").replace("a=sendrecv", "a=recvonly");
         assert_eq!(description(&session).direction(), Direction::RecvOnly);
-        assert_eq!(description(&OFFER.replace("49170", "0")).direction(), Direction::SendRecv);
+        assert_eq!(
+            description(&OFFER.replace("49170", "0")).direction(),
+            Direction::SendRecv
+        );
         assert_eq!(description("v=0\r\ns=-\r\n").direction(), Direction::Inactive);
         let old_hold = OFFER.replace("c=IN IP4 198.51.100.1", "c=IN IP4 0.0.0.0");
         assert_eq!(description(&old_hold).direction(), Direction::Inactive);
@@ -309,11 +349,17 @@ mod tests {
     #[test]
     fn a_new_origin_touches_nothing_else() {
         let ours = description(OFFER).with_origin(7, 8);
-        let wanted = OFFER.replace("o=alice 2890844526 2890844526 IN IP4 198.51.100.1", "o=- 7 8 IN IP4 127.0.0.1");
+        let wanted = OFFER.replace(
+            "o=alice 2890844526 2890844526 IN IP4 198.51.100.1",
+            "o=- 7 8 IN IP4 127.0.0.1",
+        );
         assert_eq!(text(&ours), wanted);
         assert!(ours.same_media(&description(OFFER)));
         assert!(!ours.same_media(&description(&OFFER.replace("49170", "49172"))));
-        assert_eq!(text(&description("v=0\r\ns=-\r\n").with_origin(1, 2)), "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\n");
+        assert_eq!(
+            text(&description("v=0\r\ns=-\r\n").with_origin(1, 2)),
+            "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\n"
+        );
     }
 
     #[test]
@@ -335,7 +381,13 @@ mod tests {
         assert_eq!(refused("v=0\r\nnonsense\r\n"), SdpError::Line);
         assert_eq!(refused("v=0\r\nm=audio x RTP/AVP 0\r\n"), SdpError::Media);
         assert_eq!(refused("v=0\r\nm=audio 70000 RTP/AVP 0\r\n"), SdpError::Media);
-        assert_eq!(refused(&("v=0\r\n".to_owned() + &"m=audio 1 RTP/AVP 0\r\n".repeat(17))), SdpError::TooManyMedia);
-        assert_eq!(refused(&("v=0\r\ns=".to_owned() + &"x".repeat(33_000))), SdpError::TooLarge);
+        assert_eq!(
+            refused(&("v=0\r\n".to_owned() + &"m=audio 1 RTP/AVP 0\r\n".repeat(17))),
+            SdpError::TooManyMedia
+        );
+        assert_eq!(
+            refused(&("v=0\r\ns=".to_owned() + &"x".repeat(33_000))),
+            SdpError::TooLarge
+        );
     }
 }

@@ -26,7 +26,11 @@ impl<'a> Line<'a> {
 
     /// The direction, if this is a direction attribute.
     pub(super) fn direction(&self) -> Option<Direction> {
-        if self.kind == b'a' { Direction::from_attribute(self.value().trim_ascii()) } else { None }
+        if self.kind == b'a' {
+            Direction::from_attribute(self.value().trim_ascii())
+        } else {
+            None
+        }
     }
 
     /// Where the address of a c-line stands: `c=IN IP4 <address>[/ttl]`.
@@ -55,7 +59,13 @@ pub(super) fn lines(data: &[u8]) -> impl Iterator<Item = Line<'_>> {
             [letter, b'=', ..] if letter.is_ascii_alphabetic() => *letter,
             _ => 0,
         };
-        let line = Line { start, kind, content, end_of_line, whole };
+        let line = Line {
+            start,
+            kind,
+            content,
+            end_of_line,
+            whole,
+        };
         start += len;
         Some(line)
     })

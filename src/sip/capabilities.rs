@@ -107,6 +107,9 @@ mod tests {
         assert_eq!(unsupported(&request("INVITE", lines)), ["Precondition", "sec-agree"]);
         assert!(unsupported(&request("INVITE", "")).is_empty());
         assert!(unsupported(&request("ACK", lines)).is_empty() && unsupported(&request("CANCEL", lines)).is_empty());
-        assert_eq!(unsupported_by_proxy(&request("REGISTER", "Proxy-Require: PATH, privacy\r\n")), ["privacy"]);
+        assert_eq!(
+            unsupported_by_proxy(&request("REGISTER", "Proxy-Require: PATH, privacy\r\n")),
+            ["privacy"]
+        );
     }
 }

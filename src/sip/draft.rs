@@ -32,16 +32,28 @@ impl Draft {
     /// A request. White space and controls in `uri` are dropped: a start line has no other way to be read.
     pub fn request(method: &Method, uri: &str) -> Draft {
         let uri = uri.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-        Draft::new(Start::Request { method: method.clone(), uri })
+        Draft::new(Start::Request {
+            method: method.clone(),
+            uri,
+        })
     }
 
     /// A response without headers; see [`Message::respond`] for the one that a request is answered with.
     pub(super) fn status_line(status: u16) -> Draft {
-        Draft::new(Start::Response { status, reason: CompactString::const_new(status::reason_phrase(status)) })
+        Draft::new(Start::Response {
+            status,
+            reason: CompactString::const_new(status::reason_phrase(status)),
+        })
     }
 
     fn new(start: Start) -> Draft {
-        Draft { start, head: String::with_capacity(512), raw: Vec::new(), to_end: None, body: Bytes::new() }
+        Draft {
+            start,
+            head: String::with_capacity(512),
+            raw: Vec::new(),
+            to_end: None,
+            body: Bytes::new(),
+        }
     }
 
     /// Adds a header line. CR, LF and NUL inside the value become spaces: a value cannot make a second header.
@@ -231,7 +243,9 @@ impl Draft {
 
 /// What follows the address of a From or To value.
 fn after_bracket(value: &str) -> &str {
-    let from = value.rfind('>').map_or_else(|| value.find(';').unwrap_or(value.len()), |at| at + 1);
+    let from = value
+        .rfind('>')
+        .map_or_else(|| value.find(';').unwrap_or(value.len()), |at| at + 1);
     value.get(from..).unwrap_or_default()
 }
 
@@ -255,6 +269,8 @@ impl<W: Write> Write for OneLine<'_, W> {
 impl fmt::Debug for Draft {
     /// The start line only: no header values, no credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draft").field("start", &self.start).finish_non_exhaustive()
+        f.debug_struct("Draft")
+            .field("start", &self.start)
+            .finish_non_exhaustive()
     }
 }

@@ -52,12 +52,18 @@ impl ParseError {
 
     /// An error in this header.
     pub const fn at(kind: ParseErrorKind, header: HeaderName) -> ParseError {
-        ParseError { kind, header: Some(header) }
+        ParseError {
+            kind,
+            header: Some(header),
+        }
     }
 
     /// The same error, blamed on this header unless it is blamed already.
     pub fn within(self, header: HeaderName) -> ParseError {
-        ParseError { kind: self.kind, header: self.header.or(Some(header)) }
+        ParseError {
+            kind: self.kind,
+            header: self.header.or(Some(header)),
+        }
     }
 
     /// The status code a UAS answers with.

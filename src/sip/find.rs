@@ -44,13 +44,21 @@ pub(crate) fn find(data: &[u8], a: u8) -> Option<usize> {
 /// Where one of two octets stands first.
 #[inline]
 pub(crate) fn find2(data: &[u8], a: u8, b: u8) -> Option<usize> {
-    search(data, |word| hits(word, a) | hits(word, b), |octet| octet == a || octet == b)
+    search(
+        data,
+        |word| hits(word, a) | hits(word, b),
+        |octet| octet == a || octet == b,
+    )
 }
 
 /// Where one of three octets stands first.
 #[inline]
 pub(crate) fn find3(data: &[u8], a: u8, b: u8, c: u8) -> Option<usize> {
-    search(data, |word| hits(word, a) | hits(word, b) | hits(word, c), |octet| octet == a || octet == b || octet == c)
+    search(
+        data,
+        |word| hits(word, a) | hits(word, b) | hits(word, c),
+        |octet| octet == a || octet == b || octet == c,
+    )
 }
 
 /// The next line feed: most header lines are short, bodies and odd lines are not.
@@ -66,7 +74,11 @@ pub(crate) fn find_line_feed(data: &[u8]) -> Option<usize> {
         let (low, high) = (hits(words as u64, b'\n'), hits((words >> 64) as u64, b'\n'));
         if (low | high) & HIGH != 0 {
             let (low, high) = (low & HIGH, high & HIGH);
-            let bits = if low != 0 { low.trailing_zeros() } else { 64 + high.trailing_zeros() };
+            let bits = if low != 0 {
+                low.trailing_zeros()
+            } else {
+                64 + high.trailing_zeros()
+            };
             return Some(at + (bits / 8) as usize);
         }
         at += 16;

@@ -24,7 +24,11 @@ struct Scratch {
 
 impl Scratch {
     fn get(&self, range: (usize, usize)) -> &[u8] {
-        if self.heap.is_empty() { cut(&self.inline, range.0, range.1) } else { cut(&self.heap, range.0, range.1) }
+        if self.heap.is_empty() {
+            cut(&self.inline, range.0, range.1)
+        } else {
+            cut(&self.heap, range.0, range.1)
+        }
     }
 
     fn push(&mut self, octets: &[u8]) {
@@ -93,10 +97,18 @@ pub struct Forward<'m> {
 impl<'m> Forward<'m> {
     /// Starts from a message that parsed.
     pub fn new(message: &'m Message) -> Forward<'m> {
-        let none = Edit { what: What::Push, name: HeaderName::Other, text: (0, 0) };
+        let none = Edit {
+            what: What::Push,
+            name: HeaderName::Other,
+            text: (0, 0),
+        };
         Forward {
             message,
-            text: Scratch { len: 0, inline: [0; SCRATCH], heap: Vec::new() },
+            text: Scratch {
+                len: 0,
+                inline: [0; SCRATCH],
+                heap: Vec::new(),
+            },
             uri: None,
             pop_via: false,
             pop_route: false,
@@ -192,13 +204,17 @@ impl<'m> Forward<'m> {
         let mut before: u128 = 0;
         while let Some(entry) = entries.next() {
             let line = usize::from(entry.line);
-            let next = entries.peek().map_or(usize::from(index.headers_end), |entry| usize::from(entry.line));
+            let next = entries
+                .peek()
+                .map_or(usize::from(index.headers_end), |entry| usize::from(entry.line));
             let first = before & (1 << (entry.id as u8)) == 0;
             before |= 1 << (entry.id as u8);
             let popped = (via && entry.id == HeaderName::Via) || (route && entry.id == HeaderName::Route);
             let name_end = line + usize::from(entry.name_len);
             let untidy = data.get(name_end) != Some(&b':');
-            let edit = self.edits().rfind(|e| e.what != What::Push && e.name == entry.id && e.name != HeaderName::Other);
+            let edit = self
+                .edits()
+                .rfind(|e| e.what != What::Push && e.name == entry.id && e.name != HeaderName::Other);
             if !popped && edit.is_none() && !untidy {
                 continue;
             }
@@ -207,7 +223,10 @@ impl<'m> Forward<'m> {
             match edit {
                 Some(Edit { what: What::Set, .. }) if !first => {}
                 Some(edit @ Edit { what: What::Set, .. }) => self.emit_line(edit, put),
-                Some(Edit { what: What::Remove | What::Push, .. }) => {}
+                Some(Edit {
+                    what: What::Remove | What::Push,
+                    ..
+                }) => {}
                 None if popped => {
                     emit_popped(data, entry, next, put);
                     via &= entry.id != HeaderName::Via;
@@ -247,7 +266,10 @@ impl<'m> Forward<'m> {
 /// A line without the white space before its colon: a hop behind us may read the name otherwise.
 fn emit_tidy(data: &[u8], entry: &Entry, next: usize, put: &mut impl FnMut(&[u8])) {
     let name_end = usize::from(entry.line) + usize::from(entry.name_len);
-    let blanks = cut(data, name_end, next).iter().take_while(|octet| **octet != b':').count();
+    let blanks = cut(data, name_end, next)
+        .iter()
+        .take_while(|octet| **octet != b':')
+        .count();
     put(entry.name(data));
     put(cut(data, name_end + blanks, next));
 }

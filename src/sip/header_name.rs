@@ -175,11 +175,19 @@ struct Known {
 }
 
 const KNOWN: [Known; NAMES.len()] = {
-    let mut list = [Known { key: (0, 0, 0), len: 0, id: HeaderName::Other }; NAMES.len()];
+    let mut list = [Known {
+        key: (0, 0, 0),
+        len: 0,
+        id: HeaderName::Other,
+    }; NAMES.len()];
     let mut i = 0;
     while i < NAMES.len() {
         let name = NAMES[i].0.as_bytes();
-        list[i] = Known { key: key(name), len: name.len() as u8, id: NAMES[i].1 };
+        list[i] = Known {
+            key: key(name),
+            len: name.len() as u8,
+            id: NAMES[i].1,
+        };
         i += 1;
     }
     list

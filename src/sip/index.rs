@@ -15,7 +15,10 @@ impl Span {
     /// Offsets beyond the largest header section (65,535 octets, checked by the scanner) do not occur.
     #[inline]
     pub(crate) fn new(start: usize, end: usize) -> Span {
-        Span { start: start as u16, end: end as u16 }
+        Span {
+            start: start as u16,
+            end: end as u16,
+        }
     }
 
     #[inline]
@@ -25,7 +28,11 @@ impl Span {
 
     #[inline]
     pub(crate) fn text(self, data: &[u8]) -> Option<&str> {
-        if self.start == self.end { None } else { std::str::from_utf8(self.of(data)).ok() }
+        if self.start == self.end {
+            None
+        } else {
+            std::str::from_utf8(self.of(data)).ok()
+        }
     }
 }
 
@@ -42,8 +49,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) const NONE: Entry =
-        Entry { id: HeaderName::Other, name_len: 0, line: 0, value: Span { start: 0, end: 0 } };
+    pub(crate) const NONE: Entry = Entry {
+        id: HeaderName::Other,
+        name_len: 0,
+        line: 0,
+        value: Span { start: 0, end: 0 },
+    };
 
     pub(crate) fn name<'a>(&self, data: &'a [u8]) -> &'a [u8] {
         let line = usize::from(self.line);
@@ -64,7 +75,11 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) const fn new() -> Entries {
-        Entries { len: 0, inline: [Entry::NONE; INLINE], more: Vec::new() }
+        Entries {
+            len: 0,
+            inline: [Entry::NONE; INLINE],
+            more: Vec::new(),
+        }
     }
 
     #[inline]

@@ -42,7 +42,9 @@ impl Message {
         let index = Arc::make_mut(&mut shared);
         scan(&bytes, limits, index)?;
         if let Some(length) = index.content_length {
-            let end = usize::try_from(length).ok().and_then(|length| index.body.checked_add(length));
+            let end = usize::try_from(length)
+                .ok()
+                .and_then(|length| index.body.checked_add(length));
             match end {
                 Some(end) if end <= bytes.len() => bytes.truncate(end),
                 Some(_) | None => {
@@ -150,20 +152,29 @@ impl Message {
     /// The first line of this header as one unsigned decimal of 32 bits, parameters behind `;` dropped.
     pub fn number(&self, name: HeaderName) -> Option<u32> {
         let value = self.header(name)?;
-        let end = value.iter().position(|octet| *octet == b';' || is_lws(*octet)).unwrap_or(value.len());
+        let end = value
+            .iter()
+            .position(|octet| *octet == b';' || is_lws(*octet))
+            .unwrap_or(value.len());
         super::chars::decimal_u32(value.get(..end)?)
     }
 
     /// All lines of this header, in order.
     pub fn headers(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> + '_ {
-        let entries = self.index.entries.iter().filter(move |entry| entry.id == name && name != HeaderName::Other);
+        let entries = self
+            .index
+            .entries
+            .iter()
+            .filter(move |entry| entry.id == name && name != HeaderName::Other);
         entries.map(|entry| entry.value.of(&self.bytes))
     }
 
     /// The comma-separated values across all lines of this header, in order; quotes and angle brackets are respected.
     /// A value that is not UTF-8 is left out.
     pub fn values(&self, name: HeaderName) -> impl Iterator<Item = &str> + '_ {
-        self.headers(name).flat_map(comma_list).filter_map(|value| std::str::from_utf8(value).ok())
+        self.headers(name)
+            .flat_map(comma_list)
+            .filter_map(|value| std::str::from_utf8(value).ok())
     }
 
     /// The first line of a header by its full name, in any case; compact forms match their full names.
@@ -178,7 +189,10 @@ impl Message {
     /// Every header line in order: its name by number, its name as it came, its value.
     pub fn all_headers(&self) -> impl Iterator<Item = (HeaderName, &[u8], &[u8])> + '_ {
         let data = &self.bytes;
-        self.index.entries.iter().map(|entry| (entry.id, entry.name(data), entry.value.of(data)))
+        self.index
+            .entries
+            .iter()
+            .map(|entry| (entry.id, entry.name(data), entry.value.of(data)))
     }
 
     /// Whether one of the header's values is this token, in any case: option tags, methods of Allow.
@@ -208,8 +222,12 @@ impl Message {
 
     /// The first Contact; `None` when there is none. `*` is an error here (see [`Message::has_token`]).
     pub fn contact(&self) -> Result<Option<NameAddr>, ParseError> {
-        let Some(value) = self.headers(HeaderName::Contact).flat_map(comma_list).next() else { return Ok(None) };
-        NameAddr::parse_bytes(value).map(Some).map_err(|error| error.within(HeaderName::Contact))
+        let Some(value) = self.headers(HeaderName::Contact).flat_map(comma_list).next() else {
+            return Ok(None);
+        };
+        NameAddr::parse_bytes(value)
+            .map(Some)
+            .map_err(|error| error.within(HeaderName::Contact))
     }
 }
 
@@ -217,7 +235,10 @@ impl fmt::Debug for Message {
     /// The start of it only: no header values, no credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shape = f.debug_struct("Message");
-        shape.field("method", self.method()).field("status", &self.status()).field("cseq", &self.cseq());
+        shape
+            .field("method", self.method())
+            .field("status", &self.status())
+            .field("cseq", &self.cseq());
         shape.field("call_id", &self.call_id()).finish_non_exhaustive()
     }
 }

@@ -24,7 +24,11 @@ const BAD: ParseError = ParseError::new(ParseErrorKind::Value);
 impl NameAddr {
     /// A party without a display name.
     pub fn new(uri: Uri) -> NameAddr {
-        NameAddr { display: None, uri, params: OwnedParams::new() }
+        NameAddr {
+            display: None,
+            uri,
+            params: OwnedParams::new(),
+        }
     }
 
     /// The same with this display name; an empty one removes it.
@@ -44,11 +48,19 @@ impl NameAddr {
                 return Err(BAD);
             }
             let params = params::owned(text.get(end..).unwrap_or_default())?;
-            return Ok(NameAddr { display: None, uri: Uri::parse(uri)?, params });
+            return Ok(NameAddr {
+                display: None,
+                uri: Uri::parse(uri)?,
+                params,
+            });
         };
         let (uri, tail) = rest.split_once('>').ok_or(BAD)?;
         let params = params::owned(trim_text(tail))?;
-        Ok(NameAddr { display, uri: Uri::parse(uri)?, params })
+        Ok(NameAddr {
+            display,
+            uri: Uri::parse(uri)?,
+            params,
+        })
     }
 
     /// As [`NameAddr::parse`]; octets that are not UTF-8 are replaced in the display name.
@@ -74,7 +86,10 @@ impl NameAddr {
 
     /// A header parameter as it stands, quotes included; `Some(None)` when it has no value.
     pub fn param(&self, name: &str) -> Option<Option<&str>> {
-        self.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_deref())
+        self.params
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_deref())
     }
 
     /// A header parameter without quotes.
@@ -84,7 +99,9 @@ impl NameAddr {
 
     /// All header parameters, in order.
     pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> + '_ {
-        self.params.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+        self.params
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 
     /// The same with this header parameter (replacing one of the same name).
@@ -106,10 +123,14 @@ fn split_display(text: &str) -> Result<Option<(Option<CompactString>, &str)>, Pa
     if text.starts_with('"') {
         let len = quoted_len(text.as_bytes()).ok_or(BAD)?;
         let display = params::unquote(text.get(..len).unwrap_or_default());
-        let rest = trim_text(text.get(len..).unwrap_or_default()).strip_prefix('<').ok_or(BAD)?;
+        let rest = trim_text(text.get(len..).unwrap_or_default())
+            .strip_prefix('<')
+            .ok_or(BAD)?;
         return Ok(Some((Some(display), rest)));
     }
-    let Some((display, rest)) = text.split_once('<') else { return Ok(None) };
+    let Some((display, rest)) = text.split_once('<') else {
+        return Ok(None);
+    };
     let display = trim_text(display);
     // RFC 4475 §3.1.2.15: an unquoted display name is tokens. Octets above ASCII are let pass: the field has them.
     let fits = |o: u8| is_token_octet(o) || is_lws(o) || o >= 0x80;

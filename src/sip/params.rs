@@ -59,7 +59,11 @@ pub(crate) type RawParam<'a> = (&'a str, Option<&'a str>);
 
 /// The parameters of a `;name=value;name` list. Empty ones are an error when `strict`, else skipped.
 pub(crate) fn params(text: &str, strict: bool) -> Params<'_> {
-    Params { rest: text, strict, first: true }
+    Params {
+        rest: text,
+        strict,
+        first: true,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,7 +123,10 @@ fn until_semicolon(data: &[u8]) -> usize {
 
 /// The first parameter of this name in a raw list; `Some(None)` when it has no value.
 pub(crate) fn find<'a>(list: &'a str, name: &str) -> Option<Option<&'a str>> {
-    params(list, false).flatten().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    params(list, false)
+        .flatten()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 /// Parameters that outlive their message.
@@ -144,7 +151,9 @@ fn is_param_value(value: &[u8]) -> bool {
     match value.first() {
         None => false,
         Some(b'"') => quoted_len(value) == Some(value.len()),
-        Some(_) => !value.iter().any(|o| is_lws(*o) || matches!(o, b'"' | b',' | b';' | b'<' | b'>' | 0..=31 | 127)),
+        Some(_) => !value
+            .iter()
+            .any(|o| is_lws(*o) || matches!(o, b'"' | b',' | b';' | b'<' | b'>' | 0..=31 | 127)),
     }
 }
 

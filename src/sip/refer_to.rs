@@ -25,11 +25,14 @@ impl ReferTo {
     /// Reads the Refer-To of a REFER. Missing, twice (RFC 3515 §2.4.2), or bad is an error.
     pub fn of(message: &Message) -> Result<ReferTo, ParseError> {
         let mut values = message.headers(HeaderName::ReferTo).flat_map(comma_list);
-        let value = values.next().ok_or(ParseError::at(ParseErrorKind::Missing, HeaderName::ReferTo))?;
+        let value = values
+            .next()
+            .ok_or(ParseError::at(ParseErrorKind::Missing, HeaderName::ReferTo))?;
         if values.next().is_some() {
             return Err(ParseError::at(ParseErrorKind::Duplicate, HeaderName::ReferTo));
         }
-        let text = std::str::from_utf8(value).map_err(|_| ParseError::at(ParseErrorKind::Value, HeaderName::ReferTo))?;
+        let text =
+            std::str::from_utf8(value).map_err(|_| ParseError::at(ParseErrorKind::Value, HeaderName::ReferTo))?;
         ReferTo::parse(text)
     }
 
@@ -47,6 +50,10 @@ impl ReferTo {
             None => None,
         };
         target.uri = target.uri.without_headers();
-        Ok(ReferTo { target, replaces, method })
+        Ok(ReferTo {
+            target,
+            replaces,
+            method,
+        })
     }
 }

@@ -49,7 +49,12 @@ impl Replaces {
             *tag = Some(value.ok_or(BAD)?);
         }
         match (to_tag, from_tag) {
-            (Some(to_tag), Some(from_tag)) => Ok(Replaces { call_id: call_id.into(), to_tag, from_tag, early_only }),
+            (Some(to_tag), Some(from_tag)) => Ok(Replaces {
+                call_id: call_id.into(),
+                to_tag,
+                from_tag,
+                early_only,
+            }),
             (Some(_), None) | (None, Some(_)) | (None, None) => Err(BAD),
         }
     }
@@ -67,7 +72,10 @@ impl Replaces {
     /// The Replaces header inside a Refer-To URI, unescaped once; a second one is an error.
     pub fn in_refer_to(uri: &Uri) -> Result<Option<Replaces>, ParseError> {
         let is_replaces = |name: &str| unescape_text(name).is_some_and(|n| n.eq_ignore_ascii_case("Replaces"));
-        let mut values = uri.headers().filter(|(name, _)| is_replaces(name)).map(|(_, value)| value);
+        let mut values = uri
+            .headers()
+            .filter(|(name, _)| is_replaces(name))
+            .map(|(_, value)| value);
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
             return Err(ParseError::at(ParseErrorKind::Duplicate, HeaderName::Replaces));
@@ -84,6 +92,10 @@ impl Replaces {
 impl fmt::Display for Replaces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{};to-tag={};from-tag={}", self.call_id, self.to_tag, self.from_tag)?;
-        if self.early_only { f.write_str(";early-only") } else { Ok(()) }
+        if self.early_only {
+            f.write_str(";early-only")
+        } else {
+            Ok(())
+        }
     }
 }

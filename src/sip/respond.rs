@@ -19,7 +19,11 @@ impl Message {
             .copy(self, HeaderName::To)
             .copy(self, HeaderName::CallId)
             .copy(self, HeaderName::CSeq);
-        if status == 100 { draft.copy(self, HeaderName::Timestamp) } else { draft }
+        if status == 100 {
+            draft.copy(self, HeaderName::Timestamp)
+        } else {
+            draft
+        }
     }
 
     /// The refusal of a message that [`Message::parse`] refused: its status, a reason phrase that names the culprit,
@@ -51,7 +55,13 @@ fn salvage(bytes: &[u8], error: ParseError) -> Option<Draft> {
         return None;
     }
     let mut draft = Draft::status_line(error.status()).reason_phrase(&error.reason());
-    let wanted = [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
+    let wanted = [
+        HeaderName::Via,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+    ];
     let all: Vec<(HeaderName, &[u8], &[u8])> = lines.filter_map(header_of).collect();
     for name in wanted {
         let mut any = false;

@@ -1,10 +1,8 @@
 //! The one pass over a message that builds its [`Index`].
 
-use super::chars::{
-    cut, decimal_u32, is_lws, is_printable, is_token, is_uri_text, quoted_len, trim_end, trim_start,
-};
+use super::chars::{cut, decimal_u32, is_lws, is_printable, is_token, is_uri_text, quoted_len, trim_end, trim_start};
 use super::error::{ParseError, ParseErrorKind};
-use super::find::{count, find, find2, find3, find_line_feed};
+use super::find::{count, find, find_line_feed, find2, find3};
 use super::header_name::HeaderName;
 use super::index::{Entry, Index, Span, Start};
 use super::limits::Limits;
@@ -98,7 +96,13 @@ impl Seen {
             Seen { to: false, .. } => missing(HeaderName::To),
             Seen { call_id: false, .. } => missing(HeaderName::CallId),
             Seen { cseq: false, .. } => missing(HeaderName::CSeq),
-            Seen { via: true, from: true, to: true, call_id: true, cseq: true } => Ok(()),
+            Seen {
+                via: true,
+                from: true,
+                to: true,
+                call_id: true,
+                cseq: true,
+            } => Ok(()),
         }
     }
 }
@@ -112,7 +116,9 @@ fn start_line(line: &[u8], limits: &Limits, index: &mut Index) -> Result<(), Par
         version(first)?;
         let code = cut(line, space + 1, space + 4);
         let status = decimal_u32(code).and_then(|code| u16::try_from(code).ok());
-        let status = status.filter(|code| code_in_range(*code)).ok_or(wrong(ParseErrorKind::StartLine))?;
+        let status = status
+            .filter(|code| code_in_range(*code))
+            .ok_or(wrong(ParseErrorKind::StartLine))?;
         let reason = match line.get(space + 4) {
             // noreason of RFC 4475 has the SP; a phrase-less line without it is let pass.
             None => Span::default(),
@@ -122,7 +128,9 @@ fn start_line(line: &[u8], limits: &Limits, index: &mut Index) -> Result<(), Par
         index.start = Start::Response { status, reason };
         return Ok(());
     }
-    let last = memrchr(b' ', line).filter(|last| *last > space).ok_or(wrong(ParseErrorKind::StartLine))?;
+    let last = memrchr(b' ', line)
+        .filter(|last| *last > space)
+        .ok_or(wrong(ParseErrorKind::StartLine))?;
     let uri = cut(line, space + 1, last);
     if !is_uri_text(uri) {
         return Err(wrong(ParseErrorKind::StartLine));
@@ -132,7 +140,9 @@ fn start_line(line: &[u8], limits: &Limits, index: &mut Index) -> Result<(), Par
     if uri.len() > limits.uri {
         return Err(wrong(ParseErrorKind::UriTooLong));
     }
-    index.start = Start::Request { uri: Span::new(space + 1, last) };
+    index.start = Start::Request {
+        uri: Span::new(space + 1, last),
+    };
     Ok(())
 }
 
@@ -145,11 +155,20 @@ fn version(text: &[u8]) -> Result<(), ParseError> {
     if text.eq_ignore_ascii_case(b"SIP/2.0") {
         return Ok(());
     }
-    let number = text.get(..4).filter(|name| name.eq_ignore_ascii_case(b"SIP/")).and(text.get(4..));
+    let number = text
+        .get(..4)
+        .filter(|name| name.eq_ignore_ascii_case(b"SIP/"))
+        .and(text.get(4..));
     let is_number = number.is_some_and(|n| {
-        n.contains(&b'.') && n.first().is_some_and(u8::is_ascii_digit) && n.iter().all(|o| o.is_ascii_digit() || *o == b'.')
+        n.contains(&b'.')
+            && n.first().is_some_and(u8::is_ascii_digit)
+            && n.iter().all(|o| o.is_ascii_digit() || *o == b'.')
     });
-    Err(wrong(if is_number { ParseErrorKind::Version } else { ParseErrorKind::StartLine }))
+    Err(wrong(if is_number {
+        ParseErrorKind::Version
+    } else {
+        ParseErrorKind::StartLine
+    }))
 }
 
 /// Indexes the header line at `start`; returns where the next line starts.
@@ -179,7 +198,12 @@ fn header_line(
         return Err(wrong(ParseErrorKind::HeadersTooLarge));
     }
     let value = value_span(data, start + colon + 1, end);
-    index.entries.push(Entry { id, name_len, line: start as u16, value });
+    index.entries.push(Entry {
+        id,
+        name_len,
+        line: start as u16,
+        value,
+    });
     if id <= HeaderName::ContentLength {
         meaning(data, id, value, index, seen)?;
     }
@@ -202,7 +226,11 @@ fn value_span(data: &[u8], mut start: usize, mut end: usize) -> Span {
 #[cold]
 fn no_line_end(rest: &[u8]) -> ParseError {
     let more = find_line_feed(rest).is_some();
-    wrong(if more { ParseErrorKind::HeaderLine } else { ParseErrorKind::Unterminated })
+    wrong(if more {
+        ParseErrorKind::HeaderLine
+    } else {
+        ParseErrorKind::Unterminated
+    })
 }
 
 /// The number and the length of a header name. White space may stand behind it (RFC 3261 §7.3.1); a control or
@@ -225,7 +253,11 @@ fn header_name(name: &[u8]) -> Option<(HeaderName, u8)> {
 fn meaning(data: &[u8], id: HeaderName, value: Span, index: &mut Index, seen: &mut Seen) -> Result<(), ParseError> {
     let text = value.of(data);
     let once = |seen: &mut bool| {
-        if std::mem::replace(seen, true) { Err(ParseError::at(ParseErrorKind::Duplicate, id)) } else { Ok(()) }
+        if std::mem::replace(seen, true) {
+            Err(ParseError::at(ParseErrorKind::Duplicate, id))
+        } else {
+            Ok(())
+        }
     };
     if id == HeaderName::Via {
         if !seen.via {
@@ -347,7 +379,10 @@ fn param_span<const N: usize>(text: &[u8], base: usize, wanted: &[u8; N], list: 
 #[inline]
 fn value_of<'a, const N: usize>(param: &'a [u8], name: &[u8; N]) -> Option<&'a [u8]> {
     let (start, rest) = param.split_first_chunk::<N>()?;
-    let differs = start.iter().zip(name).fold(0, |differs, (a, b)| differs | ((a | 0x20) ^ b));
+    let differs = start
+        .iter()
+        .zip(name)
+        .fold(0, |differs, (a, b)| differs | ((a | 0x20) ^ b));
     if differs != 0 {
         return None;
     }

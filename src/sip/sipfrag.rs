@@ -20,7 +20,10 @@ impl Sipfrag {
 
     /// A fragment with the usual reason phrase.
     pub fn new(status: u16) -> Sipfrag {
-        Sipfrag { status, reason: CompactString::const_new(reason_phrase(status)) }
+        Sipfrag {
+            status,
+            reason: CompactString::const_new(reason_phrase(status)),
+        }
     }
 
     /// Reads the Status-Line at the start of a body; `None` when there is none. A line end of any kind ends it, also
@@ -28,10 +31,15 @@ impl Sipfrag {
     pub fn parse(body: &[u8]) -> Option<Sipfrag> {
         let body = trim(body);
         let line = body.split(|octet| matches!(octet, b'\r' | b'\n')).next()?;
-        let rest = line.get(..8).filter(|v| v.eq_ignore_ascii_case(b"SIP/2.0 ")).and(line.get(8..))?;
+        let rest = line
+            .get(..8)
+            .filter(|v| v.eq_ignore_ascii_case(b"SIP/2.0 "))
+            .and(line.get(8..))?;
         let rest = trim(rest);
         let code = rest.get(..3)?;
-        let status = decimal(code).and_then(|n| u16::try_from(n).ok()).filter(|s| (100..=699).contains(s))?;
+        let status = decimal(code)
+            .and_then(|n| u16::try_from(n).ok())
+            .filter(|s| (100..=699).contains(s))?;
         let reason = match rest.get(3) {
             None => CompactString::default(),
             Some(b' ' | b'\t') => String::from_utf8_lossy(trim(rest.get(3..)?)).as_ref().into(),

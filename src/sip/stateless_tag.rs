@@ -17,7 +17,10 @@ impl Message {
         let mut purpose = SipHasher24::new_with_key(key);
         purpose.write(PURPOSE);
         let mut tag = SipHasher24::new_with_keys(purpose.finish(), purpose.finish().rotate_left(32));
-        for part in [self.call_id().as_bytes(), self.from_tag().unwrap_or_default().as_bytes()] {
+        for part in [
+            self.call_id().as_bytes(),
+            self.from_tag().unwrap_or_default().as_bytes(),
+        ] {
             tag.write_u64(part.len() as u64);
             tag.write(part);
         }
@@ -35,13 +38,22 @@ mod tests {
             "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:b>;tag={from_tag}\r\nTo: <sip:a>\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} OPTIONS\r\n\r\n"
         );
-        Message::parse(text.into()).unwrap().stateless_tag(&[key; 16]).to_string()
+        Message::parse(text.into())
+            .unwrap()
+            .stateless_tag(&[key; 16])
+            .to_string()
     }
 
     #[test]
     fn a_retransmission_gets_the_same_tag_and_another_request_another() {
         assert_eq!(tag("c", "f", 1, 1), tag("c", "f", 1, 1));
-        let tags = [tag("c", "f", 1, 1), tag("cf", "f", 1, 1), tag("c", "ff", 1, 1), tag("c", "f", 2, 1), tag("c", "f", 1, 2)];
+        let tags = [
+            tag("c", "f", 1, 1),
+            tag("cf", "f", 1, 1),
+            tag("c", "ff", 1, 1),
+            tag("c", "f", 2, 1),
+            tag("c", "f", 1, 2),
+        ];
         for (at, one) in tags.iter().enumerate() {
             assert!(!tags[..at].contains(one), "{one}");
         }

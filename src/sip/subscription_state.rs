@@ -39,17 +39,32 @@ const BAD: ParseError = ParseError::at(ParseErrorKind::Value, HeaderName::Subscr
 impl SubscriptionState {
     /// `active;expires=…`
     pub fn active(expires: u32) -> SubscriptionState {
-        SubscriptionState { state: Substate::Active, reason: None, expires: Some(expires), retry_after: None }
+        SubscriptionState {
+            state: Substate::Active,
+            reason: None,
+            expires: Some(expires),
+            retry_after: None,
+        }
     }
 
     /// `pending;expires=…`
     pub fn pending(expires: u32) -> SubscriptionState {
-        SubscriptionState { state: Substate::Pending, reason: None, expires: Some(expires), retry_after: None }
+        SubscriptionState {
+            state: Substate::Pending,
+            reason: None,
+            expires: Some(expires),
+            retry_after: None,
+        }
     }
 
     /// `terminated;reason=…`
     pub fn terminated(reason: &str) -> SubscriptionState {
-        SubscriptionState { state: Substate::Terminated, reason: Some(reason.into()), expires: None, retry_after: None }
+        SubscriptionState {
+            state: Substate::Terminated,
+            reason: Some(reason.into()),
+            expires: None,
+            retry_after: None,
+        }
     }
 
     /// Whether the subscription is over.
@@ -73,9 +88,18 @@ impl SubscriptionState {
         } else {
             Substate::Extension(name.into())
         };
-        let number = |name| params::find(list, name).flatten().and_then(|v| decimal_u32(v.as_bytes()));
+        let number = |name| {
+            params::find(list, name)
+                .flatten()
+                .and_then(|v| decimal_u32(v.as_bytes()))
+        };
         let reason = params::find(list, "reason").flatten().map(params::unquote);
-        Ok(SubscriptionState { state, reason, expires: number("expires"), retry_after: number("retry-after") })
+        Ok(SubscriptionState {
+            state,
+            reason,
+            expires: number("expires"),
+            retry_after: number("retry-after"),
+        })
     }
 
     /// The Subscription-State of a NOTIFY; a missing one is an error (RFC 6665 §8.2.3 makes it mandatory).

@@ -35,9 +35,15 @@ fn text(bytes: Bytes) -> String {
 fn an_invite_is_indexed() {
     let invite = message(INVITE);
     invite.validate().unwrap();
-    assert_eq!((invite.method(), invite.request_uri()), (&Method::Invite, Some("sip:bob@example.com")));
+    assert_eq!(
+        (invite.method(), invite.request_uri()),
+        (&Method::Invite, Some("sip:bob@example.com"))
+    );
     assert_eq!((invite.call_id(), invite.cseq()), ("a84b4c76e66710@192.0.2.1", 314159));
-    assert_eq!((invite.from_tag(), invite.to_tag(), invite.branch()), (Some("ft"), None, Some("z9hG4bKabc")));
+    assert_eq!(
+        (invite.from_tag(), invite.to_tag(), invite.branch()),
+        (Some("ft"), None, Some("z9hG4bKabc"))
+    );
     let via = invite.top_via().unwrap();
     assert_eq!((via.transport, via.host, via.port), ("UDP", "192.0.2.1", Some(5062)));
     assert_eq!((via.rport(), via.received()), (Some(None), None));
@@ -61,11 +67,31 @@ fn broken_messages_name_their_culprit() {
     let cases = [
         ("CSeq: 314159", "CSeq: x", 400, "Bad CSeq header"),
         ("CSeq: 314159", "CSeq: 4294967296", 400, "Bad CSeq header"),
-        ("Call-ID: a84b4c76e66710@192.0.2.1\r\n", "", 400, "Missing Call-ID header"),
+        (
+            "Call-ID: a84b4c76e66710@192.0.2.1\r\n",
+            "",
+            400,
+            "Missing Call-ID header",
+        ),
         ("Max-Forwards: 70", "To: <sip:x@y>", 400, "More than one To"),
-        ("Content-Length: 4", "Content-Length: 5", 400, "Body shorter than Content-Length"),
-        ("Content-Length: 4", "Content-Length: +4", 400, "Bad Content-Length header"),
-        ("Content-Length: 4", "l: 4\r\nContent-Length: 3", 400, "More than one Content-Length"),
+        (
+            "Content-Length: 4",
+            "Content-Length: 5",
+            400,
+            "Body shorter than Content-Length",
+        ),
+        (
+            "Content-Length: 4",
+            "Content-Length: +4",
+            400,
+            "Bad Content-Length header",
+        ),
+        (
+            "Content-Length: 4",
+            "l: 4\r\nContent-Length: 3",
+            400,
+            "More than one Content-Length",
+        ),
         ("tag=ft", "tag=ft;tag=other", 400, "Bad From header"),
         ("tag=ft", "tag=f[t", 400, "Bad From header"),
         ("tag=ft", "tag=\"ft\"", 400, "Bad From header"),
@@ -74,7 +100,12 @@ fn broken_messages_name_their_culprit() {
         ("X-Odd: one", "X-Odd: o\rne", 400, "Bad header line"),
         ("X-Odd: one", "X-Odd: o\nne", 400, "Bad header line"),
         ("SIP/2.0\r\n", "SIP/3.0\r\n", 505, "Version Not Supported"),
-        ("sip:bob@example.com SIP", "sip:bob@example.com  SIP", 400, "Bad start line"),
+        (
+            "sip:bob@example.com SIP",
+            "sip:bob@example.com  SIP",
+            400,
+            "Bad start line",
+        ),
     ];
     for (from, to, status, reason) in cases {
         let broken = INVITE.replacen(from, to, 1);
@@ -82,7 +113,10 @@ fn broken_messages_name_their_culprit() {
         let error = refused(&broken);
         assert_eq!((error.status(), error.reason().as_str()), (status, reason), "{to}");
         let answer = text(Message::salvage(&broken).unwrap().to_tag("t").print());
-        assert!(answer.starts_with(&format!("SIP/2.0 {status} {reason}\r\nVia: SIP/2.0/UDP 192.0.2.1:5062")), "{answer}");
+        assert!(
+            answer.starts_with(&format!("SIP/2.0 {status} {reason}\r\nVia: SIP/2.0/UDP 192.0.2.1:5062")),
+            "{answer}"
+        );
         assert!(!answer.contains("X-Odd"));
     }
 }
@@ -103,9 +137,20 @@ fn limits_hold() {
     assert!(Message::parse(long(8_000).into()).is_ok());
     assert_eq!(refused(&long(8_192)).status(), 513);
     assert_eq!(refused(&long(70_000)).status(), 513);
-    assert_eq!(refused(&INVITE.replace("sip:bob", &format!("sip:{}", "b".repeat(1_024)))).status(), 414);
-    assert_eq!(refused(&INVITE.replace("X-Odd: one", &"X-Odd: one\r\n".repeat(128))).status(), 513);
-    assert_eq!(message(&INVITE.replace("X-Odd: one", "A: 1\r\n".repeat(100).trim_end())).all_headers().count(), 111);
+    assert_eq!(
+        refused(&INVITE.replace("sip:bob", &format!("sip:{}", "b".repeat(1_024)))).status(),
+        414
+    );
+    assert_eq!(
+        refused(&INVITE.replace("X-Odd: one", &"X-Odd: one\r\n".repeat(128))).status(),
+        513
+    );
+    assert_eq!(
+        message(&INVITE.replace("X-Odd: one", "A: 1\r\n".repeat(100).trim_end()))
+            .all_headers()
+            .count(),
+        111
+    );
 }
 
 #[test]
@@ -123,14 +168,29 @@ fn a_response_copies_what_section_8_2_6_says() {
          Timestamp: 54\r\n\
          Content-Length: 0\r\n\r\n"
     );
-    let ok = invite.respond(200).to_tag("mine").to_tag("never").copy(&invite, HeaderName::RecordRoute);
-    let ok = ok.header(HeaderName::Contact, "<sip:edge>").body("application/sdp", "v=0\r\n").print();
+    let ok = invite
+        .respond(200)
+        .to_tag("mine")
+        .to_tag("never")
+        .copy(&invite, HeaderName::RecordRoute);
+    let ok = ok
+        .header(HeaderName::Contact, "<sip:edge>")
+        .body("application/sdp", "v=0\r\n")
+        .print();
     let ok = Message::parse(ok).unwrap();
-    assert_eq!((ok.status(), ok.to_tag(), ok.method()), (Some(200), Some("mine"), &Method::Invite));
+    assert_eq!(
+        (ok.status(), ok.to_tag(), ok.method()),
+        (Some(200), Some("mine"), &Method::Invite)
+    );
     assert_eq!(ok.values(HeaderName::RecordRoute).count(), 2);
     assert_eq!(ok.body(), "v=0\r\n");
     let tagged = message(&INVITE.replace("To: <sip:bob@example.com>", "To: <sip:bob@example.com>;tag=theirs"));
-    assert_eq!(Message::parse(tagged.respond(486).to_tag("mine").print()).unwrap().to_tag(), Some("theirs"));
+    assert_eq!(
+        Message::parse(tagged.respond(486).to_tag("mine").print())
+            .unwrap()
+            .to_tag(),
+        Some("theirs")
+    );
 }
 
 #[test]
@@ -162,8 +222,13 @@ fn a_value_cannot_make_a_second_header() {
 
 #[test]
 fn a_draft_tells_what_it_is() {
-    let draft = Draft::request(&Method::Bye, "sip:bob@192.0.2.9").header(HeaderName::To, "<sip:bob@x>;tag=1").to_tag("2");
-    assert_eq!((draft.method(), draft.request_uri(), draft.status()), (Some(&Method::Bye), Some("sip:bob@192.0.2.9"), None));
+    let draft = Draft::request(&Method::Bye, "sip:bob@192.0.2.9")
+        .header(HeaderName::To, "<sip:bob@x>;tag=1")
+        .to_tag("2");
+    assert_eq!(
+        (draft.method(), draft.request_uri(), draft.status()),
+        (Some(&Method::Bye), Some("sip:bob@192.0.2.9"), None)
+    );
     assert_eq!(draft.get(HeaderName::To), Some("<sip:bob@x>;tag=1"));
     assert_eq!(message(INVITE).respond(486).status(), Some(486));
 }
@@ -195,24 +260,41 @@ fn a_proxy_edits_and_leaves_every_other_octet() {
 fn the_top_value_pops_from_a_list_and_with_its_line() {
     let invite = message(INVITE);
     let once = Message::parse(Forward::new(&invite).pop_via().print()).unwrap();
-    assert_eq!(once.header(HeaderName::Via), Some(&b"SIP/2.0/TCP [2001:db8::1]:5060;branch=z9hG4bKdef"[..]));
+    assert_eq!(
+        once.header(HeaderName::Via),
+        Some(&b"SIP/2.0/TCP [2001:db8::1]:5060;branch=z9hG4bKdef"[..])
+    );
     let routed = message(&INVITE.replace("Record-Route", "Route"));
     let one = Message::parse(Forward::new(&routed).pop_route().print()).unwrap();
-    assert_eq!(one.values(HeaderName::Route).collect::<Vec<_>>(), ["<sip:p2.example.com;lr>"]);
+    assert_eq!(
+        one.values(HeaderName::Route).collect::<Vec<_>>(),
+        ["<sip:p2.example.com;lr>"]
+    );
     let none = Message::parse(Forward::new(&one).pop_route().print()).unwrap();
     assert_eq!(none.header(HeaderName::Route), None);
-    assert_eq!(text(Forward::new(&none).pop_route().print()), text(none.bytes().clone()));
+    assert_eq!(
+        text(Forward::new(&none).pop_route().print()),
+        text(none.bytes().clone())
+    );
     let set = Forward::new(&none).set(HeaderName::Route, "<sip:a;lr>").print();
-    assert_eq!(Message::parse(set).unwrap().header(HeaderName::Route), Some(&b"<sip:a;lr>"[..]));
+    assert_eq!(
+        Message::parse(set).unwrap().header(HeaderName::Route),
+        Some(&b"<sip:a;lr>"[..])
+    );
 }
 
 #[test]
 fn more_edits_than_fit_inline_are_all_made() {
     let invite = message(INVITE);
     let long = "x".repeat(300);
-    let forward = (0..20).fold(Forward::new(&invite), |forward, n| forward.push(HeaderName::Warning, format!("{n} {long}")));
+    let forward = (0..20).fold(Forward::new(&invite), |forward, n| {
+        forward.push(HeaderName::Warning, format!("{n} {long}"))
+    });
     let printed = Message::parse(forward.print()).unwrap();
-    let warnings: Vec<&str> = printed.headers(HeaderName::Warning).map(|v| std::str::from_utf8(v).unwrap()).collect();
+    let warnings: Vec<&str> = printed
+        .headers(HeaderName::Warning)
+        .map(|v| std::str::from_utf8(v).unwrap())
+        .collect();
     let wanted: Vec<String> = (0..20).rev().map(|n| format!("{n} {long}")).collect();
     assert_eq!(warnings, wanted);
 }
@@ -220,19 +302,62 @@ fn more_edits_than_fit_inline_are_all_made() {
 #[test]
 fn uris_come_apart() {
     let uri = Uri::parse("sips:al%69ce:pw@Example.COM:5071;transport=tcp;lr?Subject=x&Replaces=a%40b").unwrap();
-    assert_eq!((uri.scheme(), uri.user(), uri.host(), uri.port()), (Scheme::Sips, Some("al%69ce:pw"), "Example.COM", Some(5071)));
-    assert_eq!((uri.param("Transport"), uri.param("lr"), uri.param("x")), (Some(Some("tcp")), Some(None), None));
-    assert_eq!((uri.header("replaces"), uri.host_port()), (Some("a%40b"), "Example.COM:5071"));
-    assert_eq!(uri.without_headers().as_str(), "sips:al%69ce:pw@Example.COM:5071;transport=tcp;lr");
-    assert_eq!(uri.with_param("transport", Some("ws")).as_str(), "sips:al%69ce:pw@Example.COM:5071;lr;transport=ws?Subject=x&Replaces=a%40b");
+    assert_eq!(
+        (uri.scheme(), uri.user(), uri.host(), uri.port()),
+        (Scheme::Sips, Some("al%69ce:pw"), "Example.COM", Some(5071))
+    );
+    assert_eq!(
+        (uri.param("Transport"), uri.param("lr"), uri.param("x")),
+        (Some(Some("tcp")), Some(None), None)
+    );
+    assert_eq!(
+        (uri.header("replaces"), uri.host_port()),
+        (Some("a%40b"), "Example.COM:5071")
+    );
+    assert_eq!(
+        uri.without_headers().as_str(),
+        "sips:al%69ce:pw@Example.COM:5071;transport=tcp;lr"
+    );
+    assert_eq!(
+        uri.with_param("transport", Some("ws")).as_str(),
+        "sips:al%69ce:pw@Example.COM:5071;lr;transport=ws?Subject=x&Replaces=a%40b"
+    );
     let six = Uri::parse("sip:[2001:db8::1]:5070").unwrap();
-    assert_eq!((six.host(), six.addr()), ("[2001:db8::1]", Some("[2001:db8::1]:5070".parse().unwrap())));
-    assert_eq!(Uri::parse("sip:192.0.2.1").unwrap().addr(), Some("192.0.2.1:5060".parse().unwrap()));
-    assert_eq!(Uri::parse("sip:[2001:db8:::1]").unwrap().addr(), Some("[2001:db8::1]:5060".parse().unwrap()));
+    assert_eq!(
+        (six.host(), six.addr()),
+        ("[2001:db8::1]", Some("[2001:db8::1]:5070".parse().unwrap()))
+    );
+    assert_eq!(
+        Uri::parse("sip:192.0.2.1").unwrap().addr(),
+        Some("192.0.2.1:5060".parse().unwrap())
+    );
+    assert_eq!(
+        Uri::parse("sip:[2001:db8:::1]").unwrap().addr(),
+        Some("[2001:db8::1]:5060".parse().unwrap())
+    );
     let tel = Uri::parse("tel:+4930123;phone-context=x").unwrap();
-    assert_eq!((tel.scheme(), tel.user(), tel.host_port(), tel.param("phone-context")), (Scheme::Tel, Some("+4930123"), "", Some(Some("x"))));
-    assert_eq!(Uri::sip(Some("a b@c"), "192.0.2.1:5060").as_str(), "sip:a%20b%40c@192.0.2.1:5060");
-    for bad in ["", "sip:", "bob", "sip:@host", "sip:a b@host", "sip:host:99999", "sip:host:x", "sip:a@[::1", "sip:a@b;c@d", "<sip:a>", "tel:", "1:x"] {
+    assert_eq!(
+        (tel.scheme(), tel.user(), tel.host_port(), tel.param("phone-context")),
+        (Scheme::Tel, Some("+4930123"), "", Some(Some("x")))
+    );
+    assert_eq!(
+        Uri::sip(Some("a b@c"), "192.0.2.1:5060").as_str(),
+        "sip:a%20b%40c@192.0.2.1:5060"
+    );
+    for bad in [
+        "",
+        "sip:",
+        "bob",
+        "sip:@host",
+        "sip:a b@host",
+        "sip:host:99999",
+        "sip:host:x",
+        "sip:a@[::1",
+        "sip:a@b;c@d",
+        "<sip:a>",
+        "tel:",
+        "1:x",
+    ] {
         assert!(Uri::parse(bad).is_err(), "{bad}");
     }
 }
@@ -254,7 +379,10 @@ fn parties_print_what_they_read() {
     assert_eq!(party.param_unquoted("+sip.instance").as_deref(), Some("<urn:uuid:1>"));
     assert_eq!(NameAddr::parse(&party.to_string()).unwrap(), party);
     let bare = NameAddr::parse("sip:a@b;tag=2").unwrap();
-    assert_eq!((bare.tag(), bare.uri.as_str(), bare.to_string().as_str()), (Some("2"), "sip:a@b", "<sip:a@b>;tag=2"));
+    assert_eq!(
+        (bare.tag(), bare.uri.as_str(), bare.to_string().as_str()),
+        (Some("2"), "sip:a@b", "<sip:a@b>;tag=2")
+    );
     assert_eq!(bare.with_param("tag", Some("3")).to_string(), "<sip:a@b>;tag=3");
 }
 
@@ -262,12 +390,27 @@ fn parties_print_what_they_read() {
 fn replaces_by_rfc_3891() {
     let text = "425928@bobster.example.org;to-tag=7743;from-tag=6472;early-only";
     let replaces = Replaces::parse(text).unwrap();
-    assert_eq!((replaces.call_id.as_str(), replaces.to_tag.as_str(), replaces.from_tag.as_str()), ("425928@bobster.example.org", "7743", "6472"));
+    assert_eq!(
+        (
+            replaces.call_id.as_str(),
+            replaces.to_tag.as_str(),
+            replaces.from_tag.as_str()
+        ),
+        ("425928@bobster.example.org", "7743", "6472")
+    );
     assert!(replaces.early_only);
     assert_eq!(replaces.to_string(), text);
     let uri = Uri::parse(&format!("sip:carol@192.0.2.5?{}", replaces.to_uri_header())).unwrap();
     assert_eq!(Replaces::in_refer_to(&uri).unwrap(), Some(replaces));
-    for bad in ["x", "x;to-tag=1", "x;from-tag=1", "x;to-tag=1;to-tag=2;from-tag=3", ";to-tag=1;from-tag=2", "x;to-tag;from-tag=1", "x,y;to-tag=1;from-tag=2"] {
+    for bad in [
+        "x",
+        "x;to-tag=1",
+        "x;from-tag=1",
+        "x;to-tag=1;to-tag=2;from-tag=3",
+        ";to-tag=1;from-tag=2",
+        "x;to-tag;from-tag=1",
+        "x,y;to-tag=1;from-tag=2",
+    ] {
         assert!(Replaces::parse(bad).is_err(), "{bad}");
     }
     let twice = Uri::parse("sip:c@d?Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2&replaces=x").unwrap();
@@ -275,21 +418,45 @@ fn replaces_by_rfc_3891() {
     let invite = |lines: &str| message(&INVITE.replace("X-Odd: one, two", lines));
     assert_eq!(Replaces::of(&invite("X: 1")).unwrap(), None);
     assert!(Replaces::of(&invite(&format!("Replaces: {text}"))).unwrap().is_some());
-    assert_eq!(Replaces::of(&invite(&format!("Replaces: {text}\r\nReplaces: {text}"))).unwrap_err().status(), 400);
+    assert_eq!(
+        Replaces::of(&invite(&format!("Replaces: {text}\r\nReplaces: {text}")))
+            .unwrap_err()
+            .status(),
+        400
+    );
 }
 
 #[test]
 fn refer_to_takes_replaces_and_no_other_order() {
-    let refer = ReferTo::parse("\"C\" <sip:carol@192.0.2.5;method=INVITE?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2&Route=%3Csip:evil%3E>").unwrap();
+    let refer = ReferTo::parse(
+        "\"C\" <sip:carol@192.0.2.5;method=INVITE?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2&Route=%3Csip:evil%3E>",
+    )
+    .unwrap();
     assert_eq!(refer.target.uri.as_str(), "sip:carol@192.0.2.5;method=INVITE");
     assert_eq!(refer.method, Some(Method::Invite));
     assert_eq!(refer.replaces.unwrap().call_id, "a@b");
     let request = |lines: &str| message(&INVITE.replace("X-Odd: one, two", lines));
-    assert_eq!(ReferTo::of(&request("X: 1")).unwrap_err().reason(), "Missing Refer-To header");
-    assert_eq!(ReferTo::of(&request("Refer-To: <sip:a@b>\r\nr: <sip:c@d>")).unwrap_err().reason(), "More than one Refer-To");
-    assert_eq!(ReferTo::of(&request("Refer-To: <sip:a@b>, <sip:c@d>")).unwrap_err().status(), 400);
+    assert_eq!(
+        ReferTo::of(&request("X: 1")).unwrap_err().reason(),
+        "Missing Refer-To header"
+    );
+    assert_eq!(
+        ReferTo::of(&request("Refer-To: <sip:a@b>\r\nr: <sip:c@d>"))
+            .unwrap_err()
+            .reason(),
+        "More than one Refer-To"
+    );
+    assert_eq!(
+        ReferTo::of(&request("Refer-To: <sip:a@b>, <sip:c@d>"))
+            .unwrap_err()
+            .status(),
+        400
+    );
     assert!(ReferTo::of(&request("Refer-To: nonsense")).is_err());
-    assert_eq!(ReferTo::of(&request("r: sip:c@d")).unwrap().target.uri.as_str(), "sip:c@d");
+    assert_eq!(
+        ReferTo::of(&request("r: sip:c@d")).unwrap().target.uri.as_str(),
+        "sip:c@d"
+    );
 }
 
 #[test]
@@ -303,8 +470,14 @@ fn sipfrags_and_subscription_states() {
     }
     let state = SubscriptionState::parse("Terminated ; reason=noresource;retry-after=5").unwrap();
     assert!(state.is_terminated());
-    assert_eq!((state.reason.as_deref(), state.retry_after, state.expires), (Some("noresource"), Some(5), None));
+    assert_eq!(
+        (state.reason.as_deref(), state.retry_after, state.expires),
+        (Some("noresource"), Some(5), None)
+    );
     assert_eq!(SubscriptionState::active(60).to_string(), "active;expires=60");
-    assert_eq!(SubscriptionState::terminated("noresource").to_string(), "terminated;reason=noresource");
+    assert_eq!(
+        SubscriptionState::terminated("noresource").to_string(),
+        "terminated;reason=noresource"
+    );
     assert!(SubscriptionState::parse("").is_err());
 }

@@ -158,7 +158,9 @@ impl Uri {
     }
 
     fn at(&self, span: Span) -> &str {
-        self.text.get(usize::from(span.0)..usize::from(span.1)).unwrap_or_default()
+        self.text
+            .get(usize::from(span.0)..usize::from(span.1))
+            .unwrap_or_default()
     }
 
     /// The scheme.
@@ -201,7 +203,9 @@ impl Uri {
 
     /// A header of the URI (after `?`), still escaped.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.headers()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     /// All headers of the URI, still escaped, in order.
@@ -275,7 +279,10 @@ fn push_param(text: &mut CompactString, name: &str, value: Option<&str>) {
 
 fn span(start: usize, end: usize) -> Span {
     // Offsets fit: a URI is at most `LONGEST` octets.
-    Span(u16::try_from(start).unwrap_or(u16::MAX), u16::try_from(end).unwrap_or(u16::MAX))
+    Span(
+        u16::try_from(start).unwrap_or(u16::MAX),
+        u16::try_from(end).unwrap_or(u16::MAX),
+    )
 }
 
 /// Host name, IPv4 address, or IPv6 reference. Underscores are let pass: the field has them.
@@ -284,7 +291,10 @@ pub(crate) fn is_host(host: &str) -> bool {
         let inner = inner.strip_suffix(']').unwrap_or_default();
         return inner.contains(':') && inner.bytes().all(|o| o.is_ascii_hexdigit() || matches!(o, b':' | b'.'));
     }
-    !host.is_empty() && host.bytes().all(|o| o.is_ascii_alphanumeric() || matches!(o, b'-' | b'.' | b'_'))
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|o| o.is_ascii_alphanumeric() || matches!(o, b'-' | b'.' | b'_'))
 }
 
 /// The address that a host names by itself. RFC 5118 §4.10: `:::` came from a bug in the ABNF and means `::`.

@@ -36,7 +36,12 @@ impl<'a> Via<'a> {
             return Err(BAD);
         }
         let (host, port) = sent_by_parts(trim_text(sent_by)).ok_or(BAD)?;
-        Ok(Via { transport, host, port, params })
+        Ok(Via {
+            transport,
+            host,
+            port,
+            params,
+        })
     }
 
     /// The `branch` parameter, as it stands.
@@ -51,7 +56,8 @@ impl<'a> Via<'a> {
 
     /// The `rport` parameter: `Some(None)` asks for it, `Some(Some(port))` answers (RFC 3581 §4).
     pub fn rport(&self) -> Option<Option<u16>> {
-        self.param("rport").map(|value| value.and_then(|port| port.parse().ok()))
+        self.param("rport")
+            .map(|value| value.and_then(|port| port.parse().ok()))
     }
 
     /// Any parameter; `Some(None)` when it has no value.

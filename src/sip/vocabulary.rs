@@ -86,7 +86,9 @@ impl TryFrom<&NameAddr> for typed::From {
     type Error = ParseError;
 
     fn try_from(party: &NameAddr) -> Result<typed::From, ParseError> {
-        let typed = rsip::headers::From::new(party.to_string()).into_typed().map_err(|_| bad(HeaderName::From))?;
+        let typed = rsip::headers::From::new(party.to_string())
+            .into_typed()
+            .map_err(|_| bad(HeaderName::From))?;
         agree(party, &typed.uri, HeaderName::From).map(|()| typed)
     }
 }
@@ -95,7 +97,9 @@ impl TryFrom<&NameAddr> for typed::To {
     type Error = ParseError;
 
     fn try_from(party: &NameAddr) -> Result<typed::To, ParseError> {
-        let typed = rsip::headers::To::new(party.to_string()).into_typed().map_err(|_| bad(HeaderName::To))?;
+        let typed = rsip::headers::To::new(party.to_string())
+            .into_typed()
+            .map_err(|_| bad(HeaderName::To))?;
         agree(party, &typed.uri, HeaderName::To).map(|()| typed)
     }
 }
@@ -115,7 +119,11 @@ fn bad(header: HeaderName) -> ParseError {
 }
 
 fn agree(party: &NameAddr, theirs: &rsip::Uri, header: HeaderName) -> Result<(), ParseError> {
-    if same(&party.uri, theirs) { Ok(()) } else { Err(bad(header)) }
+    if same(&party.uri, theirs) {
+        Ok(())
+    } else {
+        Err(bad(header))
+    }
 }
 
 /// Same text, and the same idea of user and host.
@@ -166,8 +174,10 @@ mod tests {
         assert_eq!(Uri::try_from(&theirs).unwrap().host(), "example.com");
         // rsip once read the host of this one as `user`; whatever it reads now, it is ours or nothing.
         let odd = Uri::parse("sip:user;par=x@example.com").unwrap();
-        assert!(rsip::Uri::try_from(&odd).is_ok_and(|theirs| theirs.host_with_port.to_string() == "example.com")
-            || rsip::Uri::try_from(&odd).is_err());
+        assert!(
+            rsip::Uri::try_from(&odd).is_ok_and(|theirs| theirs.host_with_port.to_string() == "example.com")
+                || rsip::Uri::try_from(&odd).is_err()
+        );
         for text in ["tel:+4912345", "sip:a@example.com?Replaces=x", "urn:service:sos"] {
             let uri = Uri::parse(text).unwrap();
             assert!(rsip::Uri::try_from(&uri).is_err(), "{text}");

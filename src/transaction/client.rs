@@ -39,13 +39,22 @@ impl Step {
         Step::default()
     }
     pub(super) fn pass() -> Step {
-        Step { pass: true, ..Step::default() }
+        Step {
+            pass: true,
+            ..Step::default()
+        }
     }
     pub(super) fn send(bytes: Bytes) -> Step {
-        Step { send: Some(bytes), ..Step::default() }
+        Step {
+            send: Some(bytes),
+            ..Step::default()
+        }
     }
     pub(super) fn end(end: End) -> Step {
-        Step { end: Some(end), ..Step::default() }
+        Step {
+            end: Some(end),
+            ..Step::default()
+        }
     }
     pub(super) fn and(self, end: End) -> Step {
         Step { end: Some(end), ..self }
@@ -65,9 +74,15 @@ pub(super) struct Client<U> {
 
 #[derive(Debug)]
 enum Machine<U> {
-    Invite { invite: ClientInvite, cancelling: Cancelling<U> },
+    Invite {
+        invite: ClientInvite,
+        cancelling: Cancelling<U>,
+    },
     /// `cancels`: the INVITE whose branch this CANCEL shares.
-    Other { other: ClientOther, cancels: Option<ClientHandle> },
+    Other {
+        other: ClientOther,
+        cancels: Option<ClientHandle>,
+    },
 }
 
 /// Where the CANCEL of an INVITE is.
@@ -75,7 +90,10 @@ enum Machine<U> {
 enum Cancelling<U> {
     No,
     /// It waits for a provisional response (RFC 3261 §9.1).
-    Wanted { user: U, reason: Option<String> },
+    Wanted {
+        user: U,
+        reason: Option<String>,
+    },
     /// It has its own transaction, which is found through this one.
     Sent(ClientHandle),
 }
@@ -104,7 +122,11 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     pub fn request(&mut self, now: Instant, flow: Flow, sent_by: &str, draft: &Draft, user: U) -> ClientHandle {
         let method = draft.method().cloned().unwrap_or(Method::Options);
         self.forward(now, flow, method, user, |branch| {
-            draft.print_with_via(ViaParam { transport: flow.transport, sent_by, branch })
+            draft.print_with_via(ViaParam {
+                transport: flow.transport,
+                sent_by,
+                branch,
+            })
         })
     }
 
@@ -123,11 +145,23 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
             bytes = print(keys.branch(slot, generation).as_str());
             let machine = if method == Method::Invite {
                 let invite = ClientInvite::start(now, timers, reliable, bytes.clone());
-                Machine::Invite { invite, cancelling: Cancelling::No }
+                Machine::Invite {
+                    invite,
+                    cancelling: Cancelling::No,
+                }
             } else {
-                Machine::Other { other: ClientOther::start(now, timers, reliable, bytes.clone()), cancels: None }
+                Machine::Other {
+                    other: ClientOther::start(now, timers, reliable, bytes.clone()),
+                    cancels: None,
+                }
             };
-            Client { flow, user, method, machine, armed: None }
+            Client {
+                flow,
+                user,
+                method,
+                machine,
+                armed: None,
+            }
         });
         let handle = ClientHandle { slot, generation };
         self.begin(handle, flow, bytes);
@@ -138,7 +172,11 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     /// It has a branch of its own and no transaction: nothing answers an ACK.
     pub fn send_ack(&mut self, flow: Flow, sent_by: &str, draft: &Draft) -> Bytes {
         let branch = self.keys.branch_of_ack();
-        let via = ViaParam { transport: flow.transport, sent_by, branch: branch.as_str() };
+        let via = ViaParam {
+            transport: flow.transport,
+            sent_by,
+            branch: branch.as_str(),
+        };
         let bytes = draft.print_with_via(via);
         self.transmit(flow, bytes.clone());
         bytes
@@ -155,13 +193,26 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// The same with the value of a Reason header, such as `SIP;cause=200;text="Call completed elsewhere"` (RFC 3326).
     pub fn cancel_because(&mut self, now: Instant, invite: ClientHandle, user: U, reason: Option<&str>) -> bool {
-        let Some(client) = self.clients.get_mut(invite.slot, invite.generation) else { return false };
-        let Machine::Invite { invite: machine, cancelling } = &mut client.machine else { return false };
+        let Some(client) = self.clients.get_mut(invite.slot, invite.generation) else {
+            return false;
+        };
+        let Machine::Invite {
+            invite: machine,
+            cancelling,
+        } = &mut client.machine
+        else {
+            return false;
+        };
         if machine.cancellable().is_none() {
             return false;
         }
         match cancelling {
-            Cancelling::No => *cancelling = Cancelling::Wanted { user, reason: reason.map(str::to_owned) },
+            Cancelling::No => {
+                *cancelling = Cancelling::Wanted {
+                    user,
+                    reason: reason.map(str::to_owned),
+                }
+            }
             Cancelling::Wanted { .. } | Cancelling::Sent(_) => {}
         }
         self.send_wanted_cancel(now, invite);
@@ -175,9 +226,10 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         let client = self.clients.get(slot, generation)?;
         if client.method != *message.method() {
             handle = match &client.machine {
-                Machine::Invite { cancelling: Cancelling::Sent(cancel), .. } if *message.method() == Method::Cancel => {
-                    *cancel
-                }
+                Machine::Invite {
+                    cancelling: Cancelling::Sent(cancel),
+                    ..
+                } if *message.method() == Method::Cancel => *cancel,
                 Machine::Invite { .. } | Machine::Other { .. } => return None,
             };
         }
@@ -186,7 +238,11 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
             Machine::Other { other, .. } => other.receive(now, timers, reliable, &message),
         });
         self.send_wanted_cancel(now, handle);
-        Some(Received::Response { client: handle, user: user?, message })
+        Some(Received::Response {
+            client: handle,
+            user: user?,
+            message,
+        })
     }
 
     pub(super) fn client_timeout(&mut self, now: Instant, handle: ClientHandle) {
@@ -225,8 +281,16 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// A CANCEL that is wanted goes out if it may by now.
     fn send_wanted_cancel(&mut self, now: Instant, invite: ClientHandle) {
-        let Some(client) = self.clients.get_mut(invite.slot, invite.generation) else { return };
-        let Machine::Invite { invite: machine, cancelling } = &mut client.machine else { return };
+        let Some(client) = self.clients.get_mut(invite.slot, invite.generation) else {
+            return;
+        };
+        let Machine::Invite {
+            invite: machine,
+            cancelling,
+        } = &mut client.machine
+        else {
+            return;
+        };
         let request = match machine.cancellable() {
             Some((request, true)) => request.clone(),
             Some((_, false)) | None => return,
@@ -238,7 +302,9 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
                 return;
             }
         };
-        let Some(bytes) = client_invite::cancel(&request, reason.as_deref()) else { return };
+        let Some(bytes) = client_invite::cancel(&request, reason.as_deref()) else {
+            return;
+        };
         machine.cancelled(now, &self.timers);
         let (flow, timers) = (client.flow, &self.timers);
         let (slot, generation) = self.clients.insert_with(|_, _| Client {
@@ -289,7 +355,9 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     /// After a change: arms the deadline, or frees the slot. An INVITE's slot stays while its CANCEL lives, because the
     /// CANCEL's responses carry the INVITE's branch.
     fn settle_client(&mut self, handle: ClientHandle) {
-        let Some(client) = self.clients.get_mut(handle.slot, handle.generation) else { return };
+        let Some(client) = self.clients.get_mut(handle.slot, handle.generation) else {
+            return;
+        };
         if !client.is_terminated() {
             let wanted = client.deadline();
             self.deadlines.arm(Whose::Client(handle), wanted, &mut client.armed);
@@ -300,22 +368,31 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     }
 
     fn waits_for_cancel(&self, handle: ClientHandle) -> bool {
-        match self.clients.get(handle.slot, handle.generation).map(|client| &client.machine) {
-            Some(Machine::Invite { cancelling: Cancelling::Sent(cancel), .. }) => {
-                self.clients.get(cancel.slot, cancel.generation).is_some()
-            }
+        match self
+            .clients
+            .get(handle.slot, handle.generation)
+            .map(|client| &client.machine)
+        {
+            Some(Machine::Invite {
+                cancelling: Cancelling::Sent(cancel),
+                ..
+            }) => self.clients.get(cancel.slot, cancel.generation).is_some(),
             Some(Machine::Invite { .. } | Machine::Other { .. }) | None => false,
         }
     }
 
     fn free_client(&mut self, handle: ClientHandle) {
-        let Some(client) = self.clients.remove(handle.slot, handle.generation) else { return };
+        let Some(client) = self.clients.remove(handle.slot, handle.generation) else {
+            return;
+        };
         self.deadlines.disarm(client.armed);
         if client.flow.transport.is_reliable() {
             self.connected.remove(&(client.flow.remote, Whose::Client(handle)));
         }
         match client.machine {
-            Machine::Other { cancels: Some(invite), .. } => self.settle_client(invite),
+            Machine::Other {
+                cancels: Some(invite), ..
+            } => self.settle_client(invite),
             Machine::Other { cancels: None, .. } | Machine::Invite { .. } => {}
         }
     }

@@ -70,7 +70,12 @@ impl ClientInvite {
     pub(super) fn start(now: Instant, timers: &Timers, reliable: bool, request: Bytes) -> ClientInvite {
         // RFC 3261 §17.1.1.2: over a reliable transport A does not run, B does over any.
         let again = (!reliable).then(|| now + timers.t1);
-        ClientInvite::Calling { request, again, interval: timers.t1, give_up: now + timers.give_up() }
+        ClientInvite::Calling {
+            request,
+            again,
+            interval: timers.t1,
+            give_up: now + timers.give_up(),
+        }
     }
 
     /// A response with this transaction's branch and method.
@@ -81,17 +86,29 @@ impl ClientInvite {
                 (ClientInvite::Proceeding { request, give_up: None }, Step::pass())
             }
             (proceeding @ ClientInvite::Proceeding { .. }, 100..=199) => (proceeding, Step::pass()),
-            (ClientInvite::Calling { .. } | ClientInvite::Proceeding { .. }, 200..=299) => {
-                (ClientInvite::Accepted { until: now + timers.give_up() }, Step::pass())
-            }
+            (ClientInvite::Calling { .. } | ClientInvite::Proceeding { .. }, 200..=299) => (
+                ClientInvite::Accepted {
+                    until: now + timers.give_up(),
+                },
+                Step::pass(),
+            ),
             (ClientInvite::Calling { request, .. } | ClientInvite::Proceeding { request, .. }, 300..=699) => {
                 let ack = ack(&request, response).unwrap_or_default();
-                let step = Step { send: Some(ack.clone()), ..Step::pass() };
+                let step = Step {
+                    send: Some(ack.clone()),
+                    ..Step::pass()
+                };
                 if reliable {
                     // D is zero: nothing will come twice, and nothing of ours gets lost.
                     (ClientInvite::Terminated, step.and(End::Ended))
                 } else {
-                    (ClientInvite::Completed { ack, until: now + timers.answers_again() }, step)
+                    (
+                        ClientInvite::Completed {
+                            ack,
+                            until: now + timers.answers_again(),
+                        },
+                        step,
+                    )
                 }
             }
             (ClientInvite::Completed { ack, until }, 300..=699) => {
@@ -115,10 +132,23 @@ impl ClientInvite {
             ClientInvite::Calling { give_up, .. } if give_up <= now => {
                 (ClientInvite::Terminated, Step::end(End::TimedOut))
             }
-            ClientInvite::Calling { request, again: Some(at), interval, give_up } if at <= now => {
+            ClientInvite::Calling {
+                request,
+                again: Some(at),
+                interval,
+                give_up,
+            } if at <= now => {
                 let interval = interval * 2; // A has no ceiling: T2 is for the others
                 let step = Step::send(request.clone());
-                (ClientInvite::Calling { request, again: Some(after(at, interval, now)), interval, give_up }, step)
+                (
+                    ClientInvite::Calling {
+                        request,
+                        again: Some(after(at, interval, now)),
+                        interval,
+                        give_up,
+                    },
+                    step,
+                )
             }
             ClientInvite::Proceeding { give_up: Some(at), .. } if at <= now => {
                 (ClientInvite::Terminated, Step::end(End::TimedOut))

@@ -58,7 +58,11 @@ fn the_table_of_responses() {
         let mut machine = in_state(now, state);
         let step = receive(&mut machine, now + ms(10), false, status);
         assert_eq!(name_of(&machine), next, "{state} {status}");
-        assert_eq!((step.pass, step.send.is_some(), step.end), (passes, sends, None), "{state} {status}");
+        assert_eq!(
+            (step.pass, step.send.is_some(), step.end),
+            (passes, sends, None),
+            "{state} {status}"
+        );
     }
 }
 
@@ -69,11 +73,18 @@ fn the_table_on_a_reliable_flow_ends_with_a_final_that_is_no_2xx() {
         let mut machine = calling(now, true);
         first.map(|status| receive(&mut machine, now, true, status));
         let step = receive(&mut machine, now, true, 486);
-        assert_eq!((name_of(&machine), step.pass, step.end), ("Terminated", true, Some(End::Ended)));
+        assert_eq!(
+            (name_of(&machine), step.pass, step.end),
+            ("Terminated", true, Some(End::Ended))
+        );
         assert!(step.send.is_some(), "the ACK goes out before");
         let mut machine = calling(now, true);
         receive(&mut machine, now, true, 200);
-        assert_eq!(machine.deadline(), Some(now + secs(32)), "M runs on every transport (RFC 6026 §8.4)");
+        assert_eq!(
+            machine.deadline(),
+            Some(now + secs(32)),
+            "M runs on every transport (RFC 6026 §8.4)"
+        );
     }
 }
 
@@ -120,7 +131,11 @@ fn after_our_cancel_it_may_not() {
     machine.cancelled(now + secs(5), &TIMERS);
     assert_eq!(machine.deadline(), Some(now + secs(37)));
     receive(&mut machine, now + secs(6), false, 183);
-    assert_eq!(machine.deadline(), Some(now + secs(37)), "another provisional wins no time");
+    assert_eq!(
+        machine.deadline(),
+        Some(now + secs(37)),
+        "another provisional wins no time"
+    );
     assert_eq!(machine.timeout(now + secs(37)).end, Some(End::TimedOut));
 }
 
@@ -178,7 +193,11 @@ fn late_wakeups_are_no_burst() {
     let now = start();
     let mut machine = calling(now, false);
     assert!(machine.timeout(now + secs(10)).send.is_some());
-    assert_eq!(machine.timeout(now + secs(10)), Step::nothing(), "what was missed is not made up for");
+    assert_eq!(
+        machine.timeout(now + secs(10)),
+        Step::nothing(),
+        "what was missed is not made up for"
+    );
     assert_eq!(machine.deadline(), Some(now + secs(11)));
 }
 
@@ -188,29 +207,56 @@ fn the_ack_of_rfc_3261_17_1_1_3() {
     let step = receive(&mut machine, start(), false, 486);
     let ack = Message::parse(step.send.unwrap()).unwrap();
     ack.validate().unwrap();
-    assert_eq!((ack.method(), ack.request_uri()), (&Method::Ack, Some("sip:bob@192.0.2.9")));
-    assert_eq!(ack.text(HeaderName::Via), Some("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKours;rport"));
+    assert_eq!(
+        (ack.method(), ack.request_uri()),
+        (&Method::Ack, Some("sip:bob@192.0.2.9"))
+    );
+    assert_eq!(
+        ack.text(HeaderName::Via),
+        Some("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKours;rport")
+    );
     assert_eq!(ack.headers(HeaderName::Via).count(), 1);
     let routes: Vec<_> = ack.values(HeaderName::Route).collect();
     assert_eq!(routes, ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"]);
     assert_eq!(ack.text(HeaderName::From), Some("\"A\" <sip:a@example.com>;tag=a1"));
-    assert_eq!(ack.text(HeaderName::To), Some("<sip:bob@example.com>;tag=b1"), "the response's To");
-    assert_eq!((ack.call_id(), ack.text(HeaderName::CSeq)), ("c1@192.0.2.1", Some("7 ACK")));
+    assert_eq!(
+        ack.text(HeaderName::To),
+        Some("<sip:bob@example.com>;tag=b1"),
+        "the response's To"
+    );
+    assert_eq!(
+        (ack.call_id(), ack.text(HeaderName::CSeq)),
+        ("c1@192.0.2.1", Some("7 ACK"))
+    );
     assert_eq!(ack.header(HeaderName::Contact), None);
     assert_eq!(ack.body().len(), 0);
 }
 
 #[test]
 fn the_cancel_of_rfc_3261_9_1() {
-    let cancel = Message::parse(super::cancel(&invite(), Some("SIP;cause=200;text=\"Call completed elsewhere\"")).unwrap());
+    let cancel =
+        Message::parse(super::cancel(&invite(), Some("SIP;cause=200;text=\"Call completed elsewhere\"")).unwrap());
     let cancel = cancel.unwrap();
     cancel.validate().unwrap();
-    assert_eq!((cancel.method(), cancel.request_uri()), (&Method::Cancel, Some("sip:bob@192.0.2.9")));
+    assert_eq!(
+        (cancel.method(), cancel.request_uri()),
+        (&Method::Cancel, Some("sip:bob@192.0.2.9"))
+    );
     assert_eq!(cancel.branch(), Some("z9hG4bKours"));
     assert_eq!(cancel.values(HeaderName::Route).count(), 2);
-    assert_eq!(cancel.text(HeaderName::To), Some("<sip:bob@example.com>"), "the INVITE's To");
-    assert_eq!((cancel.call_id(), cancel.text(HeaderName::CSeq)), ("c1@192.0.2.1", Some("7 CANCEL")));
-    assert_eq!(cancel.text(HeaderName::Reason), Some("SIP;cause=200;text=\"Call completed elsewhere\""));
+    assert_eq!(
+        cancel.text(HeaderName::To),
+        Some("<sip:bob@example.com>"),
+        "the INVITE's To"
+    );
+    assert_eq!(
+        (cancel.call_id(), cancel.text(HeaderName::CSeq)),
+        ("c1@192.0.2.1", Some("7 CANCEL"))
+    );
+    assert_eq!(
+        cancel.text(HeaderName::Reason),
+        Some("SIP;cause=200;text=\"Call completed elsewhere\"")
+    );
     for name in [HeaderName::Require, HeaderName::ProxyRequire, HeaderName::Contact] {
         assert_eq!(cancel.header(name), None, "{name:?}");
     }

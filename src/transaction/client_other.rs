@@ -56,7 +56,12 @@ impl ClientOther {
     /// The machine of a request that is sent now.
     pub(super) fn start(now: Instant, timers: &Timers, reliable: bool, request: Bytes) -> ClientOther {
         let again = (!reliable).then(|| now + timers.t1);
-        ClientOther::Trying(Pending { request, again, interval: timers.t1, give_up: now + timers.give_up() })
+        ClientOther::Trying(Pending {
+            request,
+            again,
+            interval: timers.t1,
+            give_up: now + timers.give_up(),
+        })
     }
 
     /// A response with this transaction's branch and method.
@@ -111,9 +116,11 @@ impl ClientOther {
     /// When [`timeout`](Self::timeout) is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
-            ClientOther::Trying(pending) | ClientOther::Proceeding(pending) => {
-                Some(pending.again.map_or(pending.give_up, |again| again.min(pending.give_up)))
-            }
+            ClientOther::Trying(pending) | ClientOther::Proceeding(pending) => Some(
+                pending
+                    .again
+                    .map_or(pending.give_up, |again| again.min(pending.give_up)),
+            ),
             ClientOther::Completed { until } => Some(*until),
             ClientOther::Terminated => None,
         }

@@ -49,11 +49,19 @@ fn the_table_of_responses() {
         let mut machine = in_state(now, state);
         let step = receive(&mut machine, now, false, status);
         assert_eq!(name_of(&machine), next, "{state} {status}");
-        assert_eq!((step.pass, step.send, step.end), (passes, None, None), "{state} {status}");
+        assert_eq!(
+            (step.pass, step.send, step.end),
+            (passes, None, None),
+            "{state} {status}"
+        );
     }
     let mut machine = trying(now, true);
     let step = receive(&mut machine, now, true, 200);
-    assert_eq!((name_of(&machine), step.pass, step.end), ("Terminated", true, Some(End::Ended)), "K is zero");
+    assert_eq!(
+        (name_of(&machine), step.pass, step.end),
+        ("Terminated", true, Some(End::Ended)),
+        "K is zero"
+    );
 }
 
 /// When the request goes out again, in milliseconds after the start, until it is given up.
@@ -89,7 +97,10 @@ fn in_proceeding_e_is_t2_and_f_goes_on() {
 #[test]
 fn a_reliable_flow_has_f_only() {
     let now = start();
-    assert_eq!(schedule(now, &mut trying(now, true)), (vec![], 32_000, Some(End::TimedOut)));
+    assert_eq!(
+        schedule(now, &mut trying(now, true)),
+        (vec![], 32_000, Some(End::TimedOut))
+    );
 }
 
 #[test]
@@ -105,9 +116,11 @@ fn k_is_t4() {
 #[test]
 fn a_failed_flow_is_a_failure_only_before_the_answer() {
     let now = start();
-    for (state, end) in
-        [("Trying", End::TransportFailed), ("Proceeding", End::TransportFailed), ("Completed", End::Ended)]
-    {
+    for (state, end) in [
+        ("Trying", End::TransportFailed),
+        ("Proceeding", End::TransportFailed),
+        ("Completed", End::Ended),
+    ] {
         let mut machine = in_state(now, state);
         assert_eq!(machine.flow_failed().end, Some(end), "{state}");
         assert_eq!(machine.flow_failed(), Step::nothing());

@@ -77,7 +77,11 @@ pub(super) struct Deadlines<W> {
 
 impl<W: Copy + PartialEq> Deadlines<W> {
     pub(super) fn new() -> Deadlines<W> {
-        Deadlines { heap: BinaryHeap::new(), sequence: 0, valid: 0 }
+        Deadlines {
+            heap: BinaryHeap::new(),
+            sequence: 0,
+            valid: 0,
+        }
     }
 
     /// Sees to it that an entry stands for `wanted`; one that is earlier does.
@@ -137,7 +141,11 @@ impl<W: Copy + PartialEq> Deadlines<W> {
 
     fn push(&mut self, at: Instant, whose: W) {
         self.sequence = self.sequence.wrapping_add(1);
-        self.heap.push(Reverse(Due { at, sequence: self.sequence, whose }));
+        self.heap.push(Reverse(Due {
+            at,
+            sequence: self.sequence,
+            whose,
+        }));
     }
 }
 

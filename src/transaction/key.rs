@@ -84,7 +84,11 @@ impl Keys {
         let branches = SipHasher24::new_with_key(&derive.finish128().as_bytes());
         derive.write(b" and requests");
         let requests = SipHasher24x128::new_with_key(&derive.finish128().as_bytes());
-        Keys { branches, requests, acks: 0 }
+        Keys {
+            branches,
+            requests,
+            acks: 0,
+        }
     }
 
     /// The branch of the client transaction in this slot.
@@ -179,7 +183,9 @@ impl Keys {
 
 /// The branch of the top Via, when it promises to be unique: a cookie with nothing after it does not.
 pub(super) fn compliant_branch(message: &Message) -> Option<&str> {
-    message.branch().filter(|branch| branch.len() > COOKIE.len() && branch.starts_with(COOKIE))
+    message
+        .branch()
+        .filter(|branch| branch.len() > COOKIE.len() && branch.starts_with(COOKIE))
 }
 
 /// A field with its length before it, so that no two lists of fields run together.

@@ -21,7 +21,11 @@ fn a_branch_leads_back_to_its_slot() {
     for (slot, generation) in [(0, 0), (1, u32::MAX), (u32::MAX, 1), (77, 4)] {
         let branch = keys.branch(slot, generation);
         assert!(branch.as_str().starts_with("z9hG4bK"));
-        assert!(branch.as_str()[7..].bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        assert!(
+            branch.as_str()[7..]
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        );
         assert_eq!(keys.open(branch.as_str()), Some((slot, generation)));
     }
 }
@@ -41,7 +45,14 @@ fn a_forged_branch_leads_nowhere() {
         }
     }
     assert_eq!(Keys::new([8; 16]).open(text), None, "another process's");
-    for other in ["", "z9hG4bK", "z9hG4bKaaaaaaaaaaaaaaaaaaaaaaaaaa", &text[7..], &text[..32], &format!("{text}a")] {
+    for other in [
+        "",
+        "z9hG4bK",
+        "z9hG4bKaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        &text[7..],
+        &text[..32],
+        &format!("{text}a"),
+    ] {
         assert_eq!(keys.open(other), None, "{other}");
     }
 }
@@ -75,10 +86,17 @@ fn a_request_is_its_branch_sent_by_and_method() {
         assert_ne!(key(other), one, "{other}");
     }
     let invite = request("INVITE", "SIP/2.0/UDP a.example.com;branch=z9hG4bK1", TO);
-    let ack = request("ACK", "SIP/2.0/UDP a.example.com;branch=z9hG4bK1", "<sip:bob@example.com>;tag=b1");
+    let ack = request(
+        "ACK",
+        "SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
+        "<sip:bob@example.com>;tag=b1",
+    );
     assert_eq!(ask(&keys(), &invite, "INVITE"), ask(&keys(), &ack, "INVITE"));
     assert_ne!(ask(&keys(), &invite, "INVITE"), ask(&keys(), &invite, "CANCEL"));
-    assert_ne!(ask(&keys(), &invite, "INVITE"), ask(&Keys::new([8; 16]), &invite, "INVITE"));
+    assert_ne!(
+        ask(&keys(), &invite, "INVITE"),
+        ask(&Keys::new([8; 16]), &invite, "INVITE")
+    );
 }
 
 #[test]
@@ -112,7 +130,10 @@ fn merged_requests_meet_without_a_to_tag_only() {
     assert_ne!(merged(&one.replace("CSeq: 7", "CSeq: 8")), key);
     assert_ne!(merged(&one.replace("tag=a1", "tag=a2")), key);
     assert_ne!(merged(&one.replace("c1@", "c2@")), key);
-    assert_eq!(merged(&one.replace("To: <sip:bob@example.com>", "To: <sip:bob@example.com>;tag=b")), None);
+    assert_eq!(
+        merged(&one.replace("To: <sip:bob@example.com>", "To: <sip:bob@example.com>;tag=b")),
+        None
+    );
 }
 
 #[test]

@@ -182,12 +182,14 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
                 .map(|(_, whose)| *whose)
                 .collect()
         } else {
-            let clients = self.clients.iter().map(|((slot, generation), _)| {
-                Whose::Client(ClientHandle { slot, generation })
-            });
-            let servers = self.servers.iter().map(|((slot, generation), _)| {
-                Whose::Server(ServerHandle { slot, generation })
-            });
+            let clients = self
+                .clients
+                .iter()
+                .map(|((slot, generation), _)| Whose::Client(ClientHandle { slot, generation }));
+            let servers = self
+                .servers
+                .iter()
+                .map(|((slot, generation), _)| Whose::Server(ServerHandle { slot, generation }));
             clients.chain(servers).collect()
         };
         for whose in failed {

@@ -31,13 +31,22 @@ impl Step {
         Step::default()
     }
     pub(super) fn pass() -> Step {
-        Step { pass: true, ..Step::default() }
+        Step {
+            pass: true,
+            ..Step::default()
+        }
     }
     pub(super) fn send(bytes: Bytes) -> Step {
-        Step { send: Some(bytes), ..Step::default() }
+        Step {
+            send: Some(bytes),
+            ..Step::default()
+        }
     }
     pub(super) fn timed_out() -> Step {
-        Step { timed_out: true, ..Step::default() }
+        Step {
+            timed_out: true,
+            ..Step::default()
+        }
     }
 }
 
@@ -103,7 +112,9 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// Where the responses of a request go; `None` when it has ended.
     pub fn reply_flow(&self, server: ServerHandle) -> Option<Flow> {
-        self.servers.get(server.slot, server.generation).map(|server| server.reply)
+        self.servers
+            .get(server.slot, server.generation)
+            .map(|server| server.reply)
     }
 
     pub(super) fn receive_request(&mut self, now: Instant, flow: Flow, message: Message) -> Option<Received<U>> {
@@ -122,13 +133,25 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
             return None; // nobody to answer to
         }
         let is_cancel = *message.method() == Method::Cancel;
-        let cancelled = if is_cancel { self.keys.request(&message, &via, Method::Invite.as_str()) } else { None };
-        let message = if reception.wants_stamp { stamped(message, flow.remote) } else { message };
+        let cancelled = if is_cancel {
+            self.keys.request(&message, &via, Method::Invite.as_str())
+        } else {
+            None
+        };
+        let message = if reception.wants_stamp {
+            stamped(message, flow.remote)
+        } else {
+            message
+        };
         let server = self.insert_server(now, reception, key, &message);
         if is_cancel {
             let invite = cancelled.and_then(|key| self.index.get(&key)).copied();
             self.answer_cancel(now, server, key, invite, &message);
-            return Some(Received::Cancel { server, invite, message });
+            return Some(Received::Cancel {
+                server,
+                invite,
+                message,
+            });
         }
         Some(Received::Request { server, message })
     }
@@ -156,13 +179,19 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         // RFC 3261 §9.2: the To tag is that of the INVITE's responses, when one is known.
         let chosen = invite.and_then(|invite| self.last_response(invite));
         let sealed = self.keys.tag(key);
-        let tag = chosen.as_ref().and_then(Message::to_tag).or(std::str::from_utf8(&sealed).ok()).unwrap_or("cancel");
+        let tag = chosen
+            .as_ref()
+            .and_then(Message::to_tag)
+            .or(std::str::from_utf8(&sealed).ok())
+            .unwrap_or("cancel");
         let response = message.respond(status).to_tag(tag).print();
         self.respond(now, server, response, status);
     }
 
     fn receive_ack(&mut self, now: Instant, message: Message) -> Option<Received<U>> {
-        let Some(server) = self.find_acknowledged(&message) else { return Some(Received::Ack { message }) };
+        let Some(server) = self.find_acknowledged(&message) else {
+            return Some(Received::Ack { message });
+        };
         let step = self.run_server(server, |machine, reliable, timers| match machine {
             Machine::Invite(invite) => Some(invite.receive_ack(now, timers, reliable)),
             Machine::Other(_) => None,
@@ -182,7 +211,8 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         // RFC 2543: the INVITE had no To tag, its ACK has the one of our response.
         let server = *self.index.get(&self.keys.old_request(ack, invite, None)?)?;
         let ours = self.last_response(server);
-        ours.is_none_or(|response| response.to_tag() == ack.to_tag()).then_some(server)
+        ours.is_none_or(|response| response.to_tag() == ack.to_tag())
+            .then_some(server)
     }
 
     fn last_response(&self, invite: ServerHandle) -> Option<Message> {
@@ -193,7 +223,11 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     }
 
     fn insert_server(&mut self, now: Instant, reception: Reception, key: Key, message: &Message) -> ServerHandle {
-        let Reception { reply, fallback, wants_stamp: _ } = reception;
+        let Reception {
+            reply,
+            fallback,
+            wants_stamp: _,
+        } = reception;
         let machine = if *message.method() == Method::Invite {
             Machine::Invite(ServerInvite::start(now, message.bytes().clone()))
         } else {
@@ -240,13 +274,19 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// RFC 3261 §17.2.4 and §18.2.2: a response may still find its way by a connection of our own; else it is over.
     pub(super) fn server_flow_failed(&mut self, handle: ServerHandle, failed: &Flow) {
-        let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else { return };
+        let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else {
+            return;
+        };
         if !server.reply.fails_with(failed) {
             return;
         }
         if let Some(remote) = server.fallback.take() {
             let old = server.reply.remote;
-            server.reply = Flow { remote, connection: 0, ..server.reply };
+            server.reply = Flow {
+                remote,
+                connection: 0,
+                ..server.reply
+            };
             self.connected.remove(&(old, Whose::Server(handle)));
             self.connected.insert((remote, Whose::Server(handle)));
             // The last response may have gone down with the connection.
@@ -279,7 +319,9 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// After a change: arms the deadline, or frees the slot.
     fn settle_server(&mut self, handle: ServerHandle) {
-        let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else { return };
+        let Some(server) = self.servers.get_mut(handle.slot, handle.generation) else {
+            return;
+        };
         if server.is_terminated() {
             self.free_server(handle);
         } else {
@@ -290,7 +332,9 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     }
 
     fn free_server(&mut self, handle: ServerHandle) {
-        let Some(server) = self.servers.remove(handle.slot, handle.generation) else { return };
+        let Some(server) = self.servers.remove(handle.slot, handle.generation) else {
+            return;
+        };
         self.deadlines.disarm(server.armed);
         self.index.remove(&server.key);
         if let Some(merge_key) = server.merge_key {

@@ -69,7 +69,10 @@ pub(super) enum ServerInvite {
 impl ServerInvite {
     /// The machine of an INVITE that has come now.
     pub(super) fn start(now: Instant, request: Bytes) -> ServerInvite {
-        ServerInvite::Trying { request, trying_at: now + TRYING_AFTER }
+        ServerInvite::Trying {
+            request,
+            trying_at: now + TRYING_AFTER,
+        }
     }
 
     /// The INVITE has come again.
@@ -116,7 +119,9 @@ impl ServerInvite {
                 *self = ServerInvite::Proceeding { last: response.clone() };
             }
             (ServerInvite::Trying { .. } | ServerInvite::Proceeding { .. }, 200..=299) => {
-                *self = ServerInvite::Accepted { until: now + timers.give_up() };
+                *self = ServerInvite::Accepted {
+                    until: now + timers.give_up(),
+                };
             }
             (ServerInvite::Trying { .. } | ServerInvite::Proceeding { .. }, 300..=699) => {
                 *self = ServerInvite::Completed {
@@ -152,7 +157,12 @@ impl ServerInvite {
                 *self = ServerInvite::Terminated;
                 Step::timed_out()
             }
-            ServerInvite::Completed { last, again: Some(at), interval, .. } if *at <= now => {
+            ServerInvite::Completed {
+                last,
+                again: Some(at),
+                interval,
+                ..
+            } if *at <= now => {
                 *interval = timers.doubled(*interval);
                 *at = after(*at, *interval, now);
                 Step::send(last.clone())

@@ -106,7 +106,11 @@ fn the_table_of_acks() {
     ] {
         let mut machine = in_state(now, state, false);
         let step = machine.receive_ack(now, &TIMERS, false);
-        assert_eq!((name_of(&machine), step.pass, step.send), (next, passes, None), "{state}");
+        assert_eq!(
+            (name_of(&machine), step.pass, step.send),
+            (next, passes, None),
+            "{state}"
+        );
     }
     let mut machine = in_state(now, "Completed", true);
     machine.receive_ack(now, &TIMERS, true);
@@ -124,7 +128,11 @@ fn silence_of_200_ms_becomes_a_100() {
     assert_eq!(machine.receive_again(), Step::send(bytes(100)));
     for state in ["Proceeding", "Accepted", "Completed"] {
         let mut machine = in_state(now, state, false);
-        assert_ne!(timeout(&mut machine, now + ms(200)), Step::send(bytes(100)), "{state}: an answer was sooner");
+        assert_ne!(
+            timeout(&mut machine, now + ms(200)),
+            Step::send(bytes(100)),
+            "{state}: an answer was sooner"
+        );
     }
 }
 

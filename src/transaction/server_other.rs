@@ -28,7 +28,11 @@ use super::timers::Timers;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) enum ServerOther {
     /// Nobody has answered; the request is kept for its 100.
-    Trying { request: Bytes, trying_at: Instant, give_up: Instant },
+    Trying {
+        request: Bytes,
+        trying_at: Instant,
+        give_up: Instant,
+    },
     /// A 100 has been sent.
     Proceeding { last: Bytes, give_up: Instant },
     /// The final response has been sent.
@@ -76,10 +80,16 @@ impl ServerOther {
         };
         *self = match status {
             _ if give_up <= now => return None,
-            100 if may_try => ServerOther::Proceeding { last: response.clone(), give_up },
+            100 if may_try => ServerOther::Proceeding {
+                last: response.clone(),
+                give_up,
+            },
             100..=199 | 408 => return None,
             200..=699 if reliable => ServerOther::Terminated, // J is zero
-            200..=699 => ServerOther::Completed { last: response.clone(), until: now + timers.give_up() },
+            200..=699 => ServerOther::Completed {
+                last: response.clone(),
+                until: now + timers.give_up(),
+            },
             _ => return None,
         };
         Some(Step::send(response))
@@ -92,9 +102,16 @@ impl ServerOther {
                 *self = ServerOther::Terminated;
                 Step::timed_out()
             }
-            ServerOther::Trying { request, trying_at, give_up } if *trying_at <= now => {
+            ServerOther::Trying {
+                request,
+                trying_at,
+                give_up,
+            } if *trying_at <= now => {
                 let last = trying(request).unwrap_or_default();
-                *self = ServerOther::Proceeding { last: last.clone(), give_up: *give_up };
+                *self = ServerOther::Proceeding {
+                    last: last.clone(),
+                    give_up: *give_up,
+                };
                 Step::send(last)
             }
             ServerOther::Completed { until, .. } if *until <= now => {

@@ -88,9 +88,12 @@ fn a_100_must_come_when_timer_e_is_t2() {
 #[test]
 fn the_table_of_repeated_requests() {
     let now = start();
-    for (state, answer) in
-        [("Trying", None), ("Proceeding", Some(100)), ("Completed", Some(200)), ("Terminated", None)]
-    {
+    for (state, answer) in [
+        ("Trying", None),
+        ("Proceeding", Some(100)),
+        ("Completed", Some(200)),
+        ("Terminated", None),
+    ] {
         assert_eq!(in_state(now, state).receive_again().send, answer.map(bytes), "{state}");
     }
 }
@@ -100,7 +103,11 @@ fn after_64_t1_nothing_is_sent_any_more() {
     let now = start();
     for state in ["Trying", "Proceeding"] {
         let mut machine = in_state(now, state);
-        assert_eq!(respond(&mut machine, now + secs(32), false, 200), None, "{state}: also before the timer is run");
+        assert_eq!(
+            respond(&mut machine, now + secs(32), false, 200),
+            None,
+            "{state}: also before the timer is run"
+        );
         assert_eq!(timeout(&mut machine, now + secs(32)), Step::timed_out(), "{state}");
         assert!(machine.is_terminated());
         assert_eq!(respond(&mut machine, now + secs(32), false, 200), None, "{state}");

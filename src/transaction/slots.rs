@@ -21,7 +21,11 @@ struct Entry<T> {
 impl<T> Slots<T> {
     /// No slots; each new one begins with this generation.
     pub(super) fn new(first_generation: u32) -> Slots<T> {
-        Slots { entries: Vec::new(), free: Vec::new(), first_generation }
+        Slots {
+            entries: Vec::new(),
+            free: Vec::new(),
+            first_generation,
+        }
     }
 
     /// Puts what `make` makes from its future slot and generation.
@@ -31,7 +35,10 @@ impl<T> Slots<T> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
-                self.entries.push(Entry { generation: self.first_generation, value: None });
+                self.entries.push(Entry {
+                    generation: self.first_generation,
+                    value: None,
+                });
                 u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
             }
         };
@@ -47,12 +54,20 @@ impl<T> Slots<T> {
 
     pub(super) fn get(&self, slot: u32, generation: u32) -> Option<&T> {
         let entry = self.entries.get(slot as usize)?;
-        if entry.generation == generation { entry.value.as_ref() } else { None }
+        if entry.generation == generation {
+            entry.value.as_ref()
+        } else {
+            None
+        }
     }
 
     pub(super) fn get_mut(&mut self, slot: u32, generation: u32) -> Option<&mut T> {
         let entry = self.entries.get_mut(slot as usize)?;
-        if entry.generation == generation { entry.value.as_mut() } else { None }
+        if entry.generation == generation {
+            entry.value.as_mut()
+        } else {
+            None
+        }
     }
 
     /// Empties the slot; its generation moves on, over the wrap.
@@ -74,7 +89,9 @@ impl<T> Slots<T> {
 
     /// What is in the slots, in their order.
     pub(super) fn iter(&self) -> impl Iterator<Item = ((u32, u32), &T)> {
-        (0u32..).zip(&self.entries).filter_map(|(slot, entry)| Some(((slot, entry.generation), entry.value.as_ref()?)))
+        (0u32..)
+            .zip(&self.entries)
+            .filter_map(|(slot, entry)| Some(((slot, entry.generation), entry.value.as_ref()?)))
     }
 }
 

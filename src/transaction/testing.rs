@@ -22,7 +22,11 @@ pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub(super) const TIMERS: Timers = Timers { t1: ms_const(500), t2: ms_const(4000), t4: ms_const(5000) };
+pub(super) const TIMERS: Timers = Timers {
+    t1: ms_const(500),
+    t2: ms_const(4000),
+    t4: ms_const(5000),
+};
 
 const fn ms_const(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -52,7 +56,11 @@ pub(super) fn request(method: &str, via: &str, to: &str) -> Message {
 
 /// An INVITE of ours, printed.
 pub(super) fn invite() -> Bytes {
-    Bytes::from(request_text("INVITE", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKours;rport", "<sip:bob@example.com>"))
+    Bytes::from(request_text(
+        "INVITE",
+        "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKours;rport",
+        "<sip:bob@example.com>",
+    ))
 }
 
 /// A response to [`invite`].

@@ -52,7 +52,9 @@ fn nothing_is_left_behind_on_any_transport() {
                 let via = format!("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{method}{status}");
                 let request = request_text(method.as_str(), &via, "<sip:bob@example.com>");
                 let message = Message::parse(request.into()).unwrap();
-                let Some(Received::Request { server, message }) = table.receive(now, flow, message) else { panic!() };
+                let Some(Received::Request { server, message }) = table.receive(now, flow, message) else {
+                    panic!()
+                };
                 assert!(table.respond(now, server, message.respond(status).to_tag("t").print(), status));
                 while table.poll_transmit().is_some() {}
             }
@@ -75,7 +77,11 @@ fn deadlines_of_what_has_ended_are_swept() {
         assert!(table.receive(now, flow, answer(&request, 200)).is_some());
     }
     assert_eq!(table.live(), (1, 0));
-    assert!(table.deadlines.len() < 100, "{} entries for one transaction", table.deadlines.len());
+    assert!(
+        table.deadlines.len() < 100,
+        "{} entries for one transaction",
+        table.deadlines.len()
+    );
     assert_eq!(table.poll_timeout(), Some(now + secs(31)));
 }
 
@@ -100,14 +106,23 @@ fn generations_wrap_and_old_handles_stay_dead() {
     let mut old = Vec::new();
     for round in 0..4 {
         let client = table.request(now, flow, "192.0.2.1", &draft(Method::Options), round);
-        assert_eq!((client.slot, client.generation), (0, (u32::MAX - 1).wrapping_add(round)));
+        assert_eq!(
+            (client.slot, client.generation),
+            (0, (u32::MAX - 1).wrapping_add(round))
+        );
         let request = sent(&mut table);
         for (handle, before) in &old {
             assert_ne!(*handle, client);
             assert!(!table.cancel(now, *handle, 0));
-            assert!(table.receive(now, flow, answer(before, 200)).is_none(), "a late response to an old slot");
+            assert!(
+                table.receive(now, flow, answer(before, 200)).is_none(),
+                "a late response to an old slot"
+            );
         }
-        let Some(Received::Response { client: found, user, .. }) = table.receive(now, flow, answer(&request, 200)) else {
+        let Some(Received::Response {
+            client: found, user, ..
+        }) = table.receive(now, flow, answer(&request, 200))
+        else {
             panic!("round {round}")
         };
         assert_eq!((found, user), (client, round));
@@ -120,14 +135,29 @@ fn generations_wrap_and_old_handles_stay_dead() {
 fn a_stale_server_handle_is_refused_quietly() {
     let (now, flow) = (start(), flow(Transport::Tcp));
     let mut table = table(u32::MAX);
-    let options = request("OPTIONS", "SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK1", "<sip:bob@example.com>");
+    let options = request(
+        "OPTIONS",
+        "SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK1",
+        "<sip:bob@example.com>",
+    );
     let response = options.respond(200).to_tag("t").print();
-    let Some(Received::Request { server, .. }) = table.receive(now, flow, options.clone()) else { panic!() };
+    let Some(Received::Request { server, .. }) = table.receive(now, flow, options.clone()) else {
+        panic!()
+    };
     assert!(table.respond(now, server, response.clone(), 200));
     assert!(!table.respond(now, server, response.clone(), 200));
-    let Some(Received::Request { server: next, .. }) = table.receive(now, flow, options) else { panic!() };
-    assert_eq!((next.slot, next.generation), (server.slot, 0), "the same slot, over the wrap");
-    assert!(!table.respond(now, server, response.clone(), 200), "not the new one's answer");
+    let Some(Received::Request { server: next, .. }) = table.receive(now, flow, options) else {
+        panic!()
+    };
+    assert_eq!(
+        (next.slot, next.generation),
+        (server.slot, 0),
+        "the same slot, over the wrap"
+    );
+    assert!(
+        !table.respond(now, server, response.clone(), 200),
+        "not the new one's answer"
+    );
     assert_eq!(table.reply_flow(server), None);
     assert!(table.respond(now, next, response, 200));
     table.handle_timeout(now + secs(40));
@@ -141,7 +171,10 @@ fn failed_connections_end_their_own_transactions_only() {
     let seven = flow(Transport::Tcp);
     let eight = Flow { connection: 8, ..seven };
     let any = Flow { connection: 0, ..seven };
-    let elsewhere = Flow { remote: "192.0.2.10:5060".parse().unwrap(), ..seven };
+    let elsewhere = Flow {
+        remote: "192.0.2.10:5060".parse().unwrap(),
+        ..seven
+    };
     let udp = flow(Transport::Udp);
     let handles = [seven, eight, any, elsewhere, udp].map(|flow| {
         let handle = table.request(now, flow, "192.0.2.1", &draft(Method::Invite), 0);
@@ -149,14 +182,27 @@ fn failed_connections_end_their_own_transactions_only() {
         handle
     });
     table.flow_failed(now, &seven);
-    let failed = |handle| Some(Event::TransportFailed { client: handle, user: 0 });
+    let failed = |handle| {
+        Some(Event::TransportFailed {
+            client: handle,
+            user: 0,
+        })
+    };
     assert_eq!(table.poll_event(), failed(handles[0]));
-    assert_eq!(table.poll_event(), failed(handles[2]), "it named no connection of its own");
+    assert_eq!(
+        table.poll_event(),
+        failed(handles[2]),
+        "it named no connection of its own"
+    );
     assert_eq!(table.poll_event(), None);
     table.flow_failed(now, &udp);
     assert_eq!(table.poll_event(), failed(handles[4]));
     table.flow_failed(now, &any);
-    assert_eq!(table.poll_event(), failed(handles[1]), "no connection to that remote can be had");
+    assert_eq!(
+        table.poll_event(),
+        failed(handles[1]),
+        "no connection to that remote can be had"
+    );
     table.flow_failed(now, &elsewhere);
     assert_eq!(table.poll_event(), failed(handles[3]));
     assert_empty(&table);
@@ -166,13 +212,20 @@ fn failed_connections_end_their_own_transactions_only() {
 fn a_flow_that_leads_nowhere_fails_at_once() {
     let now = start();
     let mut table = table(0);
-    let nowhere = Flow { remote: "224.0.1.75:5060".parse().unwrap(), ..flow(Transport::Udp) };
+    let nowhere = Flow {
+        remote: "224.0.1.75:5060".parse().unwrap(),
+        ..flow(Transport::Udp)
+    };
     let client = table.request(now, nowhere, "192.0.2.1", &draft(Method::Invite), 4);
     assert_eq!(table.poll_event(), Some(Event::TransportFailed { client, user: 4 }));
     assert_eq!(table.poll_transmit(), None);
     assert_empty(&table);
     // nor is a request answered that claims to come from there
-    let options = request("OPTIONS", "SIP/2.0/UDP 192.0.2.9:0;branch=z9hG4bK1", "<sip:bob@example.com>");
+    let options = request(
+        "OPTIONS",
+        "SIP/2.0/UDP 192.0.2.9:0;branch=z9hG4bK1",
+        "<sip:bob@example.com>",
+    );
     assert!(table.receive(now, flow(Transport::Udp), options).is_none());
     assert_empty(&table);
 }
@@ -195,13 +248,23 @@ fn an_unanswered_server_transaction_is_told_when_its_way_back_is_gone() {
     };
     let (by_tcp, by_wss) = (ask(tcp, "1"), ask(wss, "2"));
     table.flow_failed(now, &wss);
-    assert_eq!(table.poll_event(), Some(Event::ServerTransportFailed { server: by_wss }));
+    assert_eq!(
+        table.poll_event(),
+        Some(Event::ServerTransportFailed { server: by_wss })
+    );
     // RFC 3261 §18.2.2: TCP is tried again at sent-by's port
     table.flow_failed(now, &tcp);
     assert_eq!(table.poll_event(), None);
-    let again = Flow { remote: "192.0.2.9:5062".parse().unwrap(), connection: 0, ..tcp };
+    let again = Flow {
+        remote: "192.0.2.9:5062".parse().unwrap(),
+        connection: 0,
+        ..tcp
+    };
     assert_eq!(table.poll_transmit().unwrap().flow, again);
     table.flow_failed(now, &again);
-    assert_eq!(table.poll_event(), Some(Event::ServerTransportFailed { server: by_tcp }));
+    assert_eq!(
+        table.poll_event(),
+        Some(Event::ServerTransportFailed { server: by_tcp })
+    );
     assert_empty(&table);
 }

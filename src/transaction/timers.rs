@@ -18,7 +18,11 @@ pub struct Timers {
 
 impl Default for Timers {
     fn default() -> Timers {
-        Timers { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
+        Timers {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+        }
     }
 }
 
@@ -70,7 +74,10 @@ mod tests {
         assert_eq!(timers.provisional_after(), Duration::from_millis(3500));
         assert_eq!(timers.doubled(Duration::from_secs(2)), Duration::from_secs(4));
         assert_eq!(timers.doubled(Duration::from_secs(4)), Duration::from_secs(4));
-        let fast = Timers { t1: Duration::from_millis(100), ..timers };
+        let fast = Timers {
+            t1: Duration::from_millis(100),
+            ..timers
+        };
         assert_eq!(fast.give_up(), Duration::from_millis(6400));
         assert_eq!(fast.answers_again(), Duration::from_secs(32), "D is never shorter");
     }

@@ -12,7 +12,8 @@ use crate::leg::Leg;
 use crate::sip::{HeaderName, Message, ReferTo, Replaces, Scheme, Uri};
 use crate::transaction::ServerHandle;
 use crate::vocabulary::{
-    CallHandle, Event, LegHandle, LegOwner, Refusal, TransferFailure, TransferHandle, TransferKind, TransferMode, TransferTarget,
+    CallHandle, Event, LegHandle, LegOwner, Refusal, TransferFailure, TransferHandle, TransferKind, TransferMode,
+    TransferTarget,
 };
 
 /// What the site allows and prefers, asked once for each transfer.
@@ -30,14 +31,21 @@ struct Refused {
 
 impl Refused {
     fn because(status: u16, reason: &str) -> Refused {
-        Refused { status, reason: Some(reason.to_owned()) }
+        Refused {
+            status,
+            reason: Some(reason.to_owned()),
+        }
     }
 }
 
 /// What Refer-To came to.
 enum Target {
     /// The transferor's other leg, and the party beyond it.
-    Consult { call: CallHandle, consult: LegHandle, party: LegHandle },
+    Consult {
+        call: CallHandle,
+        consult: LegHandle,
+        party: LegHandle,
+    },
     /// Somebody to dial.
     Uri(Uri, Option<Replaces>),
     /// It names a dialog that is not alive any more.
@@ -58,7 +66,9 @@ impl Transfers {
         match self.examine(call, transferor, request) {
             Err(Refused { status, reason }) => self.calls.legs.refuse(now, server, request, status, reason.as_deref()),
             Ok((transferee, target)) => {
-                let Some(policy) = self.calls.legs.get(transferee).map(policy) else { return };
+                let Some(policy) = self.calls.legs.get(transferee).map(policy) else {
+                    return;
+                };
                 let referred_by = request.text(HeaderName::ReferredBy).map(str::to_owned);
                 self.calls.legs.accept_refer(now, transferor, server, request);
                 let handle = self.start(now, call, transferor, transferee, target, policy, referred_by, None);
@@ -67,16 +77,32 @@ impl Transfers {
         }
     }
 
-    fn examine(&self, call: CallHandle, transferor: LegHandle, request: &Message) -> Result<(LegHandle, Target), Refused> {
-        let refer_to = ReferTo::of(request).map_err(|error| Refused { status: error.status(), reason: Some(error.reason()) })?;
+    fn examine(
+        &self,
+        call: CallHandle,
+        transferor: LegHandle,
+        request: &Message,
+    ) -> Result<(LegHandle, Target), Refused> {
+        let refer_to = ReferTo::of(request).map_err(|error| Refused {
+            status: error.status(),
+            reason: Some(error.reason()),
+        })?;
         let uri = &refer_to.target.uri;
         if matches!(uri.scheme(), Scheme::Other) {
             return Err(Refused::because(416, "Refer-To Must Be sip, sips or tel"));
         }
-        if uri.param("method").flatten().is_some_and(|method| !method.eq_ignore_ascii_case("INVITE")) {
+        if uri
+            .param("method")
+            .flatten()
+            .is_some_and(|method| !method.eq_ignore_ascii_case("INVITE"))
+        {
             return Err(Refused::because(501, "Refer-To Method Is Not INVITE"));
         }
-        let transferee = self.calls.get(call).and_then(|call| call.other(transferor)).filter(|leg| self.is_alive(*leg));
+        let transferee = self
+            .calls
+            .get(call)
+            .and_then(|call| call.other(transferor))
+            .filter(|leg| self.is_alive(*leg));
         // LESSONS 11: a REFER that has nobody to move is refused, never passed along.
         let transferee = transferee.ok_or_else(|| Refused::because(481, "Nobody To Transfer"))?;
         if self.calls.legs.get(transferee).is_none_or(Leg::is_early) {
@@ -118,7 +144,11 @@ impl Transfers {
             return Ok(Target::Dead(486));
         }
         match self.partner(leg) {
-            Some((call, party)) => Ok(Target::Consult { call, consult: leg, party }),
+            Some((call, party)) => Ok(Target::Consult {
+                call,
+                consult: leg,
+                party,
+            }),
             None => Ok(Target::Dead(481)),
         }
     }
@@ -133,11 +163,14 @@ impl Transfers {
 
     /// Whether two legs are the same party's: the same authenticated user, or the same address of record from the same host.
     pub(crate) fn same_party(&self, one: LegHandle, other: LegHandle) -> bool {
-        let (Some(one), Some(other)) = (self.calls.legs.get(one), self.calls.legs.get(other)) else { return false };
+        let (Some(one), Some(other)) = (self.calls.legs.get(one), self.calls.legs.get(other)) else {
+            return false;
+        };
         match (&one.user, &other.user) {
             (Some(one), Some(other)) => one == other,
             (Some(_) | None, None) | (None, Some(_)) => {
-                one.dialog.flow.remote.ip() == other.dialog.flow.remote.ip() && one.party.uri.user() == other.party.uri.user()
+                one.dialog.flow.remote.ip() == other.dialog.flow.remote.ip()
+                    && one.party.uri.user() == other.party.uri.user()
             }
         }
     }
@@ -155,11 +188,21 @@ impl Transfers {
         policy: impl FnOnce(&Leg) -> Policy,
     ) -> Result<TransferHandle, Refusal> {
         let call = self.calls.connected_call(transferor)?;
-        let not_found = |what, handle: LegHandle| Refusal::NotFound { what, handle: handle.to_string() };
-        let transferee = self.calls.get(call).and_then(|call| call.other(transferor)).ok_or_else(|| not_found("leg", transferor))?;
+        let not_found = |what, handle: LegHandle| Refusal::NotFound {
+            what,
+            handle: handle.to_string(),
+        };
+        let transferee = self
+            .calls
+            .get(call)
+            .and_then(|call| call.other(transferor))
+            .ok_or_else(|| not_found("leg", transferor))?;
         let target = match target {
             TransferTarget::Uri(uri) if matches!(uri.scheme(), Scheme::Other) => {
-                return Err(Refusal::Invalid { field: "target", why: format!("{uri} is not a sip, sips or tel URI") });
+                return Err(Refusal::Invalid {
+                    field: "target",
+                    why: format!("{uri} is not a sip, sips or tel URI"),
+                });
             }
             TransferTarget::Uri(uri) => Target::Uri(uri.without_headers(), None),
             TransferTarget::Leg(consult) => {
@@ -168,11 +211,24 @@ impl Transfers {
                     let why = format!("{consult} is in the same call; name the transferor's leg in its consult call");
                     return Err(Refusal::Invalid { field: "target", why });
                 }
-                let party = self.calls.get(other).and_then(|call| call.other(consult)).ok_or_else(|| not_found("leg", consult))?;
-                Target::Consult { call: other, consult, party }
+                let party = self
+                    .calls
+                    .get(other)
+                    .and_then(|call| call.other(consult))
+                    .ok_or_else(|| not_found("leg", consult))?;
+                Target::Consult {
+                    call: other,
+                    consult,
+                    party,
+                }
             }
         };
-        let policy = policy(self.calls.legs.get(transferee).ok_or_else(|| not_found("leg", transferee))?);
+        let policy = policy(
+            self.calls
+                .legs
+                .get(transferee)
+                .ok_or_else(|| not_found("leg", transferee))?,
+        );
         Ok(self.start(now, call, transferor, transferee, target, policy, None, ring_timeout))
     }
 
@@ -193,17 +249,29 @@ impl Transfers {
             Target::Uri(..) | Target::Dead(_) => None,
         };
         let target_name = match &target {
-            Target::Consult { party, .. } => self.calls.legs.get(*party).map(|leg| leg.party.uri.to_string()).unwrap_or_default(),
+            Target::Consult { party, .. } => self
+                .calls
+                .legs
+                .get(*party)
+                .map(|leg| leg.party.uri.to_string())
+                .unwrap_or_default(),
             Target::Uri(uri, _) => uri.to_string(),
             Target::Dead(_) => String::new(),
         };
-        let kind = if consult.is_some() || matches!(target, Target::Dead(_)) { TransferKind::Attended } else { TransferKind::Blind };
+        let kind = if consult.is_some() || matches!(target, Target::Dead(_)) {
+            TransferKind::Attended
+        } else {
+            TransferKind::Blind
+        };
         let mode = self.choose(policy.mode, transferee, &target);
         let handle = self.table.insert_with(|handle| Transfer {
             handle,
             kind,
             mode,
-            state: State::Trying { forks: Vec::new(), best: None },
+            state: State::Trying {
+                forks: Vec::new(),
+                best: None,
+            },
             call,
             transferor,
             transferee,
@@ -218,14 +286,31 @@ impl Transfers {
         if let Some((other, _)) = consult {
             self.calls.lend(other, owner);
         }
-        self.tell(Event::TransferRequested { transfer: handle, kind, mode, transferor, transferee, target: target_name });
+        self.tell(Event::TransferRequested {
+            transfer: handle,
+            kind,
+            mode,
+            transferor,
+            transferee,
+            target: target_name,
+        });
         let falls_back = policy.mode == TransferMode::Auto;
         match target {
             Target::Dead(status) => self.fail(now, handle, TransferFailure::TargetGone, Some(status)),
-            Target::Consult { party, .. } if mode == TransferMode::Refer => self.refer_attended(now, handle, party, falls_back),
+            Target::Consult { party, .. } if mode == TransferMode::Refer => {
+                self.refer_attended(now, handle, party, falls_back)
+            }
             Target::Consult { party, .. } => self.consult_found(now, handle, party),
             Target::Uri(target, replaces) => {
-                let dial = Dial { transfer: handle, target, replaces, referred_by, transferee, transferor, ring_timeout };
+                let dial = Dial {
+                    transfer: handle,
+                    target,
+                    replaces,
+                    referred_by,
+                    transferee,
+                    transferor,
+                    ring_timeout,
+                };
                 if mode == TransferMode::Refer {
                     let (target, replaces) = (dial.target.clone(), dial.replaces.clone());
                     if let Some(transfer) = self.table.get_mut(handle) {
@@ -242,12 +327,20 @@ impl Transfers {
 
     /// `auto`: REFER where the transferee says that it can; else the edge does it, whatever the parties can do.
     fn choose(&self, wish: TransferMode, transferee: LegHandle, target: &Target) -> TransferMode {
-        let abilities = self.calls.legs.get(transferee).map(|leg| leg.abilities).unwrap_or_default();
+        let abilities = self
+            .calls
+            .legs
+            .get(transferee)
+            .map(|leg| leg.abilities)
+            .unwrap_or_default();
         // A party can only take over a dialog that it can reach itself: one at the same next hop as its own.
         let reachable = match target {
             Target::Consult { party, call, .. } => {
                 let hop = |leg: LegHandle| self.calls.legs.get(leg).map(|leg| leg.dialog.flow.remote);
-                let answered = self.calls.get(*call).is_some_and(|call| matches!(call.state, CallState::Connected { .. }));
+                let answered = self
+                    .calls
+                    .get(*call)
+                    .is_some_and(|call| matches!(call.state, CallState::Connected { .. }));
                 hop(transferee) == hop(*party) && abilities.replaces && answered
             }
             Target::Uri(..) => true,

@@ -17,9 +17,15 @@ impl Transfers {
         match ways {
             Ok(ways) if !ways.is_empty() => {
                 let owner = LegOwner::Transfer(handle);
-                let legs: Vec<_> = ways.into_iter().map(|way| self.calls.legs.invite(now, owner, way)).collect();
+                let legs: Vec<_> = ways
+                    .into_iter()
+                    .map(|way| self.calls.legs.invite(now, owner, way))
+                    .collect();
                 if let Some(transfer) = self.table.get_mut(handle) {
-                    transfer.state = State::Trying { forks: legs, best: None };
+                    transfer.state = State::Trying {
+                        forks: legs,
+                        best: None,
+                    };
                 }
                 self.progress(handle, None, "RFC 5589 §6.1: the target is dialled, the call stays");
             }
@@ -28,7 +34,14 @@ impl Transfers {
         }
     }
 
-    pub(crate) fn target_rings(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle, status: u16, media: Option<&Description>) {
+    pub(crate) fn target_rings(
+        &mut self,
+        now: Instant,
+        handle: TransferHandle,
+        leg: LegHandle,
+        status: u16,
+        media: Option<&Description>,
+    ) {
         let Some(transfer) = self.table.get(handle) else { return };
         let (transferor, consult) = (transfer.transferor, transfer.consult);
         self.calls.legs.report(now, transferor, status, false);
@@ -39,25 +52,51 @@ impl Transfers {
     }
 
     pub(crate) fn target_answered(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle) {
-        let Some(transfer) = self.table.get_mut(handle) else { return };
-        let State::Trying { forks, .. } = &mut transfer.state else { return };
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
+        let State::Trying { forks, .. } = &mut transfer.state else {
+            return;
+        };
         let others: Vec<_> = std::mem::take(forks).into_iter().filter(|fork| *fork != leg).collect();
-        transfer.state = State::Joining { target: leg, offered: None, offers: 0 };
+        transfer.state = State::Joining {
+            target: leg,
+            offered: None,
+            offers: 0,
+        };
         for other in others {
             self.drop_leg(now, other, Cause::OtherParty);
         }
         if self.calls.legs.get(leg).is_some_and(Leg::owes_ack) {
             // The consult was invited without an offer: its 2xx has one, and the transferee's description answers it.
-            let answer = self.table.get(handle).and_then(|transfer| self.calls.legs.get(transfer.transferee)?.remote.clone());
+            let answer = self
+                .table
+                .get(handle)
+                .and_then(|transfer| self.calls.legs.get(transfer.transferee)?.remote.clone());
             self.calls.legs.acknowledge(now, leg, answer.as_ref());
         }
-        self.progress(handle, Some(200), "RFC 5589 §6.1: the target answered, now the sides are joined");
+        self.progress(
+            handle,
+            Some(200),
+            "RFC 5589 §6.1: the target answered, now the sides are joined",
+        );
         self.join_if_quiet(now, handle);
     }
 
-    pub(crate) fn target_refused(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle, status: u16, response: Option<&Message>) {
-        let Some(transfer) = self.table.get_mut(handle) else { return };
-        let State::Trying { forks, best } = &mut transfer.state else { return };
+    pub(crate) fn target_refused(
+        &mut self,
+        now: Instant,
+        handle: TransferHandle,
+        leg: LegHandle,
+        status: u16,
+        response: Option<&Message>,
+    ) {
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
+        let State::Trying { forks, best } = &mut transfer.state else {
+            return;
+        };
         forks.retain(|fork| *fork != leg);
         let worst = best.map_or(status, |earlier| earlier.min(status));
         *best = Some(worst);

@@ -15,13 +15,30 @@ impl Transfers {
     /// The consult is a live leg: joined at once, or when it answers (RFC 5589 §7.6).
     pub(crate) fn consult_found(&mut self, now: Instant, handle: TransferHandle, party: LegHandle) {
         let early = self.calls.legs.get(party).is_some_and(Leg::is_early);
-        let Some(transfer) = self.table.get_mut(handle) else { return };
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
         if early {
-            transfer.state = State::Trying { forks: vec![party], best: None };
-            self.progress(handle, None, "RFC 5589 §7.6: the target still rings, the join waits for its answer");
+            transfer.state = State::Trying {
+                forks: vec![party],
+                best: None,
+            };
+            self.progress(
+                handle,
+                None,
+                "RFC 5589 §7.6: the target still rings, the join waits for its answer",
+            );
         } else {
-            transfer.state = State::Joining { target: party, offered: None, offers: 0 };
-            self.progress(handle, None, "RFC 5589 §7.3: Replaces names a live dialog, nobody is dialled");
+            transfer.state = State::Joining {
+                target: party,
+                offered: None,
+                offers: 0,
+            };
+            self.progress(
+                handle,
+                None,
+                "RFC 5589 §7.3: Replaces names a live dialog, nobody is dialled",
+            );
             self.join_if_quiet(now, handle);
         }
     }
@@ -33,7 +50,9 @@ impl Transfers {
         let settled = |leg: LegHandle| self.calls.legs.get(leg).is_some_and(Leg::is_settled);
         let calls_quiet = quiet(transfer.call) && transfer.consult.is_none_or(|(call, _)| quiet(call));
         match transfer.state {
-            State::Joining { target, offered: None, .. } if calls_quiet && settled(target) && settled(transfer.transferee) => {
+            State::Joining {
+                target, offered: None, ..
+            } if calls_quiet && settled(target) && settled(transfer.transferee) => {
                 for leg in [transfer.transferee, target] {
                     // Who was held by an API client was held for the transferor.
                     self.calls.legs.set_hold(leg, None);
@@ -41,20 +60,36 @@ impl Transfers {
                 }
                 self.join_next(now, handle);
             }
-            State::Taking { offered: false, .. } if calls_quiet && settled(transfer.transferee) => self.offer_newcomer(now, handle),
-            State::Joining { .. } | State::Taking { .. } | State::Trying { .. } | State::Referring { .. } | State::Reporting { .. } => {}
+            State::Taking { offered: false, .. } if calls_quiet && settled(transfer.transferee) => {
+                self.offer_newcomer(now, handle)
+            }
+            State::Joining { .. }
+            | State::Taking { .. }
+            | State::Trying { .. }
+            | State::Referring { .. }
+            | State::Reporting { .. } => {}
         }
     }
 
     pub(crate) fn join_next(&mut self, now: Instant, handle: TransferHandle) {
         let Some(transfer) = self.table.get(handle) else { return };
-        let State::Joining { target, offers, .. } = transfer.state else { return };
+        let State::Joining { target, offers, .. } = transfer.state else {
+            return;
+        };
         let transferee = transfer.transferee;
-        let next = if offers < MOST_OFFERS { bridge::offer_next(&mut self.calls.legs, now, transferee, target) } else { None };
+        let next = if offers < MOST_OFFERS {
+            bridge::offer_next(&mut self.calls.legs, now, transferee, target)
+        } else {
+            None
+        };
         match next {
             Some(side) => {
                 if let Some(transfer) = self.table.get_mut(handle) {
-                    transfer.state = State::Joining { target, offered: Some(side), offers: offers + 1 };
+                    transfer.state = State::Joining {
+                        target,
+                        offered: Some(side),
+                        offers: offers + 1,
+                    };
                 }
                 let rule = if side == transferee {
                     "RFC 3264 §8: the transferee is offered the target's description"

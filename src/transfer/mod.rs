@@ -47,7 +47,8 @@ use crate::call::Calls;
 use crate::leg::{Deadlines, Leg, LegEvent};
 use crate::sip::{Replaces, Uri};
 use crate::vocabulary::{
-    CallHandle, Event, LegHandle, LegOwner, Slots, TransferFailure, TransferHandle, TransferKind, TransferMode, TransferView,
+    CallHandle, Event, LegHandle, LegOwner, Slots, TransferFailure, TransferHandle, TransferKind, TransferMode,
+    TransferView,
 };
 
 pub use begin::Policy;
@@ -81,13 +82,25 @@ pub(crate) enum State {
     /// The targets ring.
     Trying { forks: Vec<LegHandle>, best: Option<u16> },
     /// The target has answered; `offered` is the side whose answer is awaited, if the offers have begun.
-    Joining { target: LegHandle, offered: Option<LegHandle>, offers: u8 },
+    Joining {
+        target: LegHandle,
+        offered: Option<LegHandle>,
+        offers: u8,
+    },
     /// The transferee does it; its outcome is awaited.
-    Referring { target: Option<LegHandle>, until: Instant, fall_back: bool },
+    Referring {
+        target: Option<LegHandle>,
+        until: Instant,
+        fall_back: bool,
+    },
     /// A newcomer takes the place of `transferor` beside `transferee`.
     Taking { newcomer: LegHandle, offered: bool },
     /// It is decided; the transferor is told before it is released.
-    Reporting { target: Option<LegHandle>, failure: Option<(TransferFailure, Option<u16>)>, until: Instant },
+    Reporting {
+        target: Option<LegHandle>,
+        failure: Option<(TransferFailure, Option<u16>)>,
+        until: Instant,
+    },
 }
 
 /// One transfer.
@@ -166,7 +179,13 @@ pub struct Transfers {
 impl Transfers {
     /// No transfers yet.
     pub fn new(calls: Calls) -> Transfers {
-        Transfers { calls, dials: VecDeque::new(), table: Slots::default(), deadlines: Deadlines::default(), ended: VecDeque::new() }
+        Transfers {
+            calls,
+            dials: VecDeque::new(),
+            table: Slots::default(),
+            deadlines: Deadlines::default(),
+            ended: VecDeque::new(),
+        }
     }
 
     /// How many have no terminal event yet.
@@ -181,12 +200,19 @@ impl Transfers {
 
     /// What an observer sees of a transfer, running or ended.
     pub fn view(&self, handle: TransferHandle) -> Option<TransferView> {
-        self.table.get(handle).map(Transfer::view).or_else(|| self.ended.iter().rev().find(|ended| ended.id == handle).cloned())
+        self.table
+            .get(handle)
+            .map(Transfer::view)
+            .or_else(|| self.ended.iter().rev().find(|ended| ended.id == handle).cloned())
     }
 
     /// Those that run, and the last ones that ended.
     pub fn views(&self) -> Vec<TransferView> {
-        self.ended.iter().cloned().chain(self.table.iter().map(|(_, transfer)| transfer.view())).collect()
+        self.ended
+            .iter()
+            .cloned()
+            .chain(self.table.iter().map(|(_, transfer)| transfer.view()))
+            .collect()
     }
 
     /// The next deadline of a transfer.
@@ -199,9 +225,15 @@ impl Transfers {
         while let Some(handle) = self.deadlines.pop_due(now) {
             match self.table.get(handle).map(|transfer| &transfer.state) {
                 Some(State::Reporting { until, .. }) if now >= *until => self.finish(now, handle),
-                Some(State::Referring { until, .. }) if now >= *until => self.fail(now, handle, TransferFailure::NoOutcome, None),
+                Some(State::Referring { until, .. }) if now >= *until => {
+                    self.fail(now, handle, TransferFailure::NoOutcome, None)
+                }
                 Some(
-                    State::Reporting { .. } | State::Referring { .. } | State::Trying { .. } | State::Joining { .. } | State::Taking { .. },
+                    State::Reporting { .. }
+                    | State::Referring { .. }
+                    | State::Trying { .. }
+                    | State::Joining { .. }
+                    | State::Taking { .. },
                 )
                 | None => {}
             }
@@ -225,7 +257,9 @@ impl Transfers {
             (State::Trying { .. }, LegEvent::Refused { status, response }) => {
                 self.target_refused(now, handle, leg, status, response.as_ref());
             }
-            (State::Joining { offered, .. }, LegEvent::OfferAnswered { .. }) if *offered == Some(leg) => self.join_next(now, handle),
+            (State::Joining { offered, .. }, LegEvent::OfferAnswered { .. }) if *offered == Some(leg) => {
+                self.join_next(now, handle)
+            }
             (State::Joining { offered, .. }, LegEvent::OfferRefused { status }) if *offered == Some(leg) => {
                 self.fail(now, handle, TransferFailure::JoinRefused, Some(status));
             }
@@ -237,7 +271,10 @@ impl Transfers {
             }
             (State::Taking { newcomer, .. }, LegEvent::Acked { .. }) if leg == *newcomer => {}
             (State::Referring { .. }, LegEvent::Progress(progress)) => self.refer_progress(now, handle, leg, progress),
-            (State::Joining { offered: Some(_), .. } | State::Taking { offered: true, .. } | State::Reporting { .. }, LegEvent::Offered { .. }) => {
+            (
+                State::Joining { offered: Some(_), .. } | State::Taking { offered: true, .. } | State::Reporting { .. },
+                LegEvent::Offered { .. },
+            ) => {
                 self.calls.legs.refuse_offer(now, leg, 491);
             }
             // Until the offers of the join begin, the calls go on as they were: hold, resume, INFO (LESSONS 25).
@@ -252,7 +289,10 @@ impl Transfers {
     fn pass_to_call(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle, event: LegEvent) {
         let Some(transfer) = self.table.get(handle) else { return };
         let calls = [Some(transfer.call), transfer.consult.map(|(call, _)| call)];
-        let call = calls.into_iter().flatten().find(|call| self.calls.get(*call).is_some_and(|call| call.legs().contains(&leg)));
+        let call = calls
+            .into_iter()
+            .flatten()
+            .find(|call| self.calls.get(*call).is_some_and(|call| call.legs().contains(&leg)));
         if let Some(call) = call {
             // A lent leg's REFER never comes here, so there is no demand.
             let _ = self.calls.handle(now, call, leg, event);
@@ -274,7 +314,12 @@ impl Transfers {
     pub(crate) fn progress(&mut self, handle: TransferHandle, status: Option<u16>, rule: &'static str) {
         if let Some(transfer) = self.table.get(handle) {
             let state = transfer.state_name();
-            self.tell(Event::TransferProgress { transfer: handle, state, status, rule });
+            self.tell(Event::TransferProgress {
+                transfer: handle,
+                state,
+                status,
+                rule,
+            });
         }
     }
 }

@@ -12,7 +12,12 @@ impl Transfers {
     /// Transferee and target are matched: they are the call now, and the transferor is told.
     pub(crate) fn joined(&mut self, now: Instant, handle: TransferHandle, target: LegHandle) {
         let Some(transfer) = self.table.get(handle) else { return };
-        let (call, transferee, transferor, consult) = (transfer.call, transfer.transferee, transfer.transferor, transfer.consult);
+        let (call, transferee, transferor, consult) = (
+            transfer.call,
+            transfer.transferee,
+            transfer.transferor,
+            transfer.consult,
+        );
         self.calls.join(call, transferee, target);
         self.own(transferor, handle);
         if let Some((other, leg)) = consult {
@@ -32,10 +37,16 @@ impl Transfers {
         status: u16,
     ) {
         let until = now + self.calls.legs.identity.guard;
-        let Some(transfer) = self.table.get_mut(handle) else { return };
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
         transfer.state = State::Reporting { target, failure, until };
         let transferor = transfer.transferor;
-        self.progress(handle, Some(status), "RFC 5589 §6.1: the transferor is told before it is released");
+        self.progress(
+            handle,
+            Some(status),
+            "RFC 5589 §6.1: the transferor is told before it is released",
+        );
         self.calls.legs.report(now, transferor, status, true);
         if self.is_alive(transferor) && self.calls.legs.owes_report(transferor) {
             self.deadlines.add(until, handle);
@@ -55,8 +66,12 @@ impl Transfers {
 
     /// The end: BYE to the transferor, the terminal event, and the transfer is history.
     pub(crate) fn finish(&mut self, now: Instant, handle: TransferHandle) {
-        let Some(transfer) = self.table.get(handle).cloned() else { return };
-        let State::Reporting { target, failure, .. } = transfer.state else { return };
+        let Some(transfer) = self.table.get(handle).cloned() else {
+            return;
+        };
+        let State::Reporting { target, failure, .. } = transfer.state else {
+            return;
+        };
         match failure {
             None => {
                 self.drop_leg(now, transfer.transferor, Cause::Transferred);
@@ -66,12 +81,21 @@ impl Transfers {
                 let call = self.calls.get(transfer.call).map(|call| call.handle);
                 self.end(handle, None);
                 let target = target.filter(|_| transfer.mode == TransferMode::Native);
-                self.tell(Event::TransferCompleted { transfer: handle, transferee: transfer.transferee, target, call });
+                self.tell(Event::TransferCompleted {
+                    transfer: handle,
+                    transferee: transfer.transferee,
+                    target,
+                    call,
+                });
             }
             Some((reason, status)) => {
                 self.calls.give_back(now, transfer.call);
                 self.end(handle, Some((reason, status)));
-                self.tell(Event::TransferFailed { transfer: handle, reason, status });
+                self.tell(Event::TransferFailed {
+                    transfer: handle,
+                    reason,
+                    status,
+                });
             }
         }
         tracing::info!(transfer = %handle, ok = failure.is_none(), "transfer ended");
@@ -79,12 +103,22 @@ impl Transfers {
 
     /// It did not happen: what was made for it is released, what was lent is given back.
     pub(crate) fn fail(&mut self, now: Instant, handle: TransferHandle, reason: TransferFailure, status: Option<u16>) {
-        let Some(transfer) = self.table.get(handle).cloned() else { return };
+        let Some(transfer) = self.table.get(handle).cloned() else {
+            return;
+        };
         let made: Vec<LegHandle> = match &transfer.state {
             State::Trying { forks, .. } if transfer.consult.is_none() => forks.clone(),
             State::Joining { target, .. } if transfer.consult.is_none() => vec![*target],
             State::Taking { newcomer, .. } => {
-                self.calls.legs.reject(now, *newcomer, status.unwrap_or(480), None, Cause::Refused { status: status.unwrap_or(480) });
+                self.calls.legs.reject(
+                    now,
+                    *newcomer,
+                    status.unwrap_or(480),
+                    None,
+                    Cause::Refused {
+                        status: status.unwrap_or(480),
+                    },
+                );
                 vec![*newcomer]
             }
             State::Trying { .. } | State::Joining { .. } | State::Referring { .. } => Vec::new(),
@@ -114,7 +148,11 @@ impl Transfers {
             self.calls.legs.report(now, transfer.transferor, told, true);
             self.calls.give_back(now, transfer.call);
             self.end(handle, Some((reason, status)));
-            self.tell(Event::TransferFailed { transfer: handle, reason, status });
+            self.tell(Event::TransferFailed {
+                transfer: handle,
+                reason,
+                status,
+            });
             tracing::info!(transfer = %handle, ok = false, "transfer ended");
         } else {
             self.report_outcome(now, handle, None, Some((reason, status)), told);
@@ -123,7 +161,9 @@ impl Transfers {
 
     /// A party has left in the middle.
     pub(crate) fn party_left(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle) {
-        let Some(transfer) = self.table.get(handle).cloned() else { return };
+        let Some(transfer) = self.table.get(handle).cloned() else {
+            return;
+        };
         let is_consult = transfer.consult.is_some_and(|(_, consult)| consult == leg);
         match &transfer.state {
             State::Reporting { .. } if leg == transfer.transferor => self.finish(now, handle),
@@ -139,7 +179,9 @@ impl Transfers {
 
     /// Takes the transfer out and remembers how it ended.
     pub(crate) fn end(&mut self, handle: TransferHandle, failure: Option<(TransferFailure, Option<u16>)>) {
-        let Some(transfer) = self.table.remove(handle) else { return };
+        let Some(transfer) = self.table.remove(handle) else {
+            return;
+        };
         let mut view = transfer.view();
         view.state = if failure.is_some() { "failed" } else { "completed" };
         (view.reason, view.status) = failure.map_or((None, None), |(reason, status)| (Some(reason), status));
@@ -149,7 +191,12 @@ impl Transfers {
         self.ended.push_back(view);
         let legs = [Some(transfer.transferor), transfer.consult.map(|(_, leg)| leg)];
         for leg in legs.into_iter().flatten() {
-            if self.calls.legs.get(leg).is_some_and(|leg| leg.owner == LegOwner::Transfer(handle)) {
+            if self
+                .calls
+                .legs
+                .get(leg)
+                .is_some_and(|leg| leg.owner == LegOwner::Transfer(handle))
+            {
                 self.calls.legs.set_owner(leg, LegOwner::Nobody);
             }
         }

@@ -18,12 +18,23 @@ impl Transfers {
         let Some(leg) = self.calls.legs.get(target) else { return };
         let replaces = Replaces::from(&leg.dialog.id);
         // LESSONS 17: the remote target of the consult's dialog, which leads to that very phone.
-        let refer_to = format!("<{}?{}>", leg.dialog.remote_target.without_headers(), replaces.to_uri_header());
+        let refer_to = format!(
+            "<{}?{}>",
+            leg.dialog.remote_target.without_headers(),
+            replaces.to_uri_header()
+        );
         self.refer(now, handle, Some(target), &refer_to, fall_back);
     }
 
     /// Asks the transferee to call the target.
-    pub(crate) fn refer_blind(&mut self, now: Instant, handle: TransferHandle, target: &Uri, replaces: Option<&Replaces>, fall_back: bool) {
+    pub(crate) fn refer_blind(
+        &mut self,
+        now: Instant,
+        handle: TransferHandle,
+        target: &Uri,
+        replaces: Option<&Replaces>,
+        fall_back: bool,
+    ) {
         let refer_to = match replaces {
             Some(replaces) => format!("<{}?{}>", target.without_headers(), replaces.to_uri_header()),
             None => format!("<{}>", target.without_headers()),
@@ -31,25 +42,48 @@ impl Transfers {
         self.refer(now, handle, None, &refer_to, fall_back);
     }
 
-    fn refer(&mut self, now: Instant, handle: TransferHandle, target: Option<LegHandle>, refer_to: &str, fall_back: bool) {
+    fn refer(
+        &mut self,
+        now: Instant,
+        handle: TransferHandle,
+        target: Option<LegHandle>,
+        refer_to: &str,
+        fall_back: bool,
+    ) {
         let until = now + self.calls.legs.outcome_timeout();
-        let Some(transfer) = self.table.get_mut(handle) else { return };
-        transfer.state = State::Referring { target, until, fall_back };
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
+        transfer.state = State::Referring {
+            target,
+            until,
+            fall_back,
+        };
         let (transferee, referred_by) = (transfer.transferee, transfer.referred_by.clone());
         self.deadlines.add(until, handle);
         self.progress(handle, None, "RFC 3515 §2.4.1: the transferee is asked by REFER");
         self.calls.legs.refer(now, transferee, refer_to, referred_by.as_deref());
     }
 
-    pub(crate) fn refer_progress(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle, progress: ReferProgress) {
+    pub(crate) fn refer_progress(
+        &mut self,
+        now: Instant,
+        handle: TransferHandle,
+        leg: LegHandle,
+        progress: ReferProgress,
+    ) {
         let Some(transfer) = self.table.get(handle) else { return };
-        let State::Referring { target, fall_back, .. } = transfer.state else { return };
+        let State::Referring { target, fall_back, .. } = transfer.state else {
+            return;
+        };
         if leg != transfer.transferee {
             return;
         }
         let transferor = transfer.transferor;
         match progress {
-            ReferProgress::Accepted => self.progress(handle, Some(202), "RFC 3515 §2.4.2: accepted, which is no outcome"),
+            ReferProgress::Accepted => {
+                self.progress(handle, Some(202), "RFC 3515 §2.4.2: accepted, which is no outcome")
+            }
             ReferProgress::Trying(status) => {
                 self.calls.legs.report(now, transferor, status, false);
                 self.progress(handle, Some(status), "RFC 3515 §2.4.5: progress is passed on");
@@ -64,12 +98,17 @@ impl Transfers {
     }
 
     fn fall_back(&mut self, now: Instant, handle: TransferHandle, target: Option<LegHandle>, status: u16) {
-        let Some(transfer) = self.table.get_mut(handle) else { return };
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
         transfer.mode = TransferMode::Native;
         match (target, transfer.dial.take()) {
             (Some(target), _) => self.consult_found(now, handle, target),
             (None, Some(dial)) => {
-                transfer.state = State::Trying { forks: Vec::new(), best: None };
+                transfer.state = State::Trying {
+                    forks: Vec::new(),
+                    best: None,
+                };
                 self.dials.push_back(*dial);
             }
             (None, None) => self.fail(now, handle, TransferFailure::ReferRefused, Some(status)),
@@ -78,7 +117,9 @@ impl Transfers {
 
     /// The parties have a dialog of their own; ours with them end.
     fn referred(&mut self, now: Instant, handle: TransferHandle, target: Option<LegHandle>) {
-        let Some(transfer) = self.table.get(handle).cloned() else { return };
+        let Some(transfer) = self.table.get(handle).cloned() else {
+            return;
+        };
         self.calls.end(transfer.call, Cause::Transferred);
         self.own(transfer.transferor, handle);
         self.drop_leg(now, transfer.transferee, Cause::Transferred);
@@ -97,7 +138,13 @@ impl Transfers {
     }
 
     /// Transferee or target have left before the outcome is known: it may still come, for as long as the guard lasts.
-    pub(crate) fn left_while_referring(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle, target: Option<LegHandle>) {
+    pub(crate) fn left_while_referring(
+        &mut self,
+        now: Instant,
+        handle: TransferHandle,
+        leg: LegHandle,
+        target: Option<LegHandle>,
+    ) {
         let until = now + self.calls.legs.identity.guard;
         if let Some(transfer) = self.table.get_mut(handle)
             && let State::Referring { until: earlier, .. } = &mut transfer.state

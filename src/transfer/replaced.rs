@@ -14,7 +14,9 @@ use crate::sdp::{Description, Direction};
 use crate::sip::{Message, Replaces};
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
-use crate::vocabulary::{CallHandle, Cause, Event, LegHandle, LegOwner, TransferFailure, TransferHandle, TransferKind, TransferMode};
+use crate::vocabulary::{
+    CallHandle, Cause, Event, LegHandle, LegOwner, TransferFailure, TransferHandle, TransferKind, TransferMode,
+};
 
 /// Why an INVITE with Replaces is refused; the dialog that it named is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +71,10 @@ impl Transfers {
     ///
     /// # Errors
     /// By the rules of RFC 3891 §3; the caller answers with [`ReplacesRefused::status`].
-    #[expect(clippy::too_many_arguments, reason = "what an INVITE is: its flow, transaction, message, user")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what an INVITE is: its flow, transaction, message, user"
+    )]
     pub fn replace(
         &mut self,
         now: Instant,
@@ -84,28 +89,38 @@ impl Transfers {
         let party = request.from().map_err(|_| ReplacesRefused::Malformed)?;
         let allowed = trusted
             || place.by.is_some()
-            || self.calls.legs.get(place.replaced).is_some_and(|leg| match (&leg.user, &user) {
-                (Some(theirs), Some(ours)) => theirs == ours,
-                // Where the PBX does the authentication we know no users: the same address of record from the same host.
-                (Some(_) | None, None) | (None, Some(_)) => {
-                    leg.party.uri.user().is_some()
-                        && leg.party.uri.user() == party.uri.user()
-                        && leg.dialog.flow.remote.ip() == flow.remote.ip()
-                }
-            });
+            || self
+                .calls
+                .legs
+                .get(place.replaced)
+                .is_some_and(|leg| match (&leg.user, &user) {
+                    (Some(theirs), Some(ours)) => theirs == ours,
+                    // Where the PBX does the authentication we know no users: the same address of record from the same host.
+                    (Some(_) | None, None) | (None, Some(_)) => {
+                        leg.party.uri.user().is_some()
+                            && leg.party.uri.user() == party.uri.user()
+                            && leg.dialog.flow.remote.ip() == flow.remote.ip()
+                    }
+                });
         if !allowed {
             return Err(ReplacesRefused::Forbidden);
         }
         if replaces.early_only && !place.early {
             return Err(ReplacesRefused::EarlyOnly);
         }
-        let newcomer =
-            self.calls.legs.incoming(LegOwner::Nobody, flow, server, request, user).map_err(|_| ReplacesRefused::Malformed)?;
+        let newcomer = self
+            .calls
+            .legs
+            .incoming(LegOwner::Nobody, flow, server, request, user)
+            .map_err(|_| ReplacesRefused::Malformed)?;
         let handle = self.table.insert_with(|handle| Transfer {
             handle,
             kind: TransferKind::Replaced,
             mode: TransferMode::Native,
-            state: State::Taking { newcomer, offered: false },
+            state: State::Taking {
+                newcomer,
+                offered: false,
+            },
             call: place.call,
             transferor: place.replaced,
             transferee: place.peer,
@@ -152,22 +167,47 @@ impl Transfers {
         }
         let early = leg.is_early();
         let (call, peer) = self.partner(replaced).ok_or(ReplacesRefused::Unknown)?;
-        Ok(Place { call, replaced, peer, early, by: None })
+        Ok(Place {
+            call,
+            replaced,
+            peer,
+            early,
+            by: None,
+        })
     }
 
     fn place_beyond(&self, peer: LegHandle) -> Result<Place, ReplacesRefused> {
-        let leg = self.calls.legs.get(peer).filter(|leg| leg.is_confirmed()).ok_or(ReplacesRefused::Unknown)?;
+        let leg = self
+            .calls
+            .legs
+            .get(peer)
+            .filter(|leg| leg.is_confirmed())
+            .ok_or(ReplacesRefused::Unknown)?;
         match leg.owner {
             LegOwner::Call(_) => {
                 let (call, replaced) = self.partner(peer).ok_or(ReplacesRefused::Unknown)?;
-                Ok(Place { call, replaced, peer, early: false, by: None })
+                Ok(Place {
+                    call,
+                    replaced,
+                    peer,
+                    early: false,
+                    by: None,
+                })
             }
             LegOwner::Transfer(by) => match self.table.get(by) {
-                Some(Transfer { state: State::Referring { target: Some(target), .. }, consult: Some((call, replaced)), .. })
-                    if *target == peer =>
-                {
-                    Ok(Place { call: *call, replaced: *replaced, peer, early: false, by: Some(by) })
-                }
+                Some(Transfer {
+                    state: State::Referring {
+                        target: Some(target), ..
+                    },
+                    consult: Some((call, replaced)),
+                    ..
+                }) if *target == peer => Ok(Place {
+                    call: *call,
+                    replaced: *replaced,
+                    peer,
+                    early: false,
+                    by: Some(by),
+                }),
                 Some(_) | None => Err(ReplacesRefused::Unknown),
             },
             LegOwner::Nobody => Err(ReplacesRefused::Unknown),
@@ -186,10 +226,17 @@ impl Transfers {
 
     /// Offers the newcomer's description to the peer; or answers both at once, when the replaced party had not answered yet.
     pub(crate) fn offer_newcomer(&mut self, now: Instant, handle: TransferHandle) {
-        let Some(transfer) = self.table.get_mut(handle) else { return };
-        let State::Taking { newcomer, .. } = transfer.state else { return };
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
+        let State::Taking { newcomer, .. } = transfer.state else {
+            return;
+        };
         let (peer, early) = (transfer.transferee, transfer.early);
-        transfer.state = State::Taking { newcomer, offered: true };
+        transfer.state = State::Taking {
+            newcomer,
+            offered: true,
+        };
         let description = |leg: LegHandle| self.calls.legs.get(leg).and_then(|leg| leg.remote.clone());
         match (description(newcomer), description(peer)) {
             (Some(offer), Some(theirs)) if early => {
@@ -197,7 +244,11 @@ impl Transfers {
                 self.calls.legs.answer(now, peer, Some(&offer));
                 self.taken(now, handle, &theirs);
             }
-            (Some(offer), _) if !early => self.calls.legs.offer(now, peer, Some(offer.with_direction(Direction::SendRecv))),
+            (Some(offer), _) if !early => {
+                self.calls
+                    .legs
+                    .offer(now, peer, Some(offer.with_direction(Direction::SendRecv)))
+            }
             (None, Some(theirs)) if !early => self.taken(now, handle, &theirs.with_direction(Direction::SendRecv)),
             (Some(_) | None, _) => self.fail(now, handle, TransferFailure::JoinRefused, Some(488)),
         }
@@ -212,26 +263,46 @@ impl Transfers {
 
     /// RFC 3891 §3: 2xx to the newcomer, then the replaced dialog is ended.
     fn taken(&mut self, now: Instant, handle: TransferHandle, answer: &Description) {
-        let Some(transfer) = self.table.get(handle).cloned() else { return };
-        let State::Taking { newcomer, .. } = transfer.state else { return };
+        let Some(transfer) = self.table.get(handle).cloned() else {
+            return;
+        };
+        let State::Taking { newcomer, .. } = transfer.state else {
+            return;
+        };
         if !self.calls.legs.get(newcomer).is_some_and(Leg::is_early) {
             self.fail(now, handle, TransferFailure::TargetGone, Some(487));
             return;
         }
         self.calls.legs.answer(now, newcomer, Some(answer));
-        let forks: Vec<_> = self.calls.get(transfer.call).map(|call| call.legs()).unwrap_or_default();
+        let forks: Vec<_> = self
+            .calls
+            .get(transfer.call)
+            .map(|call| call.legs())
+            .unwrap_or_default();
         self.calls.join(transfer.call, transfer.transferee, newcomer);
-        for leg in forks.into_iter().filter(|leg| *leg != transfer.transferee && *leg != transfer.transferor) {
+        for leg in forks
+            .into_iter()
+            .filter(|leg| *leg != transfer.transferee && *leg != transfer.transferor)
+        {
             if self.calls.legs.get(leg).is_some_and(Leg::is_early) {
                 self.drop_leg(now, leg, Cause::OtherParty);
             }
         }
-        let mine = self.calls.legs.get(transfer.transferor).is_some_and(|leg| leg.owner == LegOwner::Transfer(handle));
+        let mine = self
+            .calls
+            .legs
+            .get(transfer.transferor)
+            .is_some_and(|leg| leg.owner == LegOwner::Transfer(handle));
         if mine {
             self.drop_leg(now, transfer.transferor, Cause::Transferred);
         }
         let (transferee, call) = (transfer.transferee, transfer.call);
         self.end(handle, None);
-        self.tell(Event::TransferCompleted { transfer: handle, transferee, target: Some(newcomer), call: Some(call) });
+        self.tell(Event::TransferCompleted {
+            transfer: handle,
+            transferee,
+            target: Some(newcomer),
+            call: Some(call),
+        });
     }
 }

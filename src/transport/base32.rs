@@ -70,9 +70,14 @@ mod tests {
 
     #[test]
     fn the_vectors_of_rfc_4648() {
-        for (plain, coded) in
-            [("", ""), ("f", "my"), ("fo", "mzxq"), ("foo", "mzxw6"), ("foob", "mzxw6yq"), ("foobar", "mzxw6ytboi")]
-        {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "my"),
+            ("fo", "mzxq"),
+            ("foo", "mzxw6"),
+            ("foob", "mzxw6yq"),
+            ("foobar", "mzxw6ytboi"),
+        ] {
             assert_eq!(text(plain.as_bytes()), coded);
             let mut back = vec![0; plain.len()];
             assert_eq!(decode(coded.as_bytes(), &mut back), Some(()));

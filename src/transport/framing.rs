@@ -118,7 +118,10 @@ impl StreamFramer {
     /// # Errors
     /// The stream cannot be read any further: send the error's answer, if any, and close. Every later call says so
     /// again, without an answer.
-    #[expect(clippy::should_implement_trait, reason = "an iterator would have to end; more octets may come after None")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator would have to end; more octets may come after None"
+    )]
     pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         if let Some(kind) = self.broken {
             return Err(FrameError { kind, answer: None });
@@ -128,7 +131,11 @@ impl StreamFramer {
             Err(kind) => return Err(self.refuse(kind)),
         };
         if frame.is_none() {
-            self.started = if self.buffer.is_empty() { None } else { self.started.or(self.last_push) };
+            self.started = if self.buffer.is_empty() {
+                None
+            } else {
+                self.started.or(self.last_push)
+            };
         }
         Ok(frame)
     }
@@ -210,7 +217,9 @@ impl StreamFramer {
         let octets = std::mem::take(&mut self.buffer);
         // Only a complete header section is answered: a cut one may hide whose request it was.
         let head = memmem::find(&octets, b"\r\n\r\n").map(|at| octets.freeze().split_to(at + 4));
-        let answer = head.and_then(|head| Message::salvage_as(head, kind.blame())).map(|draft| draft.print());
+        let answer = head
+            .and_then(|head| Message::salvage_as(head, kind.blame()))
+            .map(|draft| draft.print());
         FrameError { kind, answer }
     }
 }

@@ -37,7 +37,12 @@ fn several_messages_in_one_read() {
     let stream = [whole("one"), whole(""), whole("three\r\n\r\n"), whole("4")].concat();
     assert_eq!(
         frames(stream.as_bytes()).unwrap(),
-        [msg(&whole("one")), msg(&whole("")), msg(&whole("three\r\n\r\n")), msg(&whole("4"))]
+        [
+            msg(&whole("one")),
+            msg(&whole("")),
+            msg(&whole("three\r\n\r\n")),
+            msg(&whole("4"))
+        ]
     );
 }
 
@@ -54,7 +59,13 @@ fn chopped_byte_by_byte_it_is_the_same() {
         }
         // How keepalives are told apart depends on the cut; messages and pings do not.
         found.retain(|frame| *frame != Frame::Pong);
-        let expected = [Frame::Ping, msg(&whole("one")), msg(&whole("a\r\n\r\nb")), Frame::Ping, msg(&whole(""))];
+        let expected = [
+            Frame::Ping,
+            msg(&whole("one")),
+            msg(&whole("a\r\n\r\nb")),
+            Frame::Ping,
+            msg(&whole("")),
+        ];
         assert_eq!(found, expected, "in pieces of {size}");
         assert_eq!(framer.pending(), 0);
         assert_eq!(framer.incomplete_since(), None);
@@ -79,8 +90,14 @@ fn keepalives_of_rfc_5626() {
     assert_eq!(frames(b"\r\n").unwrap(), [Frame::Pong]);
     assert_eq!(frames(b"\r\n\r\n\r\n\r\n").unwrap(), [Frame::Ping, Frame::Ping]);
     // RFC 3261 §7.5: CRLF before the start line is skipped
-    assert_eq!(frames(format!("\r\n{}", whole("x")).as_bytes()).unwrap(), [msg(&whole("x"))]);
-    assert_eq!(frames(format!("\r\n\r\n{}", whole("x")).as_bytes()).unwrap(), [Frame::Ping, msg(&whole("x"))]);
+    assert_eq!(
+        frames(format!("\r\n{}", whole("x")).as_bytes()).unwrap(),
+        [msg(&whole("x"))]
+    );
+    assert_eq!(
+        frames(format!("\r\n\r\n{}", whole("x")).as_bytes()).unwrap(),
+        [Frame::Ping, msg(&whole("x"))]
+    );
 }
 
 #[test]
@@ -99,13 +116,28 @@ fn two_pongs_are_no_ping() {
 
 #[test]
 fn every_way_to_write_the_length() {
-    for line in ["Content-Length: 4", "content-length:4", "l: 4", "L :  4 ", "CONTENT-LENGTH\t:\t4", "l:\r\n 4", "l: 4\r\n \t"] {
+    for line in [
+        "Content-Length: 4",
+        "content-length:4",
+        "l: 4",
+        "L :  4 ",
+        "CONTENT-LENGTH\t:\t4",
+        "l:\r\n 4",
+        "l: 4\r\n \t",
+    ] {
         let text = message(&format!("{line}\r\n"), "body");
         assert_eq!(frames(text.as_bytes()).unwrap(), [msg(&text)], "{line:?}");
     }
     let twice = message("l: 4\r\nContent-Length: 04\r\n", "body");
-    assert_eq!(frames(twice.as_bytes()).unwrap(), [msg(&twice)], "the same length twice is one length");
-    let decoy = message("X-Content-Length: 1\r\nSubject: l: 2\r\nX: a\r\n Content-Length: 3\r\nl: 4\r\n", "body");
+    assert_eq!(
+        frames(twice.as_bytes()).unwrap(),
+        [msg(&twice)],
+        "the same length twice is one length"
+    );
+    let decoy = message(
+        "X-Content-Length: 1\r\nSubject: l: 2\r\nX: a\r\n Content-Length: 3\r\nl: 4\r\n",
+        "body",
+    );
     assert_eq!(frames(decoy.as_bytes()).unwrap(), [msg(&decoy)], "a fold is no header");
 }
 
@@ -145,7 +177,14 @@ fn the_messages_before_the_error_still_come_and_nothing_after_it() {
     assert_eq!(framer.next(), Ok(Some(msg(&whole("one")))));
     assert!(framer.next().unwrap_err().answer.is_some());
     framer.push(now, whole("three").as_bytes());
-    assert_eq!(framer.next(), Err(FrameError { kind: FrameErrorKind::LengthMissing, answer: None }), "answered once");
+    assert_eq!(
+        framer.next(),
+        Err(FrameError {
+            kind: FrameErrorKind::LengthMissing,
+            answer: None
+        }),
+        "answered once"
+    );
     assert_eq!(framer.pending(), 0, "a refused stream takes no memory");
 }
 
@@ -163,7 +202,12 @@ fn a_message_has_64_kib() {
     let largest = whole(&"x".repeat(MESSAGE_LIMIT - head));
     assert_eq!(largest.len(), MESSAGE_LIMIT);
     assert_eq!(frames(largest.as_bytes()).unwrap(), [msg(&largest)]);
-    assert_eq!(frames(whole(&"x".repeat(MESSAGE_LIMIT - head + 1)).as_bytes()).unwrap_err().kind, FrameErrorKind::TooLarge);
+    assert_eq!(
+        frames(whole(&"x".repeat(MESSAGE_LIMIT - head + 1)).as_bytes())
+            .unwrap_err()
+            .kind,
+        FrameErrorKind::TooLarge
+    );
     // and a header section that never ends is not kept
     let endless = "X: y\r\n".repeat(MESSAGE_LIMIT / 6 + 1);
     let error = frames(endless.as_bytes()).unwrap_err();

@@ -84,9 +84,15 @@ impl Transport {
 
     /// The transport that a Via or a URI parameter names, in any case; `None` for one that we do not speak.
     pub fn parse(word: &str) -> Option<Transport> {
-        [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss]
-            .into_iter()
-            .find(|transport| word.eq_ignore_ascii_case(transport.as_str()))
+        [
+            Transport::Udp,
+            Transport::Tcp,
+            Transport::Tls,
+            Transport::Ws,
+            Transport::Wss,
+        ]
+        .into_iter()
+        .find(|transport| word.eq_ignore_ascii_case(transport.as_str()))
     }
 
     /// Whether what is sent arrives or the flow fails; a transaction on such a flow never retransmits (RFC 3261 §17).
@@ -163,7 +169,12 @@ mod tests {
     use super::*;
 
     fn flow(transport: Transport, remote: &str, connection: u64) -> Flow {
-        Flow { transport, local: "192.0.2.1:5060".parse().unwrap(), remote: remote.parse().unwrap(), connection }
+        Flow {
+            transport,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            connection,
+        }
     }
 
     #[test]
@@ -193,12 +204,24 @@ mod tests {
         assert!(flow(Transport::Tcp, "198.51.100.7:5060", 0).fails_with(&seven));
         assert!(!flow(Transport::Tls, "198.51.100.7:5060", 7).fails_with(&seven));
         let udp = flow(Transport::Udp, "198.51.100.7:5060", 0);
-        assert!(!Flow { local: "192.0.2.2:5060".parse().unwrap(), ..udp }.fails_with(&udp));
+        assert!(
+            !Flow {
+                local: "192.0.2.2:5060".parse().unwrap(),
+                ..udp
+            }
+            .fails_with(&udp)
+        );
     }
 
     #[test]
     fn words_go_both_ways() {
-        for transport in [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
+        for transport in [
+            Transport::Udp,
+            Transport::Tcp,
+            Transport::Tls,
+            Transport::Ws,
+            Transport::Wss,
+        ] {
             assert_eq!(Transport::parse(transport.param()), Some(transport));
             assert_eq!(transport.as_str().to_ascii_lowercase(), transport.param());
         }

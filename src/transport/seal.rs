@@ -37,14 +37,19 @@ impl FlowSeal {
     /// Connection numbers must not start again at the same value under the same key, or an old token names a new
     /// connection.
     pub fn new(key: [u8; 16]) -> FlowSeal {
-        FlowSeal { keyed: SipHasher24::new_with_key(&key) }
+        FlowSeal {
+            keyed: SipHasher24::new_with_key(&key),
+        }
     }
 
     /// The token of a flow: lower-case letters and digits, 47 of them for IPv4 and 98 for IPv6.
     ///
     /// An IPv6 address's flow label is not part of a flow's identity and is left out.
     pub fn token(&self, flow: &Flow) -> CompactString {
-        let mut fields = Fields { octets: [0; LONGEST], length: 0 };
+        let mut fields = Fields {
+            octets: [0; LONGEST],
+            length: 0,
+        };
         let form = form_of(flow.transport)
             | if flow.local.is_ipv6() { LOCAL_V6 } else { 0 }
             | if flow.remote.is_ipv6() { REMOTE_V6 } else { 0 };
@@ -78,7 +83,12 @@ impl FlowSeal {
         let local = take_addr(&mut rest, form & LOCAL_V6 != 0)?;
         let remote = take_addr(&mut rest, form & REMOTE_V6 != 0)?;
         let connection = u64::from_be_bytes(take::<8>(&mut rest)?);
-        rest.is_empty().then_some(Flow { transport, local, remote, connection })
+        rest.is_empty().then_some(Flow {
+            transport,
+            local,
+            remote,
+            connection,
+        })
     }
 
     fn mac(&self, fields: &[u8]) -> [u8; MAC] {
@@ -174,9 +184,20 @@ mod tests {
         let v4 = "192.0.2.1:5060".parse().unwrap();
         let v6 = SocketAddr::V6(SocketAddrV6::new("fe80::7".parse().unwrap(), 61000, 0, 3));
         let mut flows = Vec::new();
-        for transport in [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
+        for transport in [
+            Transport::Udp,
+            Transport::Tcp,
+            Transport::Tls,
+            Transport::Ws,
+            Transport::Wss,
+        ] {
             for (local, remote) in [(v4, v4), (v4, v6), (v6, v4), (v6, v6)] {
-                flows.push(Flow { transport, local, remote, connection: u64::MAX - 1 });
+                flows.push(Flow {
+                    transport,
+                    local,
+                    remote,
+                    connection: u64::MAX - 1,
+                });
             }
         }
         flows
@@ -187,7 +208,10 @@ mod tests {
         let seal = FlowSeal::new([7; 16]);
         for flow in flows() {
             let token = seal.token(&flow);
-            assert!(token.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()), "{token}");
+            assert!(
+                token.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()),
+                "{token}"
+            );
             assert_eq!(seal.open(&token), Some(flow), "{token}");
         }
         assert_eq!(seal.token(&flows()[0]).len(), 47);
@@ -218,7 +242,16 @@ mod tests {
         assert_eq!(FlowSeal::new([6; 16]).open(&token), None);
         assert_eq!(seal.open(&token.to_ascii_uppercase()), None);
         assert_eq!(seal.open(&format!("{token}a")), None);
-        for text in ["", "a", "alice", "1", "é", &"a".repeat(47), &"a".repeat(98), &"a".repeat(4096)] {
+        for text in [
+            "",
+            "a",
+            "alice",
+            "1",
+            "é",
+            &"a".repeat(47),
+            &"a".repeat(98),
+            &"a".repeat(4096),
+        ] {
             assert_eq!(seal.open(text), None);
         }
         for length in 0..token.len() {

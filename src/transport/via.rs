@@ -26,7 +26,14 @@ pub struct ViaParam<'a> {
 
 impl fmt::Display for ViaParam<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in ["SIP/2.0/", self.transport.as_str(), " ", self.sent_by, ";branch=", self.branch] {
+        for part in [
+            "SIP/2.0/",
+            self.transport.as_str(),
+            " ",
+            self.sent_by,
+            ";branch=",
+            self.branch,
+        ] {
             f.write_str(part)?;
         }
         match self.transport {
@@ -53,16 +60,27 @@ impl Reception {
         let reply = if flow.transport.is_reliable() || rport.is_some() {
             *flow
         } else {
-            Flow { remote: at_sent_by(flow, via.port), ..*flow }
+            Flow {
+                remote: at_sent_by(flow, via.port),
+                ..*flow
+            }
         };
         let fallback = match flow.transport {
             Transport::Tcp | Transport::Tls => {
-                let fallback = Flow { remote: at_sent_by(flow, via.port), connection: 0, ..*flow };
+                let fallback = Flow {
+                    remote: at_sent_by(flow, via.port),
+                    connection: 0,
+                    ..*flow
+                };
                 (fallback != *flow && fallback.is_sendable()).then_some(fallback)
             }
             Transport::Udp | Transport::Ws | Transport::Wss => None,
         };
-        Reception { reply, fallback, wants_stamp: rport == Some(None) || !is_host(via.host, flow.remote.ip()) }
+        Reception {
+            reply,
+            fallback,
+            wants_stamp: rport == Some(None) || !is_host(via.host, flow.remote.ip()),
+        }
     }
 }
 
@@ -82,7 +100,9 @@ pub fn stamp(message: Message, source: SocketAddr) -> Message {
 pub(crate) fn stamped(message: Message, source: SocketAddr) -> Message {
     // A message that would no longer parse (the longer line breaks a limit) stays as it was: its responses go by the
     // flow, so that the missing parameters hurt nobody but a client that reads them.
-    spliced(&message, source).and_then(|bytes| Message::parse(bytes).ok()).unwrap_or(message)
+    spliced(&message, source)
+        .and_then(|bytes| Message::parse(bytes).ok())
+        .unwrap_or(message)
 }
 
 /// Where the response to a request goes that came on `flow` (RFC 3261 §18.2.2, RFC 3581 §4).
@@ -108,7 +128,8 @@ fn at_sent_by(flow: &Flow, port: Option<u16>) -> SocketAddr {
 /// Whether sent-by's host is this very address; a name never is (RFC 3261 §18.2.1).
 fn is_host(host: &str, source: IpAddr) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == source.to_canonical())
+    host.parse::<IpAddr>()
+        .is_ok_and(|ip| ip.to_canonical() == source.to_canonical())
 }
 
 /// The message with its first Via value rewritten; every other octet as it came.
@@ -141,7 +162,10 @@ fn spliced(message: &Message, source: SocketAddr) -> Option<Bytes> {
 }
 
 fn is_named(param: &[u8], name: &[u8]) -> bool {
-    param.split(|b| *b == b'=').next().is_some_and(|word| word.trim_ascii_end().eq_ignore_ascii_case(name))
+    param
+        .split(|b| *b == b'=')
+        .next()
+        .is_some_and(|word| word.trim_ascii_end().eq_ignore_ascii_case(name))
 }
 
 /// Where `mark` stands outside of quotes.
@@ -177,7 +201,12 @@ mod tests {
         let message = stamp(request(via), source.parse().unwrap());
         assert_eq!(&message.body()[..], b"body", "what follows the Via is untouched");
         assert!(message.bytes().ends_with(b"Content-Length: 4\r\n\r\nbody"));
-        String::from_utf8(message.bytes().to_vec()).unwrap().lines().nth(1).unwrap().to_owned()
+        String::from_utf8(message.bytes().to_vec())
+            .unwrap()
+            .lines()
+            .nth(1)
+            .unwrap()
+            .to_owned()
     }
 
     fn udp(remote: &str) -> Flow {
@@ -199,7 +228,11 @@ mod tests {
         ] {
             let message = request(via);
             let before = message.bytes().as_ptr();
-            assert_eq!(stamp(message, source.parse().unwrap()).bytes().as_ptr(), before, "{via}");
+            assert_eq!(
+                stamp(message, source.parse().unwrap()).bytes().as_ptr(),
+                before,
+                "{via}"
+            );
         }
     }
 
@@ -229,7 +262,10 @@ mod tests {
     #[test]
     fn rport_is_filled_in_as_in_rfc_3581_section_6() {
         assert_eq!(
-            stamped("Via: SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff", "192.0.2.1:9988"),
+            stamped(
+                "Via: SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff",
+                "192.0.2.1:9988"
+            ),
             "Via: SIP/2.0/UDP 10.1.1.1:4540;rport=9988;branch=z9hG4bKkjshdyff;received=192.0.2.1"
         );
         // received is inserted with rport even when it is the same as sent-by
@@ -242,11 +278,17 @@ mod tests {
     #[test]
     fn a_received_that_the_client_wrote_does_not_stay() {
         assert_eq!(
-            stamped("Via: SIP/2.0/UDP a.example.com;received=203.0.113.1;branch=z9hG4bK1", "192.0.2.1:9988"),
+            stamped(
+                "Via: SIP/2.0/UDP a.example.com;received=203.0.113.1;branch=z9hG4bK1",
+                "192.0.2.1:9988"
+            ),
             "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;received=192.0.2.1"
         );
         assert_eq!(
-            stamped("Via: SIP/2.0/UDP a.example.com;x=\";received=1,2\";branch=z9hG4bK1", "192.0.2.1:9988"),
+            stamped(
+                "Via: SIP/2.0/UDP a.example.com;x=\";received=1,2\";branch=z9hG4bK1",
+                "192.0.2.1:9988"
+            ),
             "Via: SIP/2.0/UDP a.example.com;x=\";received=1,2\";branch=z9hG4bK1;received=192.0.2.1"
         );
     }
@@ -254,42 +296,101 @@ mod tests {
     #[test]
     fn where_responses_go() {
         for (via, source, expected) in [
-            ("Via: SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bK1", "192.0.2.9:9988", "192.0.2.9:9988"),
-            ("Via: SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1", "192.0.2.9:9988", "192.0.2.9:4540"),
-            ("Via: SIP/2.0/UDP 10.1.1.1;branch=z9hG4bK1", "192.0.2.9:9988", "192.0.2.9:5060"),
+            (
+                "Via: SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bK1",
+                "192.0.2.9:9988",
+                "192.0.2.9:9988",
+            ),
+            (
+                "Via: SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1",
+                "192.0.2.9:9988",
+                "192.0.2.9:4540",
+            ),
+            (
+                "Via: SIP/2.0/UDP 10.1.1.1;branch=z9hG4bK1",
+                "192.0.2.9:9988",
+                "192.0.2.9:5060",
+            ),
             // neither maddr nor a received of the client's own aims us
-            ("Via: SIP/2.0/UDP a.example.com;maddr=224.0.1.75;branch=z9hG4bK1", "192.0.2.9:9988", "192.0.2.9:5060"),
-            ("Via: SIP/2.0/UDP a.example.com;received=203.0.113.1;branch=z", "192.0.2.9:9988", "192.0.2.9:5060"),
+            (
+                "Via: SIP/2.0/UDP a.example.com;maddr=224.0.1.75;branch=z9hG4bK1",
+                "192.0.2.9:9988",
+                "192.0.2.9:5060",
+            ),
+            (
+                "Via: SIP/2.0/UDP a.example.com;received=203.0.113.1;branch=z",
+                "192.0.2.9:9988",
+                "192.0.2.9:5060",
+            ),
         ] {
             let flow = udp(source);
             assert_eq!(response_flow(&request(via), &flow), udp(expected), "{via}");
-            assert_eq!(response_flow(&stamp(request(via), flow.remote), &flow), udp(expected), "stamped {via}");
+            assert_eq!(
+                response_flow(&stamp(request(via), flow.remote), &flow),
+                udp(expected),
+                "stamped {via}"
+            );
         }
-        let tcp = Flow { transport: Transport::Tcp, connection: 4, ..udp("192.0.2.9:40000") };
-        assert_eq!(response_flow(&request("Via: SIP/2.0/TCP 10.1.1.1:4540;branch=z9hG4bK1"), &tcp), tcp);
+        let tcp = Flow {
+            transport: Transport::Tcp,
+            connection: 4,
+            ..udp("192.0.2.9:40000")
+        };
+        assert_eq!(
+            response_flow(&request("Via: SIP/2.0/TCP 10.1.1.1:4540;branch=z9hG4bK1"), &tcp),
+            tcp
+        );
     }
 
     #[test]
     fn where_responses_may_be_tried_when_the_connection_has_gone() {
-        let tcp = Flow { transport: Transport::Tcp, connection: 4, ..udp("192.0.2.9:40000") };
+        let tcp = Flow {
+            transport: Transport::Tcp,
+            connection: 4,
+            ..udp("192.0.2.9:40000")
+        };
         let plain = request("Via: SIP/2.0/TCP 10.1.1.1:4540;branch=z9hG4bK1");
-        let there = Flow { remote: "192.0.2.9:4540".parse().unwrap(), connection: 0, ..tcp };
+        let there = Flow {
+            remote: "192.0.2.9:4540".parse().unwrap(),
+            connection: 0,
+            ..tcp
+        };
         assert_eq!(response_fallback(&plain, &tcp), Some(there));
         assert_eq!(response_fallback(&plain, &there), None, "not the same place twice");
-        assert_eq!(response_fallback(&plain, &Flow { transport: Transport::Wss, ..tcp }), None);
+        assert_eq!(
+            response_fallback(
+                &plain,
+                &Flow {
+                    transport: Transport::Wss,
+                    ..tcp
+                }
+            ),
+            None
+        );
         assert_eq!(response_fallback(&plain, &udp("192.0.2.9:40000")), None);
-        let tls = response_fallback(&request("Via: SIP/2.0/TLS a.example.com;branch=z9hG4bK1"), &Flow {
-            transport: Transport::Tls,
-            ..tcp
-        });
+        let tls = response_fallback(
+            &request("Via: SIP/2.0/TLS a.example.com;branch=z9hG4bK1"),
+            &Flow {
+                transport: Transport::Tls,
+                ..tcp
+            },
+        );
         assert_eq!(tls.map(|flow| flow.remote.port()), Some(5061));
     }
 
     #[test]
     fn our_own_via() {
-        let via = ViaParam { transport: Transport::Udp, sent_by: "192.0.2.1:5060", branch: "z9hG4bKx" };
+        let via = ViaParam {
+            transport: Transport::Udp,
+            sent_by: "192.0.2.1:5060",
+            branch: "z9hG4bKx",
+        };
         assert_eq!(via.to_string(), "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx;rport");
-        let via = ViaParam { transport: Transport::Wss, sent_by: "[2001:db8::1]", branch: "z9hG4bKx" };
+        let via = ViaParam {
+            transport: Transport::Wss,
+            sent_by: "[2001:db8::1]",
+            branch: "z9hG4bKx",
+        };
         assert_eq!(via.to_string(), "SIP/2.0/WSS [2001:db8::1];branch=z9hG4bKx");
     }
 }

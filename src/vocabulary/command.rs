@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{CallHandle, CallView, HoldDirection, LegHandle, RegistrationView, Totals, TransferHandle, TransferMode, TransferTarget, TransferView};
+use super::{
+    CallHandle, CallView, HoldDirection, LegHandle, RegistrationView, Totals, TransferHandle, TransferMode,
+    TransferTarget, TransferView,
+};
 
 /// Names one [`Command`] until its reply; chosen by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -96,9 +96,18 @@ mod tests {
 
     #[test]
     fn a_handle_is_read_back_from_its_text() {
-        let leg = LegHandle { slot: 31, generation: u32::MAX };
+        let leg = LegHandle {
+            slot: 31,
+            generation: u32::MAX,
+        };
         assert_eq!(leg.to_string().parse(), Ok(leg));
         assert!("call-1-1".parse::<LegHandle>().is_err());
-        assert!("leg-zz-1".parse::<LegHandle>().unwrap_err().to_string().contains("leg-zz-1"));
+        assert!(
+            "leg-zz-1"
+                .parse::<LegHandle>()
+                .unwrap_err()
+                .to_string()
+                .contains("leg-zz-1")
+        );
     }
 }

@@ -21,7 +21,12 @@ pub struct Slots<H, T> {
 
 impl<H: Handle, T> Default for Slots<H, T> {
     fn default() -> Self {
-        Slots { rows: Vec::new(), free: Vec::new(), live: 0, handle: PhantomData }
+        Slots {
+            rows: Vec::new(),
+            free: Vec::new(),
+            live: 0,
+            handle: PhantomData,
+        }
     }
 }
 
@@ -42,13 +47,19 @@ impl<H: Handle, T> Slots<H, T> {
     /// The value, while it lives.
     pub fn get(&self, handle: H) -> Option<&T> {
         let (slot, generation) = handle.parts();
-        self.rows.get(slot as usize).filter(|row| row.0 == generation).and_then(|row| row.1.as_ref())
+        self.rows
+            .get(slot as usize)
+            .filter(|row| row.0 == generation)
+            .and_then(|row| row.1.as_ref())
     }
 
     /// The value, while it lives.
     pub fn get_mut(&mut self, handle: H) -> Option<&mut T> {
         let (slot, generation) = handle.parts();
-        self.rows.get_mut(slot as usize).filter(|row| row.0 == generation).and_then(|row| row.1.as_mut())
+        self.rows
+            .get_mut(slot as usize)
+            .filter(|row| row.0 == generation)
+            .and_then(|row| row.1.as_mut())
     }
 
     /// Takes the value out; the handle is dead from now on, also after 2^32 reuses of the slot came by only one in 2^32.
@@ -74,10 +85,9 @@ impl<H: Handle, T> Slots<H, T> {
 
     /// All values in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (H, &T)> {
-        self.rows
-            .iter()
-            .enumerate()
-            .filter_map(|(slot, (generation, value))| value.as_ref().map(|value| (H::new(slot as u32, *generation), value)))
+        self.rows.iter().enumerate().filter_map(|(slot, (generation, value))| {
+            value.as_ref().map(|value| (H::new(slot as u32, *generation), value))
+        })
     }
 }
 
@@ -92,7 +102,10 @@ mod tests {
         let first = slots.insert_with(|_| "first");
         assert_eq!(slots.remove(first), Some("first"));
         let second = slots.insert_with(|_| "second");
-        assert_eq!((second.slot, slots.get(first), slots.get(second)), (first.slot, None, Some(&"second")));
+        assert_eq!(
+            (second.slot, slots.get(first), slots.get(second)),
+            (first.slot, None, Some(&"second"))
+        );
         assert_eq!((slots.remove(first), slots.len()), (None, 1));
     }
 }

@@ -21,7 +21,10 @@ fn with_timer(who: Who, timer: PhoneTimer) -> World {
 
 fn version(message: &Message) -> String {
     let body = String::from_utf8_lossy(&message.body()).into_owned();
-    body.lines().find(|line| line.starts_with("o=")).unwrap_or_default().to_owned()
+    body.lines()
+        .find(|line| line.starts_with("o="))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// §9: the smaller interval; the phone says who refreshes, as caller and as callee. The other phone knows no timers, so
@@ -31,11 +34,19 @@ fn each_leg_agrees_with_its_own_party() {
     for (refreshes, ours) in [(Some(true), true), (Some(false), false), (None, true)] {
         let mut world = with_timer(ALICE, PhoneTimer { refreshes, ..NONE });
         let (mine, _) = world.call(ALICE, BOB);
-        assert_eq!(world.phone(ALICE).session_timer(mine), Some((600, ours)), "{refreshes:?}");
+        assert_eq!(
+            world.phone(ALICE).session_timer(mine),
+            Some((600, ours)),
+            "{refreshes:?}"
+        );
         let answer = world.phone(ALICE).responses(&Method::Invite).pop().expect("the 200");
         assert!(answer.has_token(HeaderName::Require, "timer"));
         let invite = world.phone(BOB).requests(&Method::Invite).remove(0);
-        assert_eq!(invite.text(HeaderName::SessionExpires), Some("1800"), "bob's leg is the edge's own business");
+        assert_eq!(
+            invite.text(HeaderName::SessionExpires),
+            Some("1800"),
+            "bob's leg is the edge's own business"
+        );
         assert!(invite.has_token(HeaderName::Supported, "timer"));
         world.hang_up(BOB);
         world.assert_nothing_left();
@@ -46,7 +57,10 @@ fn each_leg_agrees_with_its_own_party() {
         assert_eq!(world.phone(BOB).session_timer(his), Some((600, ours)), "{refreshes:?}");
         let answer = world.phone(ALICE).responses(&Method::Invite).pop().expect("the 200");
         assert_eq!(answer.text(HeaderName::SessionExpires), Some("1800;refresher=uas"));
-        assert!(!answer.has_token(HeaderName::Require, "timer"), "alice never said that she knows it");
+        assert!(
+            !answer.has_token(HeaderName::Require, "timer"),
+            "alice never said that she knows it"
+        );
         world.hang_up(ALICE);
         world.assert_nothing_left();
     }
@@ -55,7 +69,9 @@ fn each_leg_agrees_with_its_own_party() {
 #[test]
 fn an_interval_that_is_too_small_is_422_in_both_directions() {
     let mut world = World::with(|settings| settings.min_se = 300);
-    world.alice().configure(|config| config.timer = Some(PhoneTimer { expires: 120, ..NONE }));
+    world
+        .alice()
+        .configure(|config| config.timer = Some(PhoneTimer { expires: 120, ..NONE }));
     let (mine, _) = world.call(ALICE, BOB);
     assert_eq!(world.count(ALICE, "< 422"), 1);
     assert_eq!(world.phone(ALICE).session_timer(mine), Some((300, true)));
@@ -64,7 +80,13 @@ fn an_interval_that_is_too_small_is_422_in_both_directions() {
     world.assert_nothing_left();
 
     let mut world = World::new();
-    world.bob().configure(|config| config.timer = Some(PhoneTimer { expires: 4_000, min_se: 3_600, ..NONE }));
+    world.bob().configure(|config| {
+        config.timer = Some(PhoneTimer {
+            expires: 4_000,
+            min_se: 3_600,
+            ..NONE
+        })
+    });
     let (_, his) = world.call(ALICE, BOB);
     assert_eq!(world.phone(BOB).session_timer(his), Some((3_600, false)));
     let invites = world.phone(BOB).requests(&Method::Invite);
@@ -84,7 +106,11 @@ fn the_edge_refreshes_and_nothing_changes() {
             let mut world = with_timer(BOB, NONE);
             world.bob().configure(|config| config.update = update);
             let (his, mine) = world.call(BOB, ALICE);
-            assert_eq!(world.phone(BOB).session_timer(his), Some((600, true)), "a caller that names nobody refreshes");
+            assert_eq!(
+                world.phone(BOB).session_timer(his),
+                Some((600, true)),
+                "a caller that names nobody refreshes"
+            );
             world.hang_up(BOB);
             // Bob as callee: the edge refreshes.
             let _ = mine;
@@ -94,18 +120,32 @@ fn the_edge_refreshes_and_nothing_changes() {
                 world.run();
             }
             let last = world.phone(BOB).requests(&Method::Invite).pop().expect("an INVITE");
-            let (invites, updates, at_alice) =
-                (world.count(BOB, "< INVITE"), world.count(BOB, "< UPDATE"), world.count(ALICE, "< INVITE"));
+            let (invites, updates, at_alice) = (
+                world.count(BOB, "< INVITE"),
+                world.count(BOB, "< UPDATE"),
+                world.count(ALICE, "< INVITE"),
+            );
             world.advance(seconds(290));
-            assert_eq!(world.count(BOB, "< INVITE") + world.count(BOB, "< UPDATE"), invites + updates, "not yet");
+            assert_eq!(
+                world.count(BOB, "< INVITE") + world.count(BOB, "< UPDATE"),
+                invites + updates,
+                "not yet"
+            );
             world.advance(seconds(20));
-            let refreshed = (world.count(BOB, "< INVITE") - invites, world.count(BOB, "< UPDATE") - updates);
+            let refreshed = (
+                world.count(BOB, "< INVITE") - invites,
+                world.count(BOB, "< UPDATE") - updates,
+            );
             assert_eq!(refreshed, if update { (0, 1) } else { (1, 0) });
             assert_eq!(world.count(ALICE, "< INVITE"), at_alice, "alice is not asked");
             assert_eq!(world.phone(BOB).is_held(his), held);
             if !update {
                 let refresh = world.phone(BOB).requests(&Method::Invite).pop().expect("the refresh");
-                assert_eq!(version(&refresh), version(&last), "RFC 3264 §8: the version of what is the same");
+                assert_eq!(
+                    version(&refresh),
+                    version(&last),
+                    "RFC 3264 §8: the version of what is the same"
+                );
                 assert_eq!(refresh.text(HeaderName::SessionExpires), Some("600;refresher=uac"));
             }
             world.advance(seconds(3_000));
@@ -144,13 +184,26 @@ fn a_phone_refreshes_and_the_other_side_is_left_in_peace() {
 #[test]
 fn an_api_hold_survives_the_refresh_of_either_side() {
     for refreshes in [true, false] {
-        let mut world = with_timer(BOB, PhoneTimer { refreshes: Some(refreshes), ..NONE });
+        let mut world = with_timer(
+            BOB,
+            PhoneTimer {
+                refreshes: Some(refreshes),
+                ..NONE
+            },
+        );
         let (_, his) = world.call(ALICE, BOB);
         let leg = world.leg_of(BOB).id;
-        world.command(Command::Hold { leg, direction: HoldDirection::SendOnly });
+        world.command(Command::Hold {
+            leg,
+            direction: HoldDirection::SendOnly,
+        });
         world.run();
         world.advance(seconds(700));
-        assert!(world.phone(BOB).is_held(his) && world.leg_of(BOB).held, "refreshed by {}", if refreshes { "bob" } else { "the edge" });
+        assert!(
+            world.phone(BOB).is_held(his) && world.leg_of(BOB).held,
+            "refreshed by {}",
+            if refreshes { "bob" } else { "the edge" }
+        );
         world.command(Command::Resume { leg });
         world.run();
         assert!(world.connected(ALICE, BOB));
@@ -214,7 +267,11 @@ fn a_refresh_under_way_does_not_hold_a_transfer_up() {
         let (consult, _) = world.call(ALICE, CAROL);
         // Bob's leg was refreshed last by the hold; half of the interval later it is again.
         let lines = world.phone(BOB).lines();
-        let held = lines.iter().rfind(|line| line.summary.starts_with("INVITE")).expect("the hold").at;
+        let held = lines
+            .iter()
+            .rfind(|line| line.summary.starts_with("INVITE"))
+            .expect("the hold")
+            .at;
         let sent = world.count(BOB, "< INVITE");
         world.advance(held + seconds(300) - world.now);
         for _ in 0..5 {

@@ -48,11 +48,23 @@ pub(crate) fn requests(world: &mut World, method: &Method) -> Vec<Message> {
 
 /// All messages that came to the trunk, as `METHOD` or `status METHOD`.
 pub(crate) fn arrived(world: &mut World) -> Vec<Message> {
-    world.take_strays().into_iter().filter(|(to, _)| *to == TRUNK).map(|(_, message)| message).collect()
+    world
+        .take_strays()
+        .into_iter()
+        .filter(|(to, _)| *to == TRUNK)
+        .map(|(_, message)| message)
+        .collect()
 }
 
 /// Answers a request that came to the trunk.
-pub(crate) fn answer(world: &mut World, request: &Message, status: u16, tag: &str, headers: &[(&str, &str)], body: Option<String>) {
+pub(crate) fn answer(
+    world: &mut World,
+    request: &Message,
+    status: u16,
+    tag: &str,
+    headers: &[(&str, &str)],
+    body: Option<String>,
+) {
     let mut draft = request.respond(status).to_tag(tag);
     if *request.method() != Method::Prack && status < 300 {
         draft = draft.header(HeaderName::Contact, format_args!("<sip:{tag}@10.9.0.1>"));

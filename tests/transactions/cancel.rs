@@ -51,7 +51,10 @@ fn before_a_provisional_it_waits_for_one() {
     wire.ms(199);
     assert_eq!(wire.ladder, ["0 > INVITE"]);
     wire.ms(1);
-    assert_eq!(wire.ladder, ["0 > INVITE", "200 < 100 INVITE", "200 > CANCEL", "200 < 200 CANCEL"]);
+    assert_eq!(
+        wire.ladder,
+        ["0 > INVITE", "200 < 100 INVITE", "200 > CANCEL", "200 < 200 CANCEL"]
+    );
 }
 
 #[test]
@@ -62,7 +65,11 @@ fn a_final_answer_that_comes_first_makes_it_needless() {
         assert!(wire.cancel(invite));
         wire.respond_soon(status);
         wire.ms(10);
-        assert!(!wire.ladder.iter().any(|line| line.contains("CANCEL")), "{:?}", wire.ladder);
+        assert!(
+            !wire.ladder.iter().any(|line| line.contains("CANCEL")),
+            "{:?}",
+            wire.ladder
+        );
         assert!(!wire.cancel(invite), "too late");
         wire.assert_over();
     }
@@ -92,7 +99,13 @@ fn a_lost_cancel_is_sent_again_and_answered_again() {
     wire.ms(2_000);
     assert_eq!(
         wire.ladder[2..],
-        ["0 > CANCEL", "500 > CANCEL", "500 < 200 CANCEL", "1500 > CANCEL", "1500 < 200 CANCEL"]
+        [
+            "0 > CANCEL",
+            "500 > CANCEL",
+            "500 < 200 CANCEL",
+            "1500 > CANCEL",
+            "1500 < 200 CANCEL"
+        ]
     );
     let told = wire.heard.iter().filter(|line| line.contains("b CANCEL")).count();
     assert_eq!(told, 1, "B's user is told once");
@@ -109,7 +122,11 @@ fn it_crosses_a_2xx() {
     wire.ms(0);
     assert_eq!(
         wire.heard[2..],
-        ["0 a 200 INVITE for a", "0 b CANCEL of Some(0)", "0 a 200 CANCEL for cancel"],
+        [
+            "0 a 200 INVITE for a",
+            "0 b CANCEL of Some(0)",
+            "0 a 200 CANCEL for cancel"
+        ],
         "both stand: the caller hangs up with BYE"
     );
     assert!(!wire.respond(487), "the INVITE has its answer");
@@ -124,7 +141,11 @@ fn an_invite_that_ignores_its_cancel_is_given_up() {
     wire.ms(1_000);
     wire.cancel(invite);
     wire.ms(32_000);
-    assert_eq!(wire.heard.last().map(String::as_str), Some("33000 a timed out for a"), "64*T1 after the CANCEL");
+    assert_eq!(
+        wire.heard.last().map(String::as_str),
+        Some("33000 a timed out for a"),
+        "64*T1 after the CANCEL"
+    );
     wire.ms(1_000);
     wire.respond(487);
     wire.ms(40_000);
@@ -158,7 +179,10 @@ fn its_200_has_the_to_tag_of_the_invites_responses() {
     wire.cancel(invite);
     wire.ms(0);
     let (_, response) = wire.answered.clone().unwrap();
-    assert_eq!((title(&response).as_str(), response.to_tag()), ("200 CANCEL", Some("b1")));
+    assert_eq!(
+        (title(&response).as_str(), response.to_tag()),
+        ("200 CANCEL", Some("b1"))
+    );
     // and one of the layer's own while nobody has chosen any
     let mut wire = Wire::new(Transport::Udp);
     let invite = wire.request(Method::Invite);
@@ -186,6 +210,10 @@ fn it_shares_the_branch_and_has_a_transaction_of_its_own() {
     let text = String::from_utf8(cancelled.respond(200).to_tag("b1").print().to_vec()).unwrap();
     let late = Message::parse(text.replace("1 INVITE", "1 CANCEL").into()).unwrap();
     wire.inject(Side::B, late.bytes().clone());
-    assert!(wire.heard.contains(&"0 a 200 CANCEL for cancel".to_owned()), "{:?}", wire.heard);
+    assert!(
+        wire.heard.contains(&"0 a 200 CANCEL for cancel".to_owned()),
+        "{:?}",
+        wire.heard
+    );
     assert_eq!(wire.a.live(), (0, 0), "the slot is free when both are over");
 }

@@ -11,14 +11,21 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
 
 fn play(number: u64) {
     let mut dice = Dice(number);
-    let transport = if dice.below(4) == 0 { Transport::Tcp } else { Transport::Udp };
+    let transport = if dice.below(4) == 0 {
+        Transport::Tcp
+    } else {
+        Transport::Udp
+    };
     // Generations begin next to their wrap, and slots are used again and again.
     let mut wire = Wire::starting_at(transport, u32::MAX - 2);
     let mut weather = dice.clone();
@@ -65,7 +72,11 @@ fn play(number: u64) {
     }
     wire.assert_over();
     let ends = |what: &str| wire.heard.iter().filter(|line| line.ends_with(what)).count();
-    assert_eq!(ends("ended for a") + ends("timed out for a"), started, "each request ends exactly once");
+    assert_eq!(
+        ends("ended for a") + ends("timed out for a"),
+        started,
+        "each request ends exactly once"
+    );
 }
 
 #[test]

@@ -16,10 +16,19 @@ fn a_call_that_is_answered() {
     wire.ms(0);
     wire.ack();
     wire.ms(40_000);
-    assert_eq!(wire.ladder, ["0 > INVITE", "100 < 180 INVITE", "2100 < 200 INVITE", "2100 > ACK"]);
+    assert_eq!(
+        wire.ladder,
+        ["0 > INVITE", "100 < 180 INVITE", "2100 < 200 INVITE", "2100 > ACK"]
+    );
     assert_eq!(
         wire.heard,
-        ["0 b INVITE", "100 a 180 INVITE for a", "2100 a 200 INVITE for a", "2100 b ACK", "34100 a ended for a"]
+        [
+            "0 b INVITE",
+            "100 a 180 INVITE for a",
+            "2100 a 200 INVITE for a",
+            "2100 b ACK",
+            "34100 a ended for a"
+        ]
     );
     wire.assert_over();
 }
@@ -31,8 +40,15 @@ fn silence_gives_a_100_and_stops_the_retransmissions() {
     wire.ms(5_000);
     wire.respond(486);
     wire.ms(1_000);
-    assert_eq!(wire.ladder, ["0 > INVITE", "200 < 100 INVITE", "5000 < 486 INVITE", "5000 > ACK"]);
-    assert_eq!(wire.heard, ["0 b INVITE", "200 a 100 INVITE for a", "5000 a 486 INVITE for a"], "this ACK is absorbed");
+    assert_eq!(
+        wire.ladder,
+        ["0 > INVITE", "200 < 100 INVITE", "5000 < 486 INVITE", "5000 > ACK"]
+    );
+    assert_eq!(
+        wire.heard,
+        ["0 b INVITE", "200 a 100 INVITE for a", "5000 a 486 INVITE for a"],
+        "this ACK is absorbed"
+    );
     wire.assert_over();
 }
 
@@ -54,7 +70,10 @@ fn a_lost_invite_is_sent_again() {
     wire.ms(1_600);
     wire.respond(180);
     wire.ms(8_000);
-    assert_eq!(wire.ladder, ["0 > INVITE", "500 > INVITE", "1500 > INVITE", "1600 < 180 INVITE"]);
+    assert_eq!(
+        wire.ladder,
+        ["0 > INVITE", "500 > INVITE", "1500 > INVITE", "1600 < 180 INVITE"]
+    );
     assert_eq!(wire.heard, ["1500 b INVITE", "1600 a 180 INVITE for a"]);
 }
 
@@ -65,8 +84,15 @@ fn a_lost_provisional_comes_again_with_the_next_invite() {
     wire.request(Method::Invite);
     wire.respond_soon(180);
     wire.ms(3_000);
-    assert_eq!(wire.ladder, ["0 > INVITE", "0 < 180 INVITE", "500 > INVITE", "500 < 180 INVITE"]);
-    assert_eq!(wire.heard, ["0 b INVITE", "500 a 180 INVITE for a"], "B's user is asked once");
+    assert_eq!(
+        wire.ladder,
+        ["0 > INVITE", "0 < 180 INVITE", "500 > INVITE", "500 < 180 INVITE"]
+    );
+    assert_eq!(
+        wire.heard,
+        ["0 b INVITE", "500 a 180 INVITE for a"],
+        "B's user is asked once"
+    );
 }
 
 #[test]
@@ -101,7 +127,11 @@ fn a_lost_ack_of_a_refusal_is_timer_g_and_ack_again() {
             "1500 > ACK"
         ]
     );
-    assert_eq!(wire.heard, ["0 b INVITE", "0 a 486 INVITE for a"], "the repetitions are nobody's business");
+    assert_eq!(
+        wire.heard,
+        ["0 b INVITE", "0 a 486 INVITE for a"],
+        "the repetitions are nobody's business"
+    );
     wire.assert_over();
 }
 
@@ -112,14 +142,28 @@ fn a_refusal_that_is_never_acknowledged_is_timer_h() {
     wire.request(Method::Invite);
     wire.respond_soon(486);
     wire.ms(32_000);
-    assert_eq!(wire.heard, ["0 b INVITE", "0 a 486 INVITE for a", "32000 a ended for a", "32000 b server timed out"]);
+    assert_eq!(
+        wire.heard,
+        [
+            "0 b INVITE",
+            "0 a 486 INVITE for a",
+            "32000 a ended for a",
+            "32000 b server timed out"
+        ]
+    );
     wire.assert_over();
 }
 
 #[test]
 fn an_ack_that_comes_twice_is_absorbed() {
     let mut wire = Wire::new(Transport::Udp);
-    wire.fate(|number| if number == 3 { crate::wire::Fate::Doubled } else { crate::wire::Fate::Arrives });
+    wire.fate(|number| {
+        if number == 3 {
+            crate::wire::Fate::Doubled
+        } else {
+            crate::wire::Fate::Arrives
+        }
+    });
     wire.request(Method::Invite);
     wire.respond_soon(486);
     wire.ms(10);
@@ -142,8 +186,25 @@ fn a_2xx_that_comes_again_reaches_the_leg_which_acknowledges_again() {
     wire.ms(1);
     wire.request(Method::Options); // collects what A has to send
     wire.ms(1);
-    assert_eq!(&wire.ladder[..5], ["0 > INVITE", "0 < 200 INVITE", "0 > ACK", "500 < 200 INVITE", "501 > ACK"]);
-    assert_eq!(wire.heard[..4], ["0 b INVITE", "0 a 200 INVITE for a", "500 a 200 INVITE for a", "501 b ACK"]);
+    assert_eq!(
+        &wire.ladder[..5],
+        [
+            "0 > INVITE",
+            "0 < 200 INVITE",
+            "0 > ACK",
+            "500 < 200 INVITE",
+            "501 > ACK"
+        ]
+    );
+    assert_eq!(
+        wire.heard[..4],
+        [
+            "0 b INVITE",
+            "0 a 200 INVITE for a",
+            "500 a 200 INVITE for a",
+            "501 b ACK"
+        ]
+    );
 }
 
 #[test]
@@ -156,7 +217,16 @@ fn an_invite_that_comes_again_after_its_2xx_is_absorbed() {
     wire.ms(1_000);
     wire.respond(200); // the leg's repetition
     wire.ms(600);
-    assert_eq!(wire.ladder, ["0 > INVITE", "0 < 200 INVITE", "500 > INVITE", "1000 < 200 INVITE", "1500 > INVITE"]);
+    assert_eq!(
+        wire.ladder,
+        [
+            "0 > INVITE",
+            "0 < 200 INVITE",
+            "500 > INVITE",
+            "1000 < 200 INVITE",
+            "1500 > INVITE"
+        ]
+    );
     assert_eq!(wire.heard, ["0 b INVITE"]);
     wire.respond(200);
     wire.ms(0);
@@ -184,12 +254,19 @@ fn every_fork_that_answers_reaches_the_leg() {
     for tag in ["f1", "f2", "f3"] {
         let response = wire.asked[0].1.respond(200).to_tag(tag).print();
         wire.inject(Side::B, response);
-        assert_eq!(wire.answered.as_ref().and_then(|(_, message)| message.to_tag()), Some(tag));
+        assert_eq!(
+            wire.answered.as_ref().and_then(|(_, message)| message.to_tag()),
+            Some(tag)
+        );
     }
     wire.advance(Duration::from_secs(33));
     let late = wire.asked[0].1.respond(200).to_tag("f4").print();
     wire.inject(Side::B, late);
-    assert_eq!(wire.answered.as_ref().and_then(|(_, message)| message.to_tag()), Some("f3"), "after M nothing");
+    assert_eq!(
+        wire.answered.as_ref().and_then(|(_, message)| message.to_tag()),
+        Some("f3"),
+        "after M nothing"
+    );
 }
 
 #[test]
@@ -214,7 +291,10 @@ fn over_tcp_nothing_is_sent_twice() {
     wire.ms(60_000);
     wire.respond(486);
     wire.ms(0);
-    assert_eq!(wire.ladder, ["0 > INVITE", "100 < 180 INVITE", "60100 < 486 INVITE", "60100 > ACK"]);
+    assert_eq!(
+        wire.ladder,
+        ["0 > INVITE", "100 < 180 INVITE", "60100 < 486 INVITE", "60100 > ACK"]
+    );
     assert_eq!((wire.a.live(), wire.b.live()), ((0, 0), (0, 0)), "D and I are zero");
 }
 
@@ -224,7 +304,10 @@ fn over_tcp_timers_b_and_h_still_run() {
     wire.lose_all_after(0);
     wire.request(Method::Invite);
     wire.ms(32_000);
-    assert_eq!((wire.ladder.len(), &wire.heard[..]), (1, &["32000 a timed out for a".to_owned()][..]));
+    assert_eq!(
+        (wire.ladder.len(), &wire.heard[..]),
+        (1, &["32000 a timed out for a".to_owned()][..])
+    );
     let mut wire = Wire::new(Transport::Tcp);
     wire.lose(&[3]);
     wire.request(Method::Invite);

@@ -12,7 +12,11 @@ fn text(message: &Message) -> String {
 
 /// A request that some other stack printed.
 fn foreign(method: &Method, branch: &str) -> String {
-    let via = ViaParam { transport: Transport::Tcp, sent_by: "192.0.2.1:5060", branch };
+    let via = ViaParam {
+        transport: Transport::Tcp,
+        sent_by: "192.0.2.1:5060",
+        branch,
+    };
     String::from_utf8(draft(method).print_with_via(via).to_vec()).unwrap()
 }
 
@@ -29,7 +33,11 @@ fn a_response_on_a_branch_that_is_not_ours_is_nobodys() {
     wire.ms(0);
     let response = Message::parse(wire.asked[0].1.respond(200).to_tag("b1").print()).unwrap();
     let branch = response.branch().unwrap().to_owned();
-    let mut forged = vec!["z9hG4bK".to_owned(), "z9hG4bKguess".to_owned(), branch[..branch.len() - 1].to_owned()];
+    let mut forged = vec![
+        "z9hG4bK".to_owned(),
+        "z9hG4bKguess".to_owned(),
+        branch[..branch.len() - 1].to_owned(),
+    ];
     for place in 7..branch.len() {
         let letter = if &branch[place..=place] == "a" { "b" } else { "a" };
         forged.push(format!("{}{letter}{}", &branch[..place], &branch[place + 1..]));
@@ -84,7 +92,11 @@ fn the_ack_of_an_old_stack_is_found_by_the_to_tag_of_the_response() {
     let ack = foreign(&Method::Ack, "7").replace("To: <sip:b@example.com>", "To: <sip:b@example.com>;tag=b1");
     let others = ack.replace("tag=b1", "tag=other");
     wire.inject(Side::A, others.into());
-    assert_eq!(wire.heard.last().map(String::as_str), Some("0 b ACK"), "another response's");
+    assert_eq!(
+        wire.heard.last().map(String::as_str),
+        Some("0 b ACK"),
+        "another response's"
+    );
     let heard = wire.heard.len();
     wire.inject(Side::A, ack.into());
     assert_eq!(wire.heard.len(), heard, "absorbed");
@@ -98,7 +110,10 @@ fn a_request_that_comes_by_two_ways_is_merged() {
     let request = foreign(&Method::Invite, "z9hG4bKone");
     assert!(new_request(&mut wire, &request));
     assert!(new_request(&mut wire, &request.replace("z9hG4bKone", "z9hG4bKtwo")));
-    assert!(new_request(&mut wire, &request.replace("z9hG4bKone", "z9hG4bKsix").replace("c1", "c2")));
+    assert!(new_request(
+        &mut wire,
+        &request.replace("z9hG4bKone", "z9hG4bKsix").replace("c1", "c2")
+    ));
     let (first, second, third) = (wire.asked[0].0, wire.asked[1].0, wire.asked[2].0);
     assert_eq!(wire.b.merged_with(first), None);
     assert_eq!(wire.b.merged_with(second), Some(first));
@@ -126,9 +141,21 @@ fn a_response_goes_where_rfc_3581_says() {
         connection: 0,
     };
     for (params, remote, line) in [
-        (";rport", "203.0.113.7:40001", "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;rport=40001;received=203.0.113.7"),
-        ("", "203.0.113.7:5062", "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;received=203.0.113.7"),
-        (";maddr=224.0.1.75", "203.0.113.7:5062", "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;maddr=224.0.1.75;received=203.0.113.7"),
+        (
+            ";rport",
+            "203.0.113.7:40001",
+            "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;rport=40001;received=203.0.113.7",
+        ),
+        (
+            "",
+            "203.0.113.7:5062",
+            "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;received=203.0.113.7",
+        ),
+        (
+            ";maddr=224.0.1.75",
+            "203.0.113.7:5062",
+            "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;maddr=224.0.1.75;received=203.0.113.7",
+        ),
     ] {
         let mut wire = Wire::new(Transport::Udp);
         let via = format!("SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn{params}");
@@ -136,9 +163,16 @@ fn a_response_goes_where_rfc_3581_says() {
         let Some(Received::Request { server, message }) = wire.b.receive(wire.now, source, request.clone()) else {
             panic!("{params}")
         };
-        wire.b.respond(wire.now, server, message.respond(200).to_tag("t").print(), 200);
+        wire.b
+            .respond(wire.now, server, message.respond(200).to_tag("t").print(), 200);
         let transmit = wire.b.poll_transmit().unwrap();
-        assert_eq!(transmit.flow, Flow { remote: remote.parse().unwrap(), ..source });
+        assert_eq!(
+            transmit.flow,
+            Flow {
+                remote: remote.parse().unwrap(),
+                ..source
+            }
+        );
         let response = Message::parse(transmit.bytes).unwrap();
         assert_eq!(response.text(HeaderName::Via), Some(line));
         // The repetition gets the same, although it was never stamped.
@@ -152,7 +186,9 @@ fn a_plain_request_reaches_the_user_as_it_came() {
     let mut wire = Wire::new(Transport::Tcp);
     let request = Message::parse(foreign(&Method::Options, "z9hG4bKp").into()).unwrap();
     let flow = wire.flow_of(Side::B);
-    let Some(Received::Request { message, .. }) = wire.b.receive(wire.now, flow, request.clone()) else { panic!() };
+    let Some(Received::Request { message, .. }) = wire.b.receive(wire.now, flow, request.clone()) else {
+        panic!()
+    };
     assert_eq!(message.bytes().as_ptr(), request.bytes().as_ptr(), "not copied");
 }
 
@@ -162,7 +198,12 @@ fn a_proxys_request_is_printed_by_the_proxy() {
     let flow = wire.flow_of(Side::A);
     let client = wire.a.forward(wire.now, flow, Method::Invite, "proxied", |branch| {
         let text = foreign(&Method::Invite, "z9hG4bKupstream");
-        text.replacen("Via: ", &format!("Via: SIP/2.0/UDP 192.0.2.1:5060;branch={branch}\r\nVia: "), 1).into()
+        text.replacen(
+            "Via: ",
+            &format!("Via: SIP/2.0/UDP 192.0.2.1:5060;branch={branch}\r\nVia: "),
+            1,
+        )
+        .into()
     });
     wire.request(Method::Options); // collects
     wire.ms(0);

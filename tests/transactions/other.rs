@@ -25,7 +25,14 @@ fn a_lost_answer_comes_again_with_the_question() {
     wire.ms(10_000);
     assert_eq!(
         wire.ladder,
-        ["0 > REFER", "0 < 202 REFER", "500 > REFER", "500 < 202 REFER", "1500 > REFER", "1500 < 202 REFER"]
+        [
+            "0 > REFER",
+            "0 < 202 REFER",
+            "500 > REFER",
+            "500 < 202 REFER",
+            "1500 > REFER",
+            "1500 < 202 REFER"
+        ]
     );
     assert_eq!(wire.heard[..2], ["0 b REFER", "1500 a 202 REFER for a"]);
 }
@@ -46,9 +53,21 @@ fn a_user_that_thinks_long() {
     wire.request(Method::Refer);
     wire.ms(20_000);
     // RFC 4320 §4.1: the 100 comes when E has come to T2; from then on A repeats every T2.
-    let mut expected = vec!["0 > REFER", "500 > REFER", "1500 > REFER", "3500 > REFER", "3500 < 100 REFER", "3500 < 100 REFER"];
+    let mut expected = vec![
+        "0 > REFER",
+        "500 > REFER",
+        "1500 > REFER",
+        "3500 > REFER",
+        "3500 < 100 REFER",
+        "3500 < 100 REFER",
+    ];
     expected.extend(["7500 > REFER", "7500 < 100 REFER", "11500 > REFER", "11500 < 100 REFER"]);
-    expected.extend(["15500 > REFER", "15500 < 100 REFER", "19500 > REFER", "19500 < 100 REFER"]);
+    expected.extend([
+        "15500 > REFER",
+        "15500 < 100 REFER",
+        "19500 > REFER",
+        "19500 < 100 REFER",
+    ]);
     assert_eq!(wire.ladder, expected);
     assert!(wire.respond(202));
     wire.ms(1);
@@ -107,7 +126,13 @@ fn over_tcp_it_is_over_with_the_answer() {
 #[test]
 fn an_answer_on_a_slow_way_is_one_answer() {
     let mut wire = Wire::new(Transport::Udp);
-    wire.fate(|number| if number == 2 { Fate::Late(Duration::from_millis(900)) } else { Fate::Arrives });
+    wire.fate(|number| {
+        if number == 2 {
+            Fate::Late(Duration::from_millis(900))
+        } else {
+            Fate::Arrives
+        }
+    });
     wire.request(Method::Bye);
     wire.respond_soon(200);
     wire.ms(2_000);

@@ -47,7 +47,10 @@ impl Wire {
         Wire::starting_at(transport, 0)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the only instant there is to begin with; nothing waits")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only instant there is to begin with; nothing waits"
+    )]
     pub(crate) fn starting_at(transport: Transport, generation: u32) -> Wire {
         let start = Instant::now();
         Wire {
@@ -79,7 +82,13 @@ impl Wire {
     /// Loses the messages with these numbers.
     pub(crate) fn lose(&mut self, numbers: &[usize]) {
         let numbers = numbers.to_vec();
-        self.fate(move |number| if numbers.contains(&number) { Fate::Lost } else { Fate::Arrives });
+        self.fate(move |number| {
+            if numbers.contains(&number) {
+                Fate::Lost
+            } else {
+                Fate::Arrives
+            }
+        });
     }
 
     pub(crate) fn lose_all_after(&mut self, last: usize) {
@@ -89,7 +98,11 @@ impl Wire {
     pub(crate) fn flow_of(&self, side: Side) -> Flow {
         match side {
             Side::A => self.flow,
-            Side::B => Flow { local: self.flow.remote, remote: self.flow.local, ..self.flow },
+            Side::B => Flow {
+                local: self.flow.remote,
+                remote: self.flow.local,
+                ..self.flow
+            },
         }
     }
 
@@ -163,7 +176,10 @@ impl Wire {
 
     fn next(&self) -> Option<Instant> {
         let arrival = self.underway.iter().map(|(at, ..)| *at).min();
-        [arrival, self.a.poll_timeout(), self.b.poll_timeout()].into_iter().flatten().min()
+        [arrival, self.a.poll_timeout(), self.b.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn stamp(&self) -> u128 {
@@ -189,9 +205,13 @@ impl Wire {
         assert_eq!(transmit.flow, self.flow_of(from));
         let message = Message::parse(transmit.bytes.clone()).expect("what a layer sends can be read");
         let arrow = if from == Side::A { '>' } else { '<' };
-        self.ladder.push(format!("{} {arrow} {}", self.stamp(), title(&message)));
+        self.ladder
+            .push(format!("{} {arrow} {}", self.stamp(), title(&message)));
         self.sent += 1;
-        let mut put = |delay| self.underway.push((self.now + delay, self.sent, from, transmit.bytes.clone()));
+        let mut put = |delay| {
+            self.underway
+                .push((self.now + delay, self.sent, from, transmit.bytes.clone()))
+        };
         match (self.fate)(self.sent) {
             Fate::Arrives => put(Duration::ZERO),
             Fate::Lost => {}
@@ -212,7 +232,11 @@ impl Wire {
         };
         let flow = match to {
             Side::A => self.flow,
-            Side::B => Flow { local: self.flow.remote, remote: self.flow.local, ..self.flow },
+            Side::B => Flow {
+                local: self.flow.remote,
+                remote: self.flow.local,
+                ..self.flow
+            },
         };
         let what = match layer.receive(self.now, flow, message) {
             None => return self.collect(),
@@ -223,7 +247,10 @@ impl Wire {
             }
             Some(Received::Ack { message }) => title(&message),
             Some(Received::Cancel { invite, .. }) => {
-                format!("CANCEL of {:?}", invite.and_then(|i| self.asked.iter().position(|(server, _)| *server == i)))
+                format!(
+                    "CANCEL of {:?}",
+                    invite.and_then(|i| self.asked.iter().position(|(server, _)| *server == i))
+                )
             }
             Some(Received::Response { client, user, message }) => {
                 let what = format!("{} for {user}", title(&message));
@@ -231,7 +258,8 @@ impl Wire {
                 what
             }
         };
-        self.heard.push(format!("{stamp} {} {what}", if to == Side::A { 'a' } else { 'b' }));
+        self.heard
+            .push(format!("{stamp} {} {what}", if to == Side::A { 'a' } else { 'b' }));
         self.collect();
     }
 }

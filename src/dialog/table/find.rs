@@ -71,7 +71,10 @@ impl<T> Table<T> {
                     && let Some(row) = self.rows.get(parts.slot)
                 {
                     words ^= row.touch();
-                    words ^= self.entries.get(parts.slot).map_or(0, |entry| u32::from(entry.is_some()));
+                    words ^= self
+                        .entries
+                        .get(parts.slot)
+                        .map_or(0, |entry| u32::from(entry.is_some()));
                 }
             }
             black_box(words); // the loads are the purpose
@@ -92,7 +95,10 @@ impl<T> Table<T> {
             && let Some(row) = self.rows.get(parts.slot)
             && row.is(parts.generation, call_id, remote_tag)
         {
-            return Match::Found(DialogHandle { slot: parts.slot, generation: parts.generation });
+            return Match::Found(DialogHandle {
+                slot: parts.slot,
+                generation: parts.generation,
+            });
         }
         self.verify_rest(parts, call_id, remote_tag)
     }
@@ -103,24 +109,35 @@ impl<T> Table<T> {
     fn verify_rest(&self, parts: TagParts, call_id: &[u8], remote_tag: &[u8]) -> Match {
         let Some(slot) = self.head(parts) else {
             return match parts.node == self.seal.node() {
-                true => Match::Gone(DialogHandle { slot: parts.slot, generation: parts.generation }),
+                true => Match::Gone(DialogHandle {
+                    slot: parts.slot,
+                    generation: parts.generation,
+                }),
                 false => Match::OtherNode(parts.node),
             };
         };
-        let Some(head) = self.rows.get(slot) else { return Match::Mismatch };
+        let Some(head) = self.rows.get(slot) else {
+            return Match::Mismatch;
+        };
         if head.call_id() != call_id {
             return Match::Mismatch;
         }
         let mut at = slot;
         while let Some(row) = self.rows.get(at) {
             if row.state() == State::Live && row.remote_tag() == remote_tag {
-                return Match::Found(DialogHandle { slot: at, generation: row.generation() });
+                return Match::Found(DialogHandle {
+                    slot: at,
+                    generation: row.generation(),
+                });
             }
             at = row.next;
         }
         match head.state() {
             // RFC 3261 §12.1.2: no response has told the remote tag yet, so whoever knows our tag is a party of the set.
-            State::Open => Match::Found(DialogHandle { slot, generation: head.generation() }),
+            State::Open => Match::Found(DialogHandle {
+                slot,
+                generation: head.generation(),
+            }),
             State::Live | State::Ended | State::Vacant => Match::Mismatch,
         }
     }

@@ -56,7 +56,12 @@ fn shape(generation: u32, state: State, call_id_len: usize, remote_len: usize) -
 
 impl Row {
     pub(super) fn vacant(generation: u32) -> Row {
-        Row { shape: shape(generation, State::Vacant, 0, 0), text: [0; INLINE], next: NONE, long: None }
+        Row {
+            shape: shape(generation, State::Vacant, 0, 0),
+            text: [0; INLINE],
+            next: NONE,
+            long: None,
+        }
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -119,7 +124,10 @@ impl Row {
             }
         } else {
             self.shape = shape(self.generation(), state, LONG, 0);
-            self.long = Some(Box::new(Long { call_id: call_id.into(), remote_tag: remote_tag.into() }));
+            self.long = Some(Box::new(Long {
+                call_id: call_id.into(),
+                remote_tag: remote_tag.into(),
+            }));
         }
     }
 
@@ -140,7 +148,9 @@ impl Row {
 
     /// Bytes on the heap beside the row.
     pub(super) fn heap(&self) -> usize {
-        self.long.as_ref().map_or(0, |long| size_of::<Long>() + long.call_id.len() + long.remote_tag.len())
+        self.long
+            .as_ref()
+            .map_or(0, |long| size_of::<Long>() + long.call_id.len() + long.remote_tag.len())
     }
 
     /// A word of each of the row's two lines. Reading it early brings both into the cache.

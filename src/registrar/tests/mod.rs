@@ -25,7 +25,11 @@ fn flow(remote: &str) -> Flow {
 }
 
 fn tcp(remote: &str, connection: u64) -> Flow {
-    Flow { transport: Transport::Tcp, connection, ..flow(remote) }
+    Flow {
+        transport: Transport::Tcp,
+        connection,
+        ..flow(remote)
+    }
 }
 
 fn seconds(count: u64) -> Duration {
@@ -34,7 +38,13 @@ fn seconds(count: u64) -> Duration {
 
 /// A REGISTER of alice with these lines in place of Contact and Expires.
 fn request(call_id: &str, cseq: u32, lines: &str) -> Message {
-    message("REGISTER sip:example.com", "sip:alice@example.com", call_id, cseq, lines)
+    message(
+        "REGISTER sip:example.com",
+        "sip:alice@example.com",
+        call_id,
+        cseq,
+        lines,
+    )
 }
 
 fn message(start: &str, to: &str, call_id: &str, cseq: u32, lines: &str) -> Message {
@@ -79,7 +89,11 @@ impl World {
             digest: vec![crate::sip::Algorithm::Sha256, crate::sip::Algorithm::Md5],
             key: [7; 16],
         };
-        World { now, registrar: Registrar::new(config, now), from: flow(HOME) }
+        World {
+            now,
+            registrar: Registrar::new(config, now),
+            from: flow(HOME),
+        }
     }
 
     fn advance(&mut self, by: Duration) -> Vec<Change> {
@@ -107,13 +121,22 @@ impl World {
         let (response, changes) = self.send(request);
         assert_eq!((response.status(), changes.len()), (Some(401), 0));
         let lines = response.headers(HeaderName::WwwAuthenticate);
-        lines.map(|line| Challenge::parse(std::str::from_utf8(line).unwrap()).unwrap()).collect()
+        lines
+            .map(|line| Challenge::parse(std::str::from_utf8(line).unwrap()).unwrap())
+            .collect()
     }
 }
 
 /// The Authorization line that answers `challenge`, as `user`.
 fn authorization(challenge: &Challenge, user: &str, password: &str) -> String {
-    let value = answer(challenge, user, password, &Method::Register, "sip:example.com", "c0ffee");
+    let value = answer(
+        challenge,
+        user,
+        password,
+        &Method::Register,
+        "sip:example.com",
+        "c0ffee",
+    );
     format!("Authorization: {value}\n")
 }
 

@@ -27,7 +27,14 @@ impl Challenge {
     /// A challenge of ours: with qop, without opaque.
     pub fn new(realm: &str, nonce: &str, algorithm: Algorithm) -> Challenge {
         let (realm, nonce) = (realm.into(), nonce.into());
-        Challenge { realm, nonce, algorithm, qop_auth: true, stale: false, opaque: None }
+        Challenge {
+            realm,
+            nonce,
+            algorithm,
+            qop_auth: true,
+            stale: false,
+            opaque: None,
+        }
     }
 
     /// The same, marked stale or not.
@@ -54,7 +61,9 @@ impl Challenge {
             nonce: fields.need("nonce")?,
             algorithm,
             qop_auth,
-            stale: fields.get("stale").is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            stale: fields
+                .get("stale")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
             opaque: fields.get("opaque").cloned(),
         })
     }

@@ -57,7 +57,9 @@ impl Credentials {
             None => (None, None),
             Some(qop) if qop.eq_ignore_ascii_case("auth") => {
                 let count = fields.need("nc")?;
-                let count = (count.len() == 8).then(|| u32::from_str_radix(&count, 16).ok()).flatten();
+                let count = (count.len() == 8)
+                    .then(|| u32::from_str_radix(&count, 16).ok())
+                    .flatten();
                 (Some(fields.need("cnonce")?), Some(count.ok_or(fields.bad())?))
             }
             Some(_) => return Err(fields.bad()),
@@ -79,8 +81,12 @@ impl Credentials {
     /// The credentials for this realm in a request's Authorization or Proxy-Authorization; lines of other schemes and
     /// realms are passed over (RFC 3261 §22.3: a request may carry several).
     pub fn of(message: &Message, name: HeaderName, realm: &str) -> Option<Credentials> {
-        let texts = message.headers(name).filter_map(|value| std::str::from_utf8(value).ok());
-        texts.filter_map(|value| Credentials::parse(value).ok()).find(|credentials| credentials.realm == realm)
+        let texts = message
+            .headers(name)
+            .filter_map(|value| std::str::from_utf8(value).ok());
+        texts
+            .filter_map(|value| Credentials::parse(value).ok())
+            .find(|credentials| credentials.realm == realm)
     }
 
     /// Whether the answer is right for this user's secret and this method. Takes the same time for right and wrong.
@@ -106,7 +112,11 @@ impl fmt::Display for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, realm) = (Quoted(&self.username), Quoted(&self.realm));
         let (nonce, uri) = (Quoted(&self.nonce), Quoted(&self.uri));
-        write!(f, "Digest username={user}, realm={realm}, nonce={nonce}, uri={uri}, response=\"{}\"", self.response)?;
+        write!(
+            f,
+            "Digest username={user}, realm={realm}, nonce={nonce}, uri={uri}, response=\"{}\"",
+            self.response
+        )?;
         if self.algorithm_named {
             write!(f, ", algorithm={}", self.algorithm)?;
         }
@@ -123,6 +133,9 @@ impl fmt::Display for Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shape = f.debug_struct("Credentials");
-        shape.field("realm", &self.realm).field("algorithm", &self.algorithm).finish_non_exhaustive()
+        shape
+            .field("realm", &self.realm)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }

@@ -39,7 +39,10 @@ impl Fields {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&CompactString> {
-        self.list.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.list
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     pub(super) fn need(&self, name: &str) -> Result<CompactString, ParseError> {

@@ -38,7 +38,9 @@ impl Algorithm {
 
     /// Reads the name, in any case; `None` for session variants and everything else.
     pub fn from_name(name: &str) -> Option<Algorithm> {
-        [Algorithm::Md5, Algorithm::Sha256].into_iter().find(|a| a.as_str().eq_ignore_ascii_case(name))
+        [Algorithm::Md5, Algorithm::Sha256]
+            .into_iter()
+            .find(|a| a.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Lower-case hexadecimal hash of the parts joined by colons.
@@ -74,7 +76,10 @@ fn joined<D: Digest>(parts: &[&str]) -> String {
 
 fn hex(octets: &[u8]) -> String {
     let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]).collect()
+    octets
+        .iter()
+        .flat_map(|octet| [digit(octet >> 4), digit(octet & 15)])
+        .collect()
 }
 
 /// The response of RFC 7616 §3.4.1; without qop that of RFC 2069.
@@ -115,9 +120,19 @@ mod tests {
         for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
             let challenge = Challenge::new("warm.example", "abc123", algorithm);
             let challenge = Challenge::parse(&challenge.to_string()).unwrap();
-            let value = answer(&challenge, "bob", "z\"anzibar", &Method::Register, "sip:warm.example", "c0ffee");
+            let value = answer(
+                &challenge,
+                "bob",
+                "z\"anzibar",
+                &Method::Register,
+                "sip:warm.example",
+                "c0ffee",
+            );
             let credentials = Credentials::parse(&value).unwrap();
-            assert_eq!((credentials.nonce.as_str(), credentials.nonce_count), ("abc123", Some(1)));
+            assert_eq!(
+                (credentials.nonce.as_str(), credentials.nonce_count),
+                ("abc123", Some(1))
+            );
             assert!(credentials.verify(Secret::Password("z\"anzibar"), &Method::Register));
             assert!(!credentials.verify(Secret::Password("other"), &Method::Register));
             assert!(!credentials.verify(Secret::Password("z\"anzibar"), &Method::Invite));

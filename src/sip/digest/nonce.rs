@@ -77,9 +77,15 @@ mod tests {
         assert_eq!(key.check(&nonce, 61_001, "192.0.2.1", 60_000), NonceState::Stale);
         assert_eq!(key.check(&nonce, 2_000, "192.0.2.2", 60_000), NonceState::Forged);
         assert_eq!(key.check(&nonce, 999, "192.0.2.1", 60_000), NonceState::Forged);
-        assert_eq!(NonceKey::new([8; 16]).check(&nonce, 2_000, "192.0.2.1", 60_000), NonceState::Forged);
+        assert_eq!(
+            NonceKey::new([8; 16]).check(&nonce, 2_000, "192.0.2.1", 60_000),
+            NonceState::Forged
+        );
         assert_eq!(key.check("", 2_000, "192.0.2.1", 60_000), NonceState::Forged);
-        assert_eq!(key.check(&"é".repeat(24), 2_000, "192.0.2.1", 60_000), NonceState::Forged);
+        assert_eq!(
+            key.check(&"é".repeat(24), 2_000, "192.0.2.1", 60_000),
+            NonceState::Forged
+        );
         // A clock near its wrap.
         let late = key.seal(u64::MAX - 5, "x");
         assert_eq!(key.check(&late, u64::MAX, "x", 60_000), NonceState::Fresh);
