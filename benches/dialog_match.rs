@@ -1,18 +1,21 @@
 //! Dialog matching: our table beside `std::collections::HashMap`, in one run.
 //!
-//! Every look-up starts with the three texts that a message brings and ends with the dialog's payload in hand; the
-//! payload decides which message is looked at next, so that one look-up cannot begin before the one before it has
-//! ended (`/batch_*`: one batch). Messages lie in memory in the order in which they are looked up, as receive buffers
-//! do; dialogs lie in another, random one.
+//! Messages are received sixteen at a time into a buffer, as from a socket: their texts are warm, their dialogs are
+//! not. Only the look-ups are timed. One by one, a look-up ends with the dialog's payload, which says where the next
+//! message lies: so one look-up cannot begin before the one before it has ended. In a batch it ends with the handle.
 //!
-//! - ours: `Table::find` and `get`, or `Table::find_batch` over 16 messages and `get` for each;
+//! - ours: `Table::find` and `get` for each message; `Table::find_batch` for sixteen;
+//! - proxied: our map for dialogs whose tags are not ours, with the hash maps' tags;
 //! - joined: one `String` key, joined for the look-up in a buffer that is used again (no allocation);
 //! - three: a key of three `String`s, which `std` can only be asked for with three owned ones.
 //!
-//! The hash maps get a local tag of 10 characters, as most servers make them, not ours of 29: their key is the shorter for it.
+//! The hash maps get a local tag of 10 characters, as most servers make them, not ours of 32: their key is the shorter
+//! for it.
 //!
-//! Rounds are interleaved; times are the thread's CPU time and medians; instructions are counted by callgrind as the
-//! difference between N and 2 N look-ups. `--quick` runs fewer rounds. The closing lines are for machines:
+//! Structures take turns within a round. A round's figure is the median of its batches, so that a batch in which the
+//! machine did something else does not count; a case's figure is the median of its rounds. It is wall-clock time: the
+//! thread's CPU clock cannot be read as often without `unsafe`. Instructions are counted by callgrind as the difference
+//! between N and 2 N look-ups. `--quick` runs fewer rounds. The closing lines are for machines:
 //! `ratio CASE ours/joined`, `instructions CASE COUNT`, `allocations CASE COUNT`.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -20,43 +23,51 @@
 mod count;
 #[path = "dialog_match/load.rs"]
 mod load;
+#[path = "dialog_match/memory.rs"]
+mod memory;
 
-use load::{Joined, Load, Ours, Three};
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+use load::{Batch, Finds, Joined, Load, Ours, Proxies, Three, Unchained, times};
+use warmline::dialog::BATCH;
 
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
 const BATCHED: usize = 1_000_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, case, size, lookups] = arguments.as_slice()
-        && flag == "--count"
-    {
-        return count::child(case, number(size), number(lookups));
+    if let [flag, structure, size] = arguments.as_slice() {
+        match flag.as_str() {
+            "--count" => return count::child(structure, number(size)),
+            "--resident" => return memory::child(structure, number(size)),
+            _ => {}
+        }
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let (rounds, lookups) = if quick { (7, 200_000) } else { (21, 500_000) };
+    let (rounds, batches) = if quick { (7, 4_000) } else { (41, 10_000) };
     let mut closing = Vec::new();
-    println!("ns a look-up, thread CPU time, median of {rounds} interleaved rounds of {lookups}\n");
+    println!("ns a look-up: median of {rounds} interleaved rounds of {batches} batches of {BATCH}\n");
     println!(
         "{:<28}{:>8}{:>8}{:>8}{:>14}{:>14}",
         "", "ours", "joined", "three", "ours/joined", "ours/three"
     );
     for size in SIZES {
         let load = Load::new(size);
-        let ours = Ours::new(&load);
-        let joined = Joined::new(&load);
-        let three = Three::new(&load);
+        let mut ours = Ours::new(&load);
+        let mut joined = Joined::new(&load);
+        let mut three = Three::new(&load);
+        let mut proxies = Proxies::new(&load);
         let mut times = Rounds::default();
         for round in 0..=rounds {
-            let start = round * lookups % size;
-            let one = timed(lookups, || ours.one_by_one(&load, start, lookups));
-            let std_joined = timed(lookups, || joined.one_by_one(&load, start, lookups));
-            let std_three = timed(lookups, || three.one_by_one(&load, start, lookups));
-            let batch = timed(lookups, || ours.batches(&load, start, lookups));
+            let start = round * batches;
+            let figures = [
+                figure(&mut ours, &load, start, batches),
+                figure(&mut Batch(&ours), &load, start, batches),
+                figure(&mut joined, &load, start, batches),
+                figure(&mut three, &load, start, batches),
+                figure(&mut proxies, &load, start, batches),
+                figure(&mut Unchained(&mut joined), &load, start, batches),
+            ];
             if round > 0 {
-                times.push(one, batch, std_joined, std_three); // the first round warms up
+                times.push(figures); // the first round warms up
             }
         }
         times.print(&format!("dialog_match/{size}"), &times.ours);
@@ -66,25 +77,29 @@ fn main() {
         ));
         if size == BATCHED {
             times.print(&format!("dialog_match/batch_{size}"), &times.batch);
+            times.print(&format!("dialog_match/proxied_{size}"), &times.proxied);
             let against_three = ratio(&times.ours, &times.three);
             closing.push(format!("ratio dialog_match/{size}_three_strings {against_three:.3}"));
             closing.push(format!(
                 "ratio dialog_match/batch_{size} {:.3}",
                 ratio(&times.batch, &times.joined)
             ));
+            closing.push(format!(
+                "ratio dialog_match/proxied_{size} {:.3}",
+                ratio(&times.proxied, &times.joined)
+            ));
             println!(
-                "\nbytes a dialog: match state {} (rows {}), resident with a payload of 8 bytes: ours {}, joined {}, three {}",
-                ours.match_bytes() / size,
-                128,
-                ours.resident / size,
-                joined.resident / size,
-                three.resident / size
+                "\nsixteen look-ups in joined that do not wait for each other: {:.1} ns each, our batch {:.3} of it",
+                median(&times.unchained),
+                ratio(&times.batch, &times.unchained)
             );
+            println!("bytes a dialog: match state {}", ours.match_bytes() / size);
         }
     }
-    println!("\ninstructions a look-up, and allocations, by callgrind:");
-    let sizes = if quick { &SIZES[..2] } else { &SIZES[..] };
-    match count::all(sizes, BATCHED) {
+    let [ours, joined, three] = ["ours", "joined", "three"].map(|case| memory::per_dialog(case, BATCHED));
+    println!("resident, with a payload of 8 bytes: ours {ours}, joined {joined}, three {three}");
+    println!("\ninstructions a look-up, by callgrind:");
+    match count::all(&SIZES, BATCHED) {
         Ok(lines) => closing.extend(lines),
         Err(reason) => println!("skipped: {reason}"),
     }
@@ -98,31 +113,45 @@ fn number(text: &str) -> usize {
     text.parse().unwrap_or_default()
 }
 
-/// Nanoseconds a look-up, by structure and round.
+/// Nanoseconds a look-up in one round.
+fn figure(finds: &mut impl Finds, load: &Load, start: usize, batches: usize) -> f64 {
+    let mut times = times(finds, load, start, batches);
+    times.sort_unstable();
+    times[times.len() / 2] as f64 / BATCH as f64
+}
+
+/// Figures by structure and round.
 #[derive(Default)]
 struct Rounds {
     ours: Vec<f64>,
     batch: Vec<f64>,
     joined: Vec<f64>,
     three: Vec<f64>,
+    proxied: Vec<f64>,
+    unchained: Vec<f64>,
 }
 
 impl Rounds {
-    fn push(&mut self, ours: f64, batch: f64, joined: f64, three: f64) {
+    fn push(&mut self, [ours, batch, joined, three, proxied, unchained]: [f64; 6]) {
         self.ours.push(ours);
         self.batch.push(batch);
         self.joined.push(joined);
         self.three.push(three);
+        self.proxied.push(proxied);
+        self.unchained.push(unchained);
     }
 
     fn print(&self, case: &str, ours: &[f64]) {
         let (joined, three) = (ratio(ours, &self.joined), ratio(ours, &self.three));
-        let (low, high) = spread(ours, &self.joined);
+        let mut pairs = pairs(ours, &self.joined);
+        pairs.sort_by(f64::total_cmp);
         println!(
-            "{case:<28}{:>8.1}{:>8.1}{:>8.1}{joined:>14.3}{three:>14.3}   ({low:.3} to {high:.3} of joined)",
+            "{case:<28}{:>8.1}{:>8.1}{:>8.1}{joined:>14.3}{three:>14.3}   (rounds: {:.3} to {:.3} of joined)",
             median(ours),
             median(&self.joined),
-            median(&self.three)
+            median(&self.three),
+            pairs[0],
+            pairs[pairs.len() - 1],
         );
     }
 }
@@ -130,7 +159,7 @@ impl Rounds {
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    sorted[sorted.len() / 2]
 }
 
 fn pairs(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
@@ -140,30 +169,4 @@ fn pairs(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
 /// The median of the ratios of rounds that ran side by side.
 fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(&pairs(ours, theirs))
-}
-
-fn spread(ours: &[f64], theirs: &[f64]) -> (f64, f64) {
-    let pairs = pairs(ours, theirs);
-    (
-        pairs.iter().copied().fold(f64::INFINITY, f64::min),
-        pairs.iter().copied().fold(0.0, f64::max),
-    )
-}
-
-fn timed(lookups: usize, run: impl FnOnce() -> usize) -> f64 {
-    let before = cpu_time();
-    let found = black_box(run());
-    let spent = cpu_time() - before;
-    assert_eq!(found, lookups, "every look-up finds its dialog");
-    spent.as_nanos() as f64 / lookups as f64
-}
-
-/// CPU time of this thread; wall-clock time where the kernel does not tell.
-fn cpu_time() -> Duration {
-    thread_local!(static START: Instant = Instant::now());
-    // The kernel brings the figure up to date when the thread gives way.
-    std::thread::yield_now();
-    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let spent = spent.and_then(|text| text.split_whitespace().next().and_then(|field| field.parse().ok()));
-    spent.map_or_else(|| START.with(Instant::elapsed), Duration::from_nanos)
 }

@@ -1,7 +1,11 @@
-//! The dialogs and the messages, and the structures that hold them.
+//! The dialogs, the messages, and the structures that hold them.
 
 use std::collections::HashMap;
-use warmline::dialog::{BATCH, Match, Query, Seal, Table};
+use std::time::Instant;
+use warmline::dialog::{BATCH, DialogHandle, Match, Proxied, Query, Seal, TAG_LEN, Table};
+
+const CALL_ID: usize = 50;
+const REMOTE: usize = 10;
 
 /// SplitMix64: the same load in every run.
 struct Random(u64);
@@ -14,172 +18,196 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-}
 
-/// Texts of one message: a UUID at a host, a local tag of the common kind, a remote tag of the common kind.
-#[derive(Clone, Copy)]
-struct Texts {
-    call_id: [u8; 50],
-    local: [u8; 10],
-    remote: [u8; 10],
-}
-
-impl Texts {
-    fn new(random: &mut Random) -> Texts {
-        let mut texts = Texts {
-            call_id: *b"00000000-0000-4000-8000-000000000000@198.51.100.23",
-            local: *b"as00000000",
-            remote: *b"gK00000000",
-        };
-        for part in [&mut texts.call_id[..36], &mut texts.local[2..], &mut texts.remote[2..]] {
-            let mut bits = random.next();
-            for (at, character) in part.iter_mut().filter(|c| **c == b'0').enumerate() {
-                *character = b"0123456789abcdef"[(bits & 15) as usize];
-                bits = if at % 16 == 15 { random.next() } else { bits >> 4 };
-            }
+    /// Adds the pattern, each `0` of it replaced by a digit of its own.
+    fn digits<const N: usize>(&mut self, text: &mut Vec<u8>, mut pattern: [u8; N]) {
+        let mut bits = 1;
+        for character in pattern.iter_mut().filter(|character| **character == b'0') {
+            bits = if bits == 1 { self.next() | 1 << 63 } else { bits };
+            *character = b"0123456789abcdef"[(bits & 15) as usize];
+            bits = if bits < 16 { 1 } else { bits >> 4 };
         }
-        texts
+        text.extend_from_slice(&pattern);
     }
 }
 
-/// Messages in the order in which they arrive. The payload of a message's dialog is its place in this order.
+/// Messages in the order in which they arrive: Call-ID (a UUID at a host), remote tag, local tag, one after the other.
+pub(crate) struct Messages {
+    text: String,
+    local: usize,
+}
+
+impl Messages {
+    fn stride(&self) -> usize {
+        CALL_ID + REMOTE + self.local
+    }
+
+    fn query<'a>(&self, text: &'a str, place: usize) -> Query<'a> {
+        let start = place * self.stride();
+        let (call_id, rest) = text[start..start + self.stride()].split_at(CALL_ID);
+        let (remote_tag, local_tag) = rest.split_at(REMOTE);
+        Query {
+            local_tag,
+            call_id,
+            remote_tag,
+        }
+    }
+
+    /// What a receive call leaves behind: so many messages in a buffer that is used again, and warm.
+    fn receive<'a>(&self, buffer: &'a mut String, place: usize) -> [Query<'a>; BATCH] {
+        buffer.clear();
+        buffer.push_str(&self.text[place * self.stride()..(place + BATCH) * self.stride()]);
+        std::array::from_fn(|n| self.query(buffer, n))
+    }
+}
+
+/// What all structures are filled with. The payload of a dialog is the place of its message.
 pub(crate) struct Load {
     /// With local tags of the common kind.
-    messages: Vec<Query<'static>>,
+    messages: Messages,
     /// Places, in the order in which their dialogs are made.
     order: Vec<usize>,
 }
 
 impl Load {
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub(crate) fn new(size: usize) -> Load {
         let mut random = Random(size as u64);
-        let texts: Vec<Texts> = (0..size).map(|_| Texts::new(&mut random)).collect();
-        let messages = lay_out(texts.iter().map(|t| [&t.local[..], &t.call_id, &t.remote]));
+        let mut text = Vec::with_capacity(size * 70);
+        for _ in 0..size {
+            random.digits(&mut text, *b"00000000-0000-4000-8000-000000000000@198.51.100.23");
+            random.digits(&mut text, *b"gK00000000");
+            random.digits(&mut text, *b"as00000000");
+        }
+        let messages = Messages {
+            text: String::from_utf8(text).expect("ASCII"),
+            local: 10,
+        };
         let mut order: Vec<usize> = (0..size).collect();
         for at in (1..size).rev() {
             order.swap(at, random.next() as usize % (at + 1));
         }
         Load { messages, order }
     }
+}
 
-    /// Where the look-ups go on: the next place, by way of what was found.
-    #[inline(always)]
-    fn next(&self, place: usize, payload: usize) -> usize {
-        let next = place + 1 + (payload ^ place);
-        if next < self.messages.len() { next } else { 0 }
+/// A structure that finds the dialogs of messages.
+pub(crate) trait Finds {
+    fn messages<'a>(&'a self, load: &'a Load) -> &'a Messages;
+
+    /// Looks sixteen messages up, the next only when the one before has been found: its payload says where the next
+    /// one lies. Returns how many were found.
+    fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize;
+}
+
+/// Nanoseconds of `batches` batches, receiving not counted, each batch by itself.
+pub(crate) fn times(finds: &mut impl Finds, load: &Load, start: usize, batches: usize) -> Vec<u64> {
+    let mut buffer = String::new();
+    let mut times = Vec::with_capacity(batches);
+    let places = load.order.len() / BATCH;
+    for batch in 0..batches {
+        let place = (start + batch) % places * BATCH;
+        let received = finds.messages(load).receive(&mut buffer, place);
+        let before = Instant::now();
+        let found = finds.find(place, &received);
+        times.push(before.elapsed().as_nanos() as u64);
+        assert_eq!(found, BATCH, "every look-up finds its dialog");
     }
+    times
 }
 
-/// The messages' texts one after the other, as in receive buffers. They live as long as the process.
-fn lay_out<'a>(texts: impl Iterator<Item = [&'a [u8]; 3]> + Clone) -> Vec<Query<'static>> {
-    let mut arena = String::with_capacity(texts.clone().flatten().map(<[u8]>::len).sum());
-    texts
-        .clone()
-        .flatten()
-        .for_each(|text| arena.push_str(std::str::from_utf8(text).expect("ASCII")));
-    let mut rest: &'static str = arena.leak();
-    let mut cut = |length| {
-        let (text, after) = rest.split_at(length);
-        rest = after;
-        text
+/// The first batch again and again, for counting.
+pub(crate) fn repeat(finds: &mut impl Finds, load: &Load, batches: usize) {
+    let mut buffer = String::new();
+    let messages = Messages {
+        text: finds.messages(load).text.clone(),
+        local: finds.messages(load).local,
     };
-    texts
-        .map(|[local, call_id, remote]| Query {
-            local_tag: cut(local.len()),
-            call_id: cut(call_id.len()),
-            remote_tag: cut(remote.len()),
-        })
-        .collect()
+    let received = messages.receive(&mut buffer, 0);
+    let found: usize = (0..batches).map(|_| finds.find(0, &received)).sum();
+    assert_eq!(found, batches * BATCH, "every look-up finds its dialog");
 }
 
-/// Our table.
+/// Our table, one message after the other.
 pub(crate) struct Ours {
     table: Table<usize>,
-    /// The messages with the tags that the table has made.
-    messages: Vec<Query<'static>>,
-    /// Bytes that the process has grown by.
-    pub(crate) resident: usize,
+    messages: Messages,
 }
 
 impl Ours {
     pub(crate) fn new(load: &Load) -> Ours {
-        let before = resident();
+        let mut places = vec![None; load.order.len()];
+        let table = Ours::table(load, &mut places);
+        let mut messages = Messages {
+            text: String::with_capacity(load.order.len() * 92),
+            local: TAG_LEN,
+        };
+        for (place, handle) in places.iter().enumerate() {
+            let query = load.messages.query(&load.messages.text, place);
+            let tag = handle.and_then(|handle| table.tag(handle)).expect("it lives");
+            messages.text.extend([query.call_id, query.remote_tag, tag.as_str()]);
+        }
+        Ours { table, messages }
+    }
+
+    /// The table alone, and the handle of each place's dialog.
+    pub(crate) fn table(load: &Load, places: &mut [Option<DialogHandle>]) -> Table<usize> {
         let mut table = Table::new(Seal::new(*b"benchmarking key", 1), 0xffff_fff0);
-        let mut tags = vec![None; load.order.len()];
-        let tags_bytes = size_of_val(&tags[..]);
         for place in &load.order {
-            let Query {
-                call_id, remote_tag, ..
-            } = load.messages[*place];
-            table.insert_with(call_id, Some(remote_tag), |_, tag| {
-                tags[*place] = Some(tag);
-                *place
-            });
+            let query = load.messages.query(&load.messages.text, *place);
+            places[*place] = Some(table.insert_with(query.call_id, Some(query.remote_tag), |_, _| *place));
         }
-        let resident = resident().saturating_sub(before + tags_bytes);
-        let messages = lay_out(tags.iter().zip(&load.messages).map(|(tag, message)| {
-            let tag = tag.as_ref().expect("made");
-            [
-                tag.as_bytes(),
-                message.call_id.as_bytes(),
-                message.remote_tag.as_bytes(),
-            ]
-        }));
-        Ours {
-            table,
-            messages,
-            resident,
-        }
+        table
     }
 
     pub(crate) fn match_bytes(&self) -> usize {
         self.table.match_bytes()
     }
+}
 
-    #[inline(never)]
-    pub(crate) fn one_by_one(&self, load: &Load, start: usize, lookups: usize) -> usize {
-        let (mut place, mut found) = (start, 0);
-        for _ in 0..lookups {
-            let message = &self.messages[place];
-            let found_here = self.table.find(message.local_tag, message.call_id, message.remote_tag);
-            if let Match::Found(handle) = found_here
-                && let Some(payload) = self.table.get(handle)
-            {
-                found += 1;
-                place = load.next(place, *payload);
-            }
-        }
-        found
+impl Finds for Ours {
+    fn messages<'a>(&'a self, _: &'a Load) -> &'a Messages {
+        &self.messages
     }
 
-    /// `lookups` must be a multiple of the batch, and so must the table's size.
     #[inline(never)]
-    pub(crate) fn batches(&self, load: &Load, start: usize, lookups: usize) -> usize {
-        let mut results = [Match::NotOurs; BATCH];
-        let (mut place, mut found) = (start / BATCH * BATCH, 0);
-        for _ in 0..lookups / BATCH {
-            let end = (place + BATCH).min(self.messages.len());
-            let batch = &self.messages[end - BATCH..end];
-            self.table.find_batch(batch, &mut results);
-            let mut last = 0;
-            for result in &results {
-                if let Match::Found(handle) = result
-                    && let Some(payload) = self.table.get(*handle)
-                {
-                    found += 1;
-                    last = *payload;
-                }
-            }
-            place = load.next(end - 1, last);
+    fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize {
+        let (mut at, mut found) = (0, 0);
+        while let Some(message) = batch.get(at) {
+            let result = self.table.find(message.local_tag, message.call_id, message.remote_tag);
+            let Some(payload) = result.handle().and_then(|handle| self.table.get(handle)) else {
+                break;
+            };
+            found += 1;
+            at += 1 + (*payload ^ (place + at));
         }
         found
     }
 }
 
-/// A hash map whose key is one text.
+/// Our table, a receive batch at a time; ends with the handles.
+pub(crate) struct Batch<'a>(pub(crate) &'a Ours);
+
+impl Finds for Batch<'_> {
+    fn messages<'a>(&'a self, _: &'a Load) -> &'a Messages {
+        &self.0.messages
+    }
+
+    #[inline(never)]
+    fn find(&mut self, _: usize, batch: &[Query<'_>; BATCH]) -> usize {
+        let mut results = [Match::NotOurs; BATCH];
+        self.0.table.find_batch(batch, &mut results);
+        results.iter().filter(|result| result.handle().is_some()).count()
+    }
+}
+
+/// A hash map whose key is one text, joined in a buffer that is used again.
 pub(crate) struct Joined {
     map: HashMap<String, usize>,
-    pub(crate) resident: usize,
+    key: String,
 }
 
 fn join(key: &mut String, message: &Query<'_>) {
@@ -193,29 +221,53 @@ fn join(key: &mut String, message: &Query<'_>) {
 
 impl Joined {
     pub(crate) fn new(load: &Load) -> Joined {
-        let before = resident();
         let mut map = HashMap::new();
         for place in &load.order {
             let mut key = String::with_capacity(72);
-            join(&mut key, &load.messages[*place]);
+            join(&mut key, &load.messages.query(&load.messages.text, *place));
             map.insert(key, *place);
         }
         Joined {
             map,
-            resident: resident().saturating_sub(before),
+            key: String::with_capacity(128),
         }
+    }
+}
+
+impl Finds for Joined {
+    fn messages<'a>(&'a self, load: &'a Load) -> &'a Messages {
+        &load.messages
     }
 
     #[inline(never)]
-    pub(crate) fn one_by_one(&self, load: &Load, start: usize, lookups: usize) -> usize {
-        let (mut place, mut found) = (start, 0);
-        let mut key = String::with_capacity(128);
-        for _ in 0..lookups {
-            join(&mut key, &load.messages[place]);
-            if let Some(payload) = self.map.get(key.as_str()) {
-                found += 1;
-                place = load.next(place, *payload);
-            }
+    fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize {
+        let (mut at, mut found) = (0, 0);
+        while let Some(message) = batch.get(at) {
+            join(&mut self.key, message);
+            let Some(payload) = self.map.get(self.key.as_str()) else {
+                break;
+            };
+            found += 1;
+            at += 1 + (*payload ^ (place + at));
+        }
+        found
+    }
+}
+
+/// The same, sixteen look-ups that do not wait for each other: the processor may overlap what it can by itself.
+pub(crate) struct Unchained<'a>(pub(crate) &'a mut Joined);
+
+impl Finds for Unchained<'_> {
+    fn messages<'a>(&'a self, load: &'a Load) -> &'a Messages {
+        &load.messages
+    }
+
+    #[inline(never)]
+    fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize {
+        let mut found = 0;
+        for (at, message) in batch.iter().enumerate() {
+            join(&mut self.0.key, message);
+            found += usize::from(self.0.map.get(self.0.key.as_str()) == Some(&(place + at)));
         }
         found
     }
@@ -224,7 +276,6 @@ impl Joined {
 /// A hash map whose key is three texts.
 pub(crate) struct Three {
     map: HashMap<[String; 3], usize>,
-    pub(crate) resident: usize,
 }
 
 fn three(message: &Query<'_>) -> [String; 3] {
@@ -237,37 +288,62 @@ fn three(message: &Query<'_>) -> [String; 3] {
 
 impl Three {
     pub(crate) fn new(load: &Load) -> Three {
-        let before = resident();
         let mut map = HashMap::new();
         for place in &load.order {
-            map.insert(three(&load.messages[*place]), *place);
+            map.insert(three(&load.messages.query(&load.messages.text, *place)), *place);
         }
-        Three {
-            map,
-            resident: resident().saturating_sub(before),
-        }
+        Three { map }
+    }
+}
+
+impl Finds for Three {
+    fn messages<'a>(&'a self, load: &'a Load) -> &'a Messages {
+        &load.messages
     }
 
     #[inline(never)]
-    pub(crate) fn one_by_one(&self, load: &Load, start: usize, lookups: usize) -> usize {
-        let (mut place, mut found) = (start, 0);
-        for _ in 0..lookups {
-            if let Some(payload) = self.map.get(&three(&load.messages[place])) {
-                found += 1;
-                place = load.next(place, *payload);
-            }
+    fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize {
+        let (mut at, mut found) = (0, 0);
+        while let Some(message) = batch.get(at) {
+            let Some(payload) = self.map.get(&three(message)) else {
+                break;
+            };
+            found += 1;
+            at += 1 + (*payload ^ (place + at));
         }
         found
     }
 }
 
-/// Resident bytes of this process.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: usize = statm
-        .split_whitespace()
-        .nth(1)
-        .and_then(|field| field.parse().ok())
-        .unwrap_or_default();
-    pages * 4096
+/// Our map for dialogs whose tags are not ours, one message after the other.
+pub(crate) struct Proxies(Proxied<usize>);
+
+impl Proxies {
+    pub(crate) fn new(load: &Load) -> Proxies {
+        let mut map = Proxied::new(*b"benchmarking key");
+        for place in &load.order {
+            let query = load.messages.query(&load.messages.text, *place);
+            map.insert(query.call_id, query.local_tag, query.remote_tag, *place);
+        }
+        Proxies(map)
+    }
+}
+
+impl Finds for Proxies {
+    fn messages<'a>(&'a self, load: &'a Load) -> &'a Messages {
+        &load.messages
+    }
+
+    #[inline(never)]
+    fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize {
+        let (mut at, mut found) = (0, 0);
+        while let Some(message) = batch.get(at) {
+            let Some(payload) = self.0.find(message.call_id, message.local_tag, message.remote_tag) else {
+                break;
+            };
+            found += 1;
+            at += 1 + (*payload ^ (place + at));
+        }
+        found
+    }
 }

@@ -55,10 +55,16 @@ fn wanted(of: &Leg, other: &Leg) -> Direction {
     }
 }
 
-/// Whether `of` was sent what `other` last sent, in the wanted direction. The direction of a party that holds is its own.
+/// Whether `of` was sent what `other` last sent, in the wanted direction. A party that holds was answered accordingly:
+/// with whether the other side still listens, and with nothing to hear.
 fn is_matched(of: &Leg, other: &Leg) -> bool {
+    let wanted = wanted(of, other);
+    let to_holder = Direction::of(false, wanted.receives());
     match (&of.sent, &other.remote) {
-        (Some(sent), Some(remote)) => sent.same_media(remote) && (of.holding || sent.direction() == wanted(of, other)),
+        (Some(sent), Some(remote)) => {
+            let direction = sent.direction();
+            sent.same_media(remote) && (direction == wanted || (of.holding && direction == to_holder))
+        }
         (Some(_) | None, None) | (None, Some(_)) => false,
     }
 }
@@ -85,6 +91,11 @@ pub fn offer_next(legs: &mut Legs, now: Instant, one: LegHandle, other: LegHandl
 impl Calls {
     /// Offers to the sides of a call until they are matched; answers `command` then.
     pub(crate) fn bring_together(&mut self, now: Instant, handle: CallHandle, command: Option<CommandId>) {
+        let quiet = self.table.get(handle).is_some_and(|call| call.bridge == Bridge::Quiet);
+        if command.is_none() && !quiet {
+            // What is under way brings them together as well; a relayed offer that is forgotten is never answered.
+            return;
+        }
         self.match_next(now, handle, 0, command);
     }
 
@@ -159,7 +170,11 @@ impl Calls {
         carrier: Carrier,
     ) {
         let Some(call) = self.table.get_mut(handle) else { return };
-        let (Some(to), Bridge::Quiet) = (call.other(from), &call.bridge) else {
+        // An operator who has left in mid-transfer answers no more; the party tries again when the target has come.
+        let other = call
+            .other(from)
+            .filter(|other| self.legs.get(*other).is_some_and(Leg::is_confirmed));
+        let (Some(to), Bridge::Quiet) = (other, &call.bridge) else {
             self.legs.refuse_offer(now, from, 491);
             return;
         };

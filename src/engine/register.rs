@@ -14,39 +14,17 @@ use crate::transport::{Flow, ViaParam};
 
 impl Engine {
     pub(super) fn register(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
-        if self.settings.registers_through() {
-            self.register_through(now, flow, server, request);
+        if let Some(out) = self.flow_to_pbx().filter(|_| self.settings.registers_through()) {
+            self.forward(now, flow, server, request, out, None);
             return;
         }
         let (response, changes) = self.registrar.register(now, flow, &request);
-        self.answer(now, server, &response);
-        self.note_bindings(changes);
-    }
-
-    /// RFC 3327 §5.1: the PBX keeps the binding and will come back along our Path.
-    fn register_through(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
-        let Some((transport, remote)) = self.settings.pbx.as_ref().map(|pbx| (pbx.transport, pbx.address)) else {
-            return;
-        };
-        let out = self.flow_to(transport, remote);
-        let edge = self.transfers.calls.legs.identity.host_port(&out);
-        match self
-            .proxy
-            .register_through(&request, &flow, &self.flows, &edge, transport)
-        {
-            Ok(forward) => {
-                let method = forward.method().clone();
-                self.transfers.calls.legs.transactions.forward(
-                    now,
-                    out,
-                    method,
-                    TransactionUser::Forwarded(server),
-                    via(out, &edge, forward),
-                );
-                self.forwarded.insert(server, (flow, request));
-            }
-            Err(refusal) => self.answer(now, server, &refusal),
+        if response.status() == Some(401) {
+            self.challenge(now, flow, server, &response);
+        } else {
+            self.answer(now, server, &response);
         }
+        self.note_bindings(changes);
     }
 
     /// Any other request outside of our dialogs: the proxy decides.
@@ -66,19 +44,15 @@ impl Engine {
             && !self.settings.registers_through()
             && let Err(challenge) = self.registrar.authenticate(now, flow, &request, true)
         {
-            self.answer(now, server, &challenge);
+            self.challenge(now, flow, server, &challenge);
             return;
         }
         match decision {
             Decision::AnswerHere(draft) | Decision::Refuse(draft) => self.answer(now, server, &draft),
-            Decision::ForwardToPbx => {
-                let Some((transport, remote)) = self.settings.pbx.as_ref().map(|pbx| (pbx.transport, pbx.address))
-                else {
-                    return;
-                };
-                let out = self.flow_to(transport, remote);
-                self.forward(now, flow, server, request, out, None);
-            }
+            Decision::ForwardToPbx => match self.flow_to_pbx() {
+                Some(out) => self.forward(now, flow, server, request, out, None),
+                None => self.legs().refuse(now, server, &request, 404, None),
+            },
             Decision::ToFlow(out) => self.forward(now, flow, server, request, out, None),
             Decision::ToBinding(user) => match self.registrar.lookup(now, &user).first() {
                 Some(binding) => {
@@ -92,6 +66,11 @@ impl Engine {
         }
     }
 
+    fn flow_to_pbx(&self) -> Option<Flow> {
+        let pbx = self.settings.pbx.as_ref()?;
+        Some(self.flow_to(pbx.transport, pbx.address))
+    }
+
     fn forward(
         &mut self,
         now: Instant,
@@ -102,7 +81,11 @@ impl Engine {
         target: Option<&Uri>,
     ) {
         let edge = self.transfers.calls.legs.identity.host_port(&out);
-        let forward = if *request.method() == Method::Subscribe {
+        let forward = if *request.method() == Method::Register {
+            // RFC 3327 §5.1: the PBX keeps the binding and will come back along our Path.
+            self.proxy
+                .register_through(&request, &flow, &self.flows, &edge, out.transport)
+        } else if *request.method() == Method::Subscribe {
             // What comes later in this dialog, from either side, finds the phone along its flow.
             let phone = if self.caller(&flow, &request) == Caller::Pbx {
                 &out
@@ -156,6 +139,16 @@ impl Engine {
             && status != 408
         {
             self.legs().refuse(now, server, &request, 503, Some("PBX Unreachable"));
+        }
+    }
+
+    /// A stranger over UDP gets one answer and leaves nothing behind: its source may be somebody else's address, at whom
+    /// retransmissions would be aimed (RFC 3261 §26.3.2.4).
+    pub(super) fn challenge(&mut self, now: Instant, flow: Flow, server: ServerHandle, draft: &Draft) {
+        if flow.transport.is_reliable() {
+            self.answer(now, server, draft);
+        } else {
+            self.legs().transactions.respond_and_forget(server, draft.print());
         }
     }
 

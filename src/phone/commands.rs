@@ -142,6 +142,7 @@ impl Phone {
     /// Hangs up an answered call. Waits for the ACK if the other side owes us one (RFC 3261 §15).
     pub fn bye(&mut self, now: Instant, call: PhoneCall) -> Result<(), Misuse> {
         self.expect(call, "hang up", &[CallState::Connected])?;
+        self.forget_tasks(call);
         self.tasks(call, Task::Bye);
         self.perform_tasks(now);
         Ok(())

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::call::{Call, Offer};
 use super::client::Purpose;
 use super::event::{CallState, EndReason, PhoneCall, PhoneEvent};
 use super::request::Request;
@@ -21,7 +22,7 @@ impl Phone {
             }
             Purpose::Reinvite(call, _) | Purpose::Update(call, _) => {
                 self.roll_back(call);
-                self.send_bye(now, call);
+                self.give_up(now, call);
             }
             Purpose::Cancel(_) | Purpose::Bye(_) => {}
             Purpose::Refer(call) => self.refer_answered(call, 408),
@@ -79,7 +80,7 @@ impl Phone {
                 match status {
                     // RFC 3261 §14.1: try again, the Call-ID's owner later than the other side.
                     491 => self.retry_later(now, call, offer),
-                    408 | 481 => self.send_bye(now, call),
+                    408 | 481 => self.give_up(now, call),
                     _ => {}
                 }
                 self.emit(PhoneEvent::Answered {
@@ -177,7 +178,7 @@ impl Phone {
     pub(super) fn refuse_fork(&mut self, now: Instant, purpose: Purpose, response: &Message) {
         let Purpose::Invite(handle) = purpose else { return };
         let Some(call) = self.calls.get(handle.0) else { return };
-        let mut other = super::call::Call::outgoing(
+        let mut other = Call::outgoing(
             call.call_id.clone(),
             call.local_tag.clone(),
             call.local.clone(),
@@ -213,13 +214,20 @@ impl Phone {
         }
     }
 
+    /// RFC 3261 §14.1: a re-INVITE that finds nobody ends the dialog, unless somebody has hung up meanwhile.
+    fn give_up(&mut self, now: Instant, handle: PhoneCall) {
+        if self.calls.get(handle.0).is_some_and(Call::is_live) {
+            self.send_bye(now, handle);
+        }
+    }
+
     fn roll_back(&mut self, handle: PhoneCall) {
         if let Some(call) = self.calls.get_mut(handle.0) {
             call.session.roll_back();
         }
     }
 
-    fn retry_later(&mut self, now: Instant, handle: PhoneCall, offer: super::call::Offer) {
+    fn retry_later(&mut self, now: Instant, handle: PhoneCall, offer: Offer) {
         // 10 ms steps, as §14.1 says; spread by a counter, for a phone has no dice.
         let step = Duration::from_millis(10);
         let spread = self.spread();

@@ -25,6 +25,14 @@ impl Phone {
         }
     }
 
+    /// Whoever hangs up wants nothing else any more.
+    pub(super) fn forget_tasks(&mut self, handle: PhoneCall) {
+        if let Some(call) = self.calls.get_mut(handle.0) {
+            call.tasks.clear();
+            call.retry = None;
+        }
+    }
+
     /// Does what waited for INVITE transactions to be settled: one offer at a time (RFC 3261 §14.1), and no BYE from us
     /// before the ACK of our 200 (§15).
     pub(super) fn perform_tasks(&mut self, now: Instant) {

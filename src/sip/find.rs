@@ -14,25 +14,38 @@ const fn hits(word: u64, needle: u8) -> u64 {
     x.wrapping_sub(LOW) & !x
 }
 
+/// Where `needle` stands first in a word, counted in octets.
+#[inline]
+pub(crate) const fn find_in_word(word: u64, needle: u8) -> Option<usize> {
+    let found = hits(word, needle) & HIGH;
+    if found == 0 {
+        None
+    } else {
+        Some((found.trailing_zeros() / 8) as usize)
+    }
+}
+
 #[inline]
 fn search(data: &[u8], hit: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
     let mut rest = data;
-    let mut at = 0;
     while let Some((octets, next)) = rest.split_first_chunk::<8>() {
         let found = hit(u64::from_le_bytes(*octets)) & HIGH;
         if found != 0 {
-            return Some(at + (found.trailing_zeros() / 8) as usize);
+            return Some(data.len() - rest.len() + (found.trailing_zeros() / 8) as usize);
         }
-        at += 8;
         rest = next;
     }
-    for octet in rest {
-        if is(*octet) {
-            return Some(at);
-        }
-        at += 1;
+    if rest.is_empty() {
+        return None;
     }
-    None
+    match data.last_chunk::<8>() {
+        // The last word overlaps what was searched: nothing was there.
+        Some(octets) => {
+            let found = hit(u64::from_le_bytes(*octets)) & HIGH;
+            (found != 0).then(|| data.len() - 8 + (found.trailing_zeros() / 8) as usize)
+        }
+        None => data.iter().position(|octet| is(*octet)),
+    }
 }
 
 /// Where `a` stands first.
@@ -61,42 +74,31 @@ pub(crate) fn find3(data: &[u8], a: u8, b: u8, c: u8) -> Option<usize> {
     )
 }
 
-/// The next line feed: most header lines are short, bodies and odd lines are not.
-#[inline]
-pub(crate) fn find_line_feed(data: &[u8]) -> Option<usize> {
+/// The next CR or LF: most header lines are short, bodies and odd lines are not.
+#[inline(always)]
+pub(crate) fn find_line_end(data: &[u8]) -> Option<usize> {
     const SHORT: usize = 96;
     let mut rest = data;
-    let mut at = 0;
-    while at < SHORT
-        && let Some((octets, next)) = rest.split_first_chunk::<16>()
-    {
-        let words = u128::from_le_bytes(*octets);
-        let (low, high) = (hits(words as u64, b'\n'), hits((words >> 64) as u64, b'\n'));
-        if (low | high) & HIGH != 0 {
-            let (low, high) = (low & HIGH, high & HIGH);
+    while let Some((octets, next)) = rest.split_first_chunk::<16>() {
+        // Without a branch, so that all sixteen are compared at once.
+        let any = |needle| octets.iter().fold(false, |any, octet| any | (*octet == needle));
+        if any(b'\r') | any(b'\n') {
+            let words = u128::from_le_bytes(*octets);
+            let hit = |word| (hits(word, b'\r') | hits(word, b'\n')) & HIGH;
+            let (low, high) = (hit(words as u64), hit((words >> 64) as u64));
             let bits = if low != 0 {
                 low.trailing_zeros()
             } else {
                 64 + high.trailing_zeros()
             };
-            return Some(at + (bits / 8) as usize);
+            return Some(data.len() - rest.len() + (bits / 8) as usize);
         }
-        at += 16;
         rest = next;
+        if data.len() - rest.len() >= SHORT {
+            break;
+        }
     }
-    memchr::memchr(b'\n', rest).map(|found| at + found)
-}
-
-/// How many octets equal `needle`.
-#[inline]
-pub(crate) fn count(data: &[u8], needle: u8) -> usize {
-    // Sums of at most 128 fit an octet, so that sixteen are added at once.
-    let sum = |part: &[u8]| usize::from(part.iter().fold(0u8, |sum, octet| sum + u8::from(*octet == needle)));
-    let (parts, rest) = data.as_chunks::<128>();
-    let (small, rest) = rest.as_chunks::<16>();
-    let whole: usize = parts.iter().map(|part| sum(part)).sum();
-    let small: usize = small.iter().map(|part| sum(part)).sum();
-    whole + small + sum(rest)
+    memchr::memchr2(b'\r', b'\n', rest).map(|found| data.len() - rest.len() + found)
 }
 
 #[cfg(test)]
@@ -116,9 +118,13 @@ mod tests {
             assert_eq!(find(&data, 3), plain(&[3]));
             assert_eq!(find2(&data, 3, 0x83), plain(&[3, 0x83]));
             assert_eq!(find3(&data, 0, 1, 2), plain(&[0, 1, 2]));
-            assert_eq!(find_line_feed(&data), plain(b"\n"));
-            assert_eq!(count(&data, 10), data.iter().filter(|octet| **octet == 10).count());
-            assert_eq!(count(&vec![7; len], 7), len);
+            assert_eq!(find_line_end(&data), plain(b"\r\n"));
+            let dull = vec![b'x'; len];
+            assert_eq!(find_line_end(&dull), None);
+            for end in [b'\r', b'\n'] {
+                let late = [dull.as_slice(), &[end], b"\r\n"].concat();
+                assert_eq!(find_line_end(&late), Some(len));
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Header names: canonical and compact forms, and how an octet string becomes one.
 
+use super::find::find_in_word;
 use std::fmt;
 
 macro_rules! header_names {
@@ -114,92 +115,46 @@ const SLOTS: usize = 1 << SLOT_BITS;
 const SLOT_BITS: u32 = 9;
 const EMPTY: u8 = u8::MAX;
 
-/// A name of up to 24 octets as three words in which equal names are equal numbers, whatever their case.
+/// A name of up to 23 octets as three words, zeros behind it, in which equal names are equal numbers in any case.
 ///
 /// `| 0x20` folds the case of letters. It also makes `-` of CR, and of nothing else: a name with a CR in it is
 /// refused by the scanner as a bare line end.
-type Key = (u64, u64, u64);
+type Key = [u64; 3];
 
 const FOLD: u64 = 0x2020_2020_2020_2020;
+const LONGEST: usize = 23;
 
-#[inline]
-const fn word(name: &[u8], at: usize) -> u64 {
-    match name.split_at_checked(at) {
-        Some((_, rest)) => match rest.first_chunk::<8>() {
-            Some(octets) => u64::from_le_bytes(*octets) | FOLD,
-            None => 0,
-        },
-        None => 0,
-    }
-}
-
-#[inline]
-const fn half(name: &[u8], at: usize) -> u64 {
-    match name.split_at_checked(at) {
-        Some((_, rest)) => match rest.first_chunk::<4>() {
-            Some(octets) => (u32::from_le_bytes(*octets) | FOLD as u32) as u64,
-            None => 0,
-        },
-        None => 0,
-    }
-}
-
-/// The key of a name and its length; 0 for a name that is too long to be known.
-#[inline]
 const fn key(name: &[u8]) -> Key {
-    match name {
-        [] => (0, 0, 0),
-        [a] => ((*a | 0x20) as u64, 0, 0),
-        [a, b] => ((*a | 0x20) as u64, (*b | 0x20) as u64, 0),
-        [a, b, c] => ((*a | 0x20) as u64, (*b | 0x20) as u64, (*c | 0x20) as u64),
-        [_, _, _, _] | [_, _, _, _, _] | [_, _, _, _, _, _] | [_, _, _, _, _, _, _] => {
-            (half(name, 0), half(name, name.len() - 4), 0)
-        }
-        [..] if name.len() <= 16 => (word(name, 0), word(name, name.len() - 8), 0),
-        [..] if name.len() <= 24 => (word(name, 0), word(name, name.len() - 8), word(name, 8)),
-        [..] => (0, 0, 0),
+    let mut key = [0; 3];
+    let mut at = 0;
+    while at < name.len() && at < LONGEST {
+        key[at / 8] |= ((name[at] | 0x20) as u64) << (at % 8 * 8);
+        at += 1;
     }
+    key
 }
 
 #[inline]
-const fn slot(key: Key, len: usize) -> usize {
-    let mixed = key.0 ^ key.1.rotate_left(29) ^ ((len as u64) << 59) ^ (len as u64);
+const fn slot(key: Key) -> usize {
+    let mixed = key[0] ^ key[1].rotate_left(29) ^ key[2].rotate_left(13);
     (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOT_BITS)) as usize
 }
 
-#[derive(Clone, Copy)]
-struct Known {
-    key: Key,
-    len: u8,
-    id: HeaderName,
-}
-
-const KNOWN: [Known; NAMES.len()] = {
-    let mut list = [Known {
-        key: (0, 0, 0),
-        len: 0,
-        id: HeaderName::Other,
-    }; NAMES.len()];
+static KEYS: [(Key, HeaderName); NAMES.len()] = {
+    let mut list = [([0; 3], HeaderName::Other); NAMES.len()];
     let mut i = 0;
     while i < NAMES.len() {
-        let name = NAMES[i].0.as_bytes();
-        list[i] = Known {
-            key: key(name),
-            len: name.len() as u8,
-            id: NAMES[i].1,
-        };
+        list[i] = (key(NAMES[i].0.as_bytes()), NAMES[i].1);
         i += 1;
     }
     list
 };
 
-static KNOWN_NAMES: [Known; NAMES.len()] = KNOWN;
-
 static TABLE: [u8; SLOTS] = {
     let mut table = [EMPTY; SLOTS];
     let mut i = 0;
     while i < NAMES.len() {
-        let mut at = slot(KNOWN[i].key, KNOWN[i].len as usize);
+        let mut at = slot(key(NAMES[i].0.as_bytes()));
         while table[at] != EMPTY {
             at = (at + 1) % SLOTS;
         }
@@ -209,20 +164,53 @@ static TABLE: [u8; SLOTS] = {
     table
 };
 
+#[inline]
+fn known(wanted: Key) -> HeaderName {
+    let mut at = slot(wanted);
+    // The table is more than half empty, so that an empty slot ends every search.
+    while let Some((key, id)) = KEYS.get(TABLE[at % SLOTS] as usize) {
+        if (key[0] ^ wanted[0]) | (key[1] ^ wanted[1]) | (key[2] ^ wanted[2]) == 0 {
+            return *id;
+        }
+        at += 1;
+    }
+    HeaderName::Other
+}
+
+/// The known name that a line starts with, and where its colon stands. `None` when there is white space before the
+/// colon, when the name is not known, or when the line is shorter than any name: then one has to look closer.
+#[inline]
+pub(crate) fn known_at(line: &[u8]) -> Option<(HeaderName, usize)> {
+    let (words, _) = line.first_chunk::<24>()?.as_chunks::<8>();
+    let [first, second, third] = words else { return None };
+    let (first, second) = (u64::from_le_bytes(*first), u64::from_le_bytes(*second));
+    let (wanted, colon) = if let Some((word, at)) = before_colon(first) {
+        ([word, 0, 0], at)
+    } else if let Some((word, at)) = before_colon(second) {
+        ([first | FOLD, word, 0], 8 + at)
+    } else {
+        let (word, at) = before_colon(u64::from_le_bytes(*third))?;
+        ([first | FOLD, second | FOLD, word], 16 + at)
+    };
+    let id = known(wanted);
+    (id != HeaderName::Other).then_some((id, colon))
+}
+
+/// The octets of a word before its first colon, folded, and how many they are.
+#[inline]
+fn before_colon(word: u64) -> Option<(u64, usize)> {
+    let at = find_in_word(word, b':')?;
+    Some(((word | FOLD) & ((1 << (at * 8)) - 1), at))
+}
+
 impl HeaderName {
     /// The name that these octets spell, in any case, in full or compact form (RFC 3261 §7.3.3, §20).
-    #[inline]
     pub fn lookup(name: &[u8]) -> HeaderName {
-        let wanted = key(name);
-        let mut at = slot(wanted, name.len());
-        // The table is more than half empty, so that an empty slot ends every search.
-        while let Some(known) = KNOWN_NAMES.get(TABLE[at % SLOTS] as usize) {
-            if known.key == wanted && known.len as usize == name.len() {
-                return known.id;
-            }
-            at += 1;
+        if name.len() > LONGEST {
+            HeaderName::Other
+        } else {
+            known(key(name))
         }
-        HeaderName::Other
     }
 
     /// The full name with the capitals of its RFC; empty for [`HeaderName::Other`].
@@ -281,6 +269,21 @@ mod tests {
         assert_eq!(HeaderName::lookup(b"X-Anything"), HeaderName::Other);
         assert_eq!(HeaderName::lookup(b"Vi"), HeaderName::Other);
         assert_eq!(HeaderName::lookup(&[b'x'; 300]), HeaderName::Other);
-        assert!(NAMES.len() < SLOTS / 2 && NAMES.iter().all(|(text, _)| text.len() <= 24));
+        assert!(NAMES.len() < SLOTS / 2 && NAMES.iter().all(|(text, _)| text.len() <= LONGEST));
+    }
+
+    #[test]
+    fn a_line_tells_its_name_at_once_or_not_at_all() {
+        let filler = ": something long enough to fill every word";
+        for (text, id) in NAMES {
+            assert_eq!(known_at(format!("{text}{filler}").as_bytes()), Some((*id, text.len())));
+            assert_eq!(known_at(format!("{text} {filler}").as_bytes()), None);
+            assert_eq!(
+                known_at(format!("{text}x{filler}").as_bytes()).map(|(id, _)| id.canonical().len()),
+                None
+            );
+        }
+        assert_eq!(known_at(b"Via: short"), None);
+        assert_eq!(known_at(filler.as_bytes()), None);
     }
 }

@@ -181,11 +181,10 @@ impl Keys {
     }
 }
 
-/// The branch of the top Via, when it promises to be unique: a cookie with nothing after it does not.
+/// The branch of the top Via, when it promises to be unique. A cookie with nothing after it does not (RFC 4475 §3.2.1);
+/// the message layer says then that there is none.
 pub(super) fn compliant_branch(message: &Message) -> Option<&str> {
-    message
-        .branch()
-        .filter(|branch| branch.len() > COOKIE.len() && branch.starts_with(COOKIE))
+    message.branch().filter(|branch| branch.starts_with(COOKIE))
 }
 
 /// A field with its length before it, so that no two lists of fields run together.

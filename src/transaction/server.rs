@@ -102,6 +102,26 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         .is_some()
     }
 
+    /// Answers a request that nobody has answered yet, once, and forgets it (RFC 3261 §8.2.7): for strangers over UDP,
+    /// who could aim the retransmissions of a refusal at somebody else. A request that comes again is a new one, so
+    /// that its To tag must be made from the request alone; the ACK of such a refusal comes up as [`Received::Ack`].
+    ///
+    /// Returns false, and sends nothing, when the transaction has ended or has been answered.
+    pub fn respond_and_forget(&mut self, server: ServerHandle, response: Bytes) -> bool {
+        let Some(found) = self.servers.get(server.slot, server.generation) else {
+            return false;
+        };
+        match &found.machine {
+            Machine::Invite(ServerInvite::Trying { .. }) | Machine::Other(ServerOther::Trying { .. }) => {}
+            Machine::Invite(_) | Machine::Other(_) => return false,
+        }
+        let reply = found.reply;
+        self.transmit(reply, response);
+        self.free_server(server);
+        self.prune_if_front(Whose::Server(server));
+        true
+    }
+
     /// The transaction that is still going on for the same request, when this one has come by another way: same From
     /// tag, Call-ID and CSeq, no To tag, another branch. A user agent answers such a merged request with 482 (RFC 3261
     /// §8.2.2.2); a proxy does not care.

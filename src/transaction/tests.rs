@@ -268,3 +268,32 @@ fn an_unanswered_server_transaction_is_told_when_its_way_back_is_gone() {
     );
     assert_empty(&table);
 }
+
+#[test]
+fn a_stranger_is_answered_once_and_forgotten() {
+    let now = start();
+    let mut table = table(0);
+    for method in ["INVITE", "OPTIONS"] {
+        let asked = request(method, "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKs", "<sip:bob@example.com>");
+        let response = asked.respond(401).to_tag("t").print();
+        for _ in 0..2 {
+            let Some(Received::Request { server, .. }) = table.receive(now, flow(Transport::Udp), asked.clone()) else {
+                panic!("{method}: nothing is remembered")
+            };
+            assert!(table.respond_and_forget(server, response.clone()));
+            assert_eq!(
+                table.poll_transmit().map(|transmit| transmit.bytes),
+                Some(response.clone())
+            );
+            assert!(!table.respond_and_forget(server, response.clone()));
+            assert_empty(&table);
+        }
+        let Some(Received::Request { server, .. }) = table.receive(now, flow(Transport::Udp), asked) else {
+            panic!()
+        };
+        assert!(table.respond(now, server, response.clone(), 401));
+        assert!(!table.respond_and_forget(server, response), "it has its answer");
+        table.handle_timeout(now + secs(40));
+        while table.poll_transmit().is_some() || table.poll_event().is_some() {}
+    }
+}

@@ -79,7 +79,7 @@ impl Reception {
         Reception {
             reply,
             fallback,
-            wants_stamp: rport == Some(None) || !is_host(via.host, flow.remote.ip()),
+            wants_stamp: wants_stamp(via, rport, flow.remote.ip()),
         }
     }
 }
@@ -89,11 +89,12 @@ impl Reception {
 /// A request whose sent-by is the address in `source` and that does not ask for `rport` comes back as it is, not
 /// copied. A response is never changed.
 pub fn stamp(message: Message, source: SocketAddr) -> Message {
-    let wanted = message.is_request()
-        && message
-            .top_via()
-            .is_some_and(|via| via.param("rport") == Some(None) || !is_host(via.host, source.ip()));
-    if wanted { stamped(message, source) } else { message }
+    let wanted = |via: Via<'_>| wants_stamp(&via, via.param("rport"), source.ip());
+    if message.is_request() && message.top_via().is_some_and(wanted) {
+        stamped(message, source)
+    } else {
+        message
+    }
 }
 
 /// The same, when it is known that there is something to add.
@@ -125,11 +126,14 @@ fn at_sent_by(flow: &Flow, port: Option<u16>) -> SocketAddr {
     remote
 }
 
-/// Whether sent-by's host is this very address; a name never is (RFC 3261 §18.2.1).
-fn is_host(host: &str, source: IpAddr) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.parse::<IpAddr>()
-        .is_ok_and(|ip| ip.to_canonical() == source.to_canonical())
+/// RFC 3581 §4: when `rport` is asked for. RFC 3261 §18.2.1: when sent-by's host is not this very address; a name
+/// never is.
+fn wants_stamp(via: &Via<'_>, rport: Option<Option<&str>>, source: IpAddr) -> bool {
+    let host = via.host.trim_start_matches('[').trim_end_matches(']');
+    rport == Some(None)
+        || !host
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical() == source.to_canonical())
 }
 
 /// The message with its first Via value rewritten; every other octet as it came.

@@ -11,7 +11,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CommandId(pub u64);
 
-/// An order or a question from outside. Handles are those of [`Event`]s and [`CallView`]s.
+/// An order or a question from outside. Handles are those of [`Event`](super::Event)s and [`CallView`]s.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// List all calls.

@@ -142,6 +142,11 @@ fn a_response_goes_where_rfc_3581_says() {
     };
     for (params, remote, line) in [
         (
+            ";rport;a=b",
+            "203.0.113.7:40001",
+            "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;rport=40001;a=b;received=203.0.113.7",
+        ),
+        (
             ";rport",
             "203.0.113.7:40001",
             "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKn;rport=40001;received=203.0.113.7",

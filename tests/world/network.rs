@@ -90,7 +90,10 @@ impl World {
         let who = from.or_else(|| EVERYBODY.into_iter().find(|who| who.address() == flow.remote));
         let parsed = Message::parse(bytes.clone());
         let text = match &parsed {
-            Ok(message) => summary(message),
+            Ok(message) => {
+                let call_id: String = message.call_id().chars().take(12).collect();
+                format!("{}  ({call_id} {})", summary(message), message.cseq())
+            }
             Err(error) => format!("octets ({})", error.reason()),
         };
         let Some(who) = who else {

@@ -274,7 +274,7 @@ proptest! {
     }
 
     #[test]
-    fn strangers_texts_are_answered(local in "[a-z2-7]{29}|\\PC{0,40}", call in "\\PC{0,20}", remote in "\\PC{0,20}") {
+    fn strangers_texts_are_answered(local in "[a-z2-7]{32}|\\PC{0,40}", call in "\\PC{0,20}", remote in "\\PC{0,20}") {
         let mut table = table(0);
         insert(&mut table, CALL, Some("alice"), 1);
         prop_assert!(matches!(table.find(&local, &call, &remote), Match::NotOurs | Match::Forged));
