@@ -210,6 +210,8 @@ impl Calls {
         leg: LegHandle,
         description: Option<&Description>,
     ) {
+        // Only a join asks for an offer; one that is over by now has no use for it.
+        self.legs.acknowledge_as_before(now, leg);
         let Some(call) = self.table.get_mut(handle) else { return };
         match call.bridge.clone() {
             Bridge::Relaying { from, to } if to == leg => {

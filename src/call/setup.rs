@@ -121,11 +121,16 @@ impl Calls {
         let Some(call) = self.table.get(handle) else { return };
         let Some(other) = call.other(leg) else { return };
         if let Some(media) = media
-            && self.legs.get(other).is_some_and(Leg::owes_ack)
+            && self.legs.get(other).is_some_and(|leg| leg.owes_ack() && leg.owner == LegOwner::Call(handle))
         {
             self.legs.acknowledge(now, other, Some(media));
-        } else if self.legs.get(other).is_some_and(Leg::owes_ack) {
+        } else if self.legs.get(other).is_some_and(|leg| leg.owes_ack() && leg.owner == LegOwner::Call(handle)) {
+            // RFC 3261 §13.2.2.4: the ACK owed the answer; without one nobody hears anybody.
             self.legs.acknowledge(now, other, None);
+            for leg in [leg, other] {
+                self.legs.release(now, leg, Cause::Lost);
+            }
+            self.end(handle, Cause::Lost);
         } else if media.is_some() || !self.describe_each_other(handle, leg, other) {
             self.bring_together(now, handle, None);
         }

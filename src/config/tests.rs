@@ -24,6 +24,10 @@ name = "carrier"
 match = ["127.0.0.0/8", "2001:db8::1"]
 auth = "none"
 transfer = "refer"
+call_id = "keep"
+username = "edge"
+password = "hush"
+realm = "carrier.example"
 [[user]]
 name = "agent1"
 password = "secret"
@@ -70,6 +74,10 @@ fn every_key_reaches_the_engine() {
     assert_eq!(pbx.address, "192.0.2.9:5080".parse().unwrap());
     assert_eq!(settings.peers[0].networks[1].prefix, 128);
     assert_eq!(settings.peers[0].transfer, TransferMode::Refer);
+    assert!(settings.peers[0].keeps_call_id);
+    let credentials = settings.peers[0].credentials.as_ref().unwrap();
+    assert_eq!((credentials.user.as_str(), credentials.realm.as_str()), ("edge", "carrier.example"));
+    assert!(!format!("{credentials:?}").contains("hush"), "no password in logs");
     assert!(settings.routes[0].pattern.is_match("+49123"));
     assert_eq!(settings.users[0].password, "secret");
     assert_eq!(
@@ -271,4 +279,13 @@ fn session_intervals_fit_each_other_and_rfc_4028() {
         crossed,
         ["3: `session_expires_s` (300) is below `min_se_s` (600) | the defaults are 1800 and 90"]
     );
+}
+
+#[test]
+fn a_password_for_a_peer_needs_its_realm() {
+    let text = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n[[peer]]\nname = \"c\"\n\
+                match = [\"10.0.0.1\"]\nusername = \"u\"\npassword = \"p\"\n";
+    let told = told(text);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("belong together"), "{told:?}");
 }

@@ -129,6 +129,9 @@ impl Engine {
         let invitations = ways
             .into_iter()
             .map(|way| Invitation {
+                // The phone answers the PBX's challenge itself, a trunk's we do.
+                credentials: self.settings.peer_credentials(&way.flow).filter(|_| !way.to_pbx),
+                call_id: self.settings.keeps_call_id(&way.flow).then(|| request.call_id().into()),
                 flow: way.flow,
                 request_uri: way.request_uri,
                 routes: way.routes,
@@ -137,8 +140,6 @@ impl Engine {
                 offer: offer.clone(),
                 extra: passed_on(request, way.to_pbx),
                 replaces: None,
-                // The phone answers the PBX's challenge itself.
-                credentials: None,
                 ring_timeout: None,
                 max_forwards,
             })
@@ -148,7 +149,13 @@ impl Engine {
             .calls
             .start(now, flow, server, request, user, invitations)
         {
-            Ok(_) => Ok(()),
+            Ok(call) => {
+                let credentials = self.settings.peer_credentials(&flow);
+                if let Some(caller) = self.transfers.calls.get(call).map(|call| call.caller) {
+                    self.legs().set_credentials(caller, credentials);
+                }
+                Ok(())
+            }
             Err(error) => Err(Refused(error.status(), Some(error.to_string()))),
         }
     }
@@ -172,7 +179,7 @@ impl Engine {
             .collect();
         let invitation = |way: Way| {
             let mut from = without_tag(&transferee.party);
-            let mut credentials = None;
+            let mut credentials = self.settings.peer_credentials(&way.flow);
             if way.to_pbx {
                 // The PBX knows its own users only: the transferee if it is one whose password we have, else the transferor.
                 let known = [Some(&transferee.party), transferor.as_ref()];
@@ -195,6 +202,7 @@ impl Engine {
                 extra: extra.clone(),
                 replaces: dial.replaces.clone(),
                 credentials,
+                call_id: None,
                 ring_timeout: dial.ring_timeout,
                 max_forwards: 70,
             }

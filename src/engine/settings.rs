@@ -99,6 +99,27 @@ pub struct Peer {
     pub auth: PeerAuth,
     /// How its parties are transferred.
     pub transfer: TransferMode,
+    /// What its challenges are answered with, in its realm only.
+    pub credentials: Option<PeerCredentials>,
+    /// Its dialogs get the Call-ID of the other side's; else one of the edge's own.
+    pub keeps_call_id: bool,
+}
+
+/// User, password and realm at a peer.
+#[derive(Clone)]
+pub struct PeerCredentials {
+    /// The user.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The one realm that it is for.
+    pub realm: String,
+}
+
+impl std::fmt::Debug for PeerCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerCredentials").field("user", &self.user).field("realm", &self.realm).finish_non_exhaustive()
+    }
 }
 
 /// Whether a peer's requests are challenged.

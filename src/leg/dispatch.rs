@@ -101,6 +101,15 @@ impl Legs {
     }
 
     fn settled(&mut self, now: Instant, handle: LegHandle, purpose: Purpose, status: u16, response: Option<&Message>) {
+        if let (401 | 407, Some(response)) = (status, response)
+            && purpose != Purpose::Setup
+            && self.answered_challenge(now, handle, purpose, response)
+        {
+            return;
+        }
+        if let (200.., Some(response), Some(leg)) = (status, response, self.get_mut(handle)) {
+            leg.outstanding.retain(|sent| sent.cseq != response.cseq());
+        }
         match purpose {
             Purpose::Setup => self.setup_failed(now, handle, status, response),
             Purpose::Offer => self.offer_answered(now, handle, status, response),

@@ -18,13 +18,14 @@
 //!                   └─491─▶ Backoff ──timer──▶ Sent     (theirs while Sent: 491; an UPDATE's 2xx needs no ACK)
 //! ```
 //!
-//! One procedure a file: [`setup_client`], [`setup_server`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
+//! One procedure a file: [`setup_client`], [`setup_server`], [`challenge`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
 //! [`timer`], [`release`], [`refer`], [`request`].
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
 //! [`offer`]: self
 //! [`offered`]: self
+//! [`challenge`]: self
 //! [`early`]: self
 //! [`prack`]: self
 //! [`timer`]: self
@@ -32,6 +33,7 @@
 //! [`refer`]: self
 //! [`request`]: self
 
+mod challenge;
 mod deadline;
 mod dispatch;
 mod early;
@@ -238,6 +240,8 @@ pub struct Leg {
     pub(crate) last_ack: Option<(u32, Bytes)>,
     pub(crate) cause: Option<Cause>,
     pub(crate) credentials: Option<Credentials>,
+    /// Requests that may be challenged; only of legs with credentials.
+    pub(crate) outstanding: Vec<challenge::Outstanding>,
     /// Our Contact towards this party.
     pub(crate) contact: CompactString,
 }
@@ -260,6 +264,8 @@ pub struct Credentials {
     pub user: CompactString,
     /// Its password.
     pub password: CompactString,
+    /// The realm that it is for; `None`: any realm of the configured PBX.
+    pub realm: Option<CompactString>,
 }
 
 impl Leg {
@@ -508,6 +514,7 @@ impl Legs {
         if let Some(leg) = self.get_mut(handle) {
             leg.owed += 1;
         }
+        self.remember(handle, purpose, draft);
         Some(
             self.transactions
                 .request(now, flow, &sent_by, draft, TransactionUser::Leg(handle, purpose)),

@@ -264,7 +264,10 @@ impl Legs {
         };
         let mut draft = leg.dialog.ack_for_2xx(cseq);
         if let Some(answer) = answer {
-            let presented = leg.present(answer);
+            // RFC 3264 §6.1: within the mirror of what the party offered.
+            let offered = leg.remote.as_ref().map_or(Direction::SendRecv, Description::direction);
+            let direction = crate::sdp::answer_direction(offered, answer.direction());
+            let presented = leg.present(&answer.with_direction(direction));
             draft = draft.body("application/sdp", presented.bytes().clone());
             leg.sent = Some(presented);
         }
@@ -274,6 +277,15 @@ impl Legs {
         let ack = self.transactions.send_ack(flow, &sent_by, &draft);
         leg.last_ack = Some((cseq, ack));
         self.next_offer(now, handle);
+    }
+
+    /// Answers an offer that the party was asked for with what it had before: nobody wants it any more.
+    pub fn acknowledge_as_before(&mut self, now: Instant, handle: LegHandle) {
+        let Some(leg) = self.get(handle).filter(|leg| leg.owes_ack()) else {
+            return;
+        };
+        let before = leg.sent.clone();
+        self.acknowledge(now, handle, before.as_ref());
     }
 
     /// The 2xx came again: so does its ACK, the same bytes.

@@ -73,10 +73,10 @@ impl Legs {
             }
             LegEvent::Offered { .. } => self.refuse_offer(now, handle, 481),
             LegEvent::Answered { .. } => self.release(now, handle, Cause::OtherParty),
+            LegEvent::OfferAnswered { .. } => self.acknowledge_as_before(now, handle),
             LegEvent::Ringing { .. }
             | LegEvent::Refused { .. }
             | LegEvent::Acked { .. }
-            | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::Refreshed { .. }
             | LegEvent::Progress(_)

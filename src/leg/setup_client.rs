@@ -14,7 +14,7 @@ use super::{Abilities, Credentials, Leg, LegEvent, LegHandle, LegOwner, Legs, Pu
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
-use crate::sip::{Challenge, Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
+use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
 use crate::transaction::ClientHandle;
 use crate::transport::Flow;
 use crate::vocabulary::{Cause, Event};
@@ -42,6 +42,8 @@ pub struct Invitation {
     pub credentials: Option<Credentials>,
     /// How long the party may ring; `None`: the configured time.
     pub ring_timeout: Option<Duration>,
+    /// The Call-ID of the new dialog; `None`: one of our own, so that the party learns nothing of the other side's.
+    pub call_id: Option<CompactString>,
     /// Max-Forwards of the new request.
     pub max_forwards: u8,
 }
@@ -62,6 +64,7 @@ impl Legs {
     /// Calls a party. What comes of it rises to `owner`.
     pub fn invite(&mut self, now: Instant, owner: LegOwner, invitation: Invitation) -> LegHandle {
         let call_id = self.fresh_token();
+        let call_id = invitation.call_id.clone().unwrap_or(call_id);
         let origin = self.identity.hash(self.serial, 3) >> 2;
         let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
         let party = invitation.to.clone();
@@ -345,31 +348,14 @@ impl Legs {
         if client.challenged {
             return false;
         }
-        let (challenge_in, answer_in) = match response.status() {
-            Some(407) => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
-            _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
-        };
         let uri = client.invitation.request_uri.to_string();
         let cnonce = self.identity.token(u64::from(leg.dialog.local_cseq) ^ leg.origin.0);
-        // RFC 8760 §2.3: the first challenge that we can answer; the server puts its favourite first.
-        let Some(challenge) = response
-            .headers(challenge_in)
-            .filter_map(|value| std::str::from_utf8(value).ok())
-            .find_map(|value| Challenge::parse(value).ok())
-        else {
+        let Some(answer) = super::challenge::answer(response, &credentials, &Method::Invite, &uri, &cnonce) else {
             return false;
         };
-        let value = crate::sip::answer(
-            &challenge,
-            &credentials.user,
-            &credentials.password,
-            &Method::Invite,
-            &uri,
-            &cnonce,
-        );
         client.challenged = true;
         leg.owed = leg.owed.saturating_sub(1);
-        self.send_invite(now, handle, Some((answer_in, value)));
+        self.send_invite(now, handle, Some(answer));
         true
     }
 
@@ -445,6 +431,7 @@ impl Leg {
             last_ack: None,
             cause: None,
             credentials: None,
+            outstanding: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod delayed;
 mod early;
 mod prack;
 mod timers;
