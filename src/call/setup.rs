@@ -121,10 +121,17 @@ impl Calls {
         let Some(call) = self.table.get(handle) else { return };
         let Some(other) = call.other(leg) else { return };
         if let Some(media) = media
-            && self.legs.get(other).is_some_and(|leg| leg.owes_ack() && leg.owner == LegOwner::Call(handle))
+            && self
+                .legs
+                .get(other)
+                .is_some_and(|leg| leg.owes_ack() && leg.owner == LegOwner::Call(handle))
         {
             self.legs.acknowledge(now, other, Some(media));
-        } else if self.legs.get(other).is_some_and(|leg| leg.owes_ack() && leg.owner == LegOwner::Call(handle)) {
+        } else if self
+            .legs
+            .get(other)
+            .is_some_and(|leg| leg.owes_ack() && leg.owner == LegOwner::Call(handle))
+        {
             // RFC 3261 §13.2.2.4: the ACK owed the answer; without one nobody hears anybody.
             self.legs.acknowledge(now, other, None);
             for leg in [leg, other] {

@@ -26,6 +26,10 @@
 //! match = ["192.0.2.0/24"]      # source addresses
 //! auth = "none"                 # digest none; default digest
 //! transfer = "auto"             # native refer auto; default: that of [edge]
+//! call_id = "hide"              # hide keep; default hide
+//! username = "edge"             # for its challenges, in this realm only; all three or none
+//! password = "…"
+//! realm = "carrier.example"
 //! [[user]]
 //! name = "agent1"
 //! password = "a long one"

@@ -152,7 +152,11 @@ fn peer_credentials(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<
         (_, _, _) if given == 0 || given == keys.len() => None,
         (_, _, _) => {
             let what = "`username`, `password` and `realm` of a peer belong together";
-            problems.add(fields.span.clone(), what, "add what is missing: challenges are answered in that realm only");
+            problems.add(
+                fields.span.clone(),
+                what,
+                "add what is missing: challenges are answered in that realm only",
+            );
             None
         }
     }

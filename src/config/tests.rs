@@ -76,7 +76,10 @@ fn every_key_reaches_the_engine() {
     assert_eq!(settings.peers[0].transfer, TransferMode::Refer);
     assert!(settings.peers[0].keeps_call_id);
     let credentials = settings.peers[0].credentials.as_ref().unwrap();
-    assert_eq!((credentials.user.as_str(), credentials.realm.as_str()), ("edge", "carrier.example"));
+    assert_eq!(
+        (credentials.user.as_str(), credentials.realm.as_str()),
+        ("edge", "carrier.example")
+    );
     assert!(!format!("{credentials:?}").contains("hush"), "no password in logs");
     assert!(settings.routes[0].pattern.is_match("+49123"));
     assert_eq!(settings.users[0].password, "secret");

@@ -201,7 +201,8 @@ impl Settings {
         let found = self.users.iter().find(|known| known.name == user)?;
         Some(Credentials {
             user: found.name.as_str().into(),
-            password: found.password.as_str().into(), realm: None 
+            password: found.password.as_str().into(),
+            realm: None,
         })
     }
 }

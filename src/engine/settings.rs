@@ -118,7 +118,10 @@ pub struct PeerCredentials {
 
 impl std::fmt::Debug for PeerCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PeerCredentials").field("user", &self.user).field("realm", &self.realm).finish_non_exhaustive()
+        f.debug_struct("PeerCredentials")
+            .field("user", &self.user)
+            .field("realm", &self.realm)
+            .finish_non_exhaustive()
     }
 }
 

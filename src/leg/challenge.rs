@@ -45,7 +45,17 @@ pub(crate) fn answer(
         .filter_map(|value| std::str::from_utf8(value).ok())
         .filter_map(|value| Challenge::parse(value).ok())
         .find(ours)?;
-    Some((answer_in, crate::sip::answer(&challenge, &credentials.user, &credentials.password, method, uri, cnonce)))
+    Some((
+        answer_in,
+        crate::sip::answer(
+            &challenge,
+            &credentials.user,
+            &credentials.password,
+            method,
+            uri,
+            cnonce,
+        ),
+    ))
 }
 
 impl Legs {
@@ -62,28 +72,52 @@ impl Legs {
             && leg.credentials.is_some()
         {
             let cseq = leg.dialog.local_cseq;
-            leg.outstanding.push(Outstanding { purpose, draft: draft.clone(), cseq });
+            leg.outstanding.push(Outstanding {
+                purpose,
+                draft: draft.clone(),
+                cseq,
+            });
         }
     }
 
     /// A final answer to an in-dialog request. `true`: it was a challenge, and the request went out again.
-    pub(crate) fn answered_challenge(&mut self, now: Instant, handle: LegHandle, purpose: Purpose, response: &Message) -> bool {
-        let Some(leg) = self.table.get_mut(handle.into()) else { return false };
-        let Some(at) = leg.outstanding.iter().position(|sent| sent.purpose == purpose && sent.cseq == response.cseq()) else {
+    pub(crate) fn answered_challenge(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        purpose: Purpose,
+        response: &Message,
+    ) -> bool {
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return false;
+        };
+        let Some(at) = leg
+            .outstanding
+            .iter()
+            .position(|sent| sent.purpose == purpose && sent.cseq == response.cseq())
+        else {
             return false;
         };
         // Taken out: whatever comes next to it is final.
         let Outstanding { draft, .. } = leg.outstanding.swap_remove(at);
-        let Some(credentials) = &leg.credentials else { return false };
-        let (Some(method), Some(uri)) = (draft.method().cloned(), draft.request_uri().map(str::to_owned)) else { return false };
+        let Some(credentials) = &leg.credentials else {
+            return false;
+        };
+        let (Some(method), Some(uri)) = (draft.method().cloned(), draft.request_uri().map(str::to_owned)) else {
+            return false;
+        };
         let cnonce = self.identity.token(u64::from(leg.dialog.local_cseq) ^ leg.origin.0);
-        let Some((name, value)) = answer(response, credentials, &method, &uri, &cnonce) else { return false };
+        let Some((name, value)) = answer(response, credentials, &method, &uri, &cnonce) else {
+            return false;
+        };
         // RFC 3261 §22.2: the same request under the next number.
         leg.dialog.local_cseq = leg.dialog.local_cseq.saturating_add(1);
         let draft = draft.renumbered(leg.dialog.local_cseq).header(name, value);
         let flow = leg.dialog.flow;
         let sent_by = self.sent_by(&flow);
-        let client = self.transactions.request(now, flow, &sent_by, &draft, TransactionUser::Leg(handle, purpose));
+        let client = self
+            .transactions
+            .request(now, flow, &sent_by, &draft, TransactionUser::Leg(handle, purpose));
         if let Some(leg) = self.get_mut(handle)
             && purpose == Purpose::Offer
             && let Exchange::Sent { client: sent, .. } = &mut leg.exchange

@@ -41,7 +41,12 @@ impl Legs {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        if by_update && description.is_none() && leg.is_confirmed() {
+        if by_update && leg.is_early() && description.is_some() {
+            // RFC 3311 §5.2: it cannot be agreed to without asking the other side, who may not have answered yet.
+            self.refuse(now, server, &request, 504, None);
+            return;
+        }
+        if by_update && description.is_none() && (leg.is_confirmed() || leg.is_early()) {
             leg.refresh(&request);
             self.accept_refresh(now, handle, server, &request, None);
             return;

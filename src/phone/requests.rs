@@ -126,7 +126,9 @@ impl Phone {
 
     fn handle_reinvite(&mut self, now: Instant, id: ServerId, handle: PhoneCall, invite: &Message) {
         // RFC 3261 §14.2: an offer of ours is out → 491; an earlier INVITE is unanswered → 500.
-        if self.is_waiting(|purpose| matches!(purpose, Purpose::Reinvite(call, _) if call == handle)) {
+        if self.is_waiting(
+            |purpose| matches!(purpose, Purpose::Reinvite(call, _) | Purpose::Update(call, _) if call == handle),
+        ) {
             return self.answer_plainly(now, id, 491);
         }
         if self.open_invite(handle).is_some_and(|open| open != id) {

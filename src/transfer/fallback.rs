@@ -33,7 +33,9 @@ impl Transfers {
         side: LegHandle,
         description: Option<&Description>,
     ) {
-        let Some(other) = self.other_side(handle, side) else { return };
+        let Some(other) = self.other_side(handle, side) else {
+            return;
+        };
         let owes = |leg: LegHandle| self.calls.legs.get(leg).is_some_and(Leg::owes_ack);
         if owes(side) {
             match description {
@@ -56,7 +58,9 @@ impl Transfers {
 
     /// The side that was offered something has refused.
     pub(crate) fn side_refused(&mut self, now: Instant, handle: TransferHandle, side: LegHandle, status: u16) {
-        let Some(transfer) = self.table.get_mut(handle) else { return };
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
+        };
         if let State::Joining { offers, .. } = &mut transfer.state
             && *offers < MOST_OFFERS - LEFT
             && matches!(status, 488 | 606)
@@ -64,7 +68,11 @@ impl Transfers {
             // Once; what is left is for the directions: who was on hold offers no more than to listen.
             *offers = MOST_OFFERS - LEFT;
             self.calls.legs.offer(now, side, None);
-            self.progress(handle, Some(status), "RFC 6337 §5: refused, so it is asked for its own offer");
+            self.progress(
+                handle,
+                Some(status),
+                "RFC 6337 §5: refused, so it is asked for its own offer",
+            );
             return;
         }
         self.fail(now, handle, TransferFailure::JoinRefused, Some(status));
@@ -73,7 +81,9 @@ impl Transfers {
     /// A side whose offer found no answer gets what it had before, so that its session goes on as it was.
     pub(crate) fn restore(&mut self, now: Instant, handle: TransferHandle) {
         let Some(transfer) = self.table.get(handle) else { return };
-        let State::Joining { target, .. } = transfer.state else { return };
+        let State::Joining { target, .. } = transfer.state else {
+            return;
+        };
         for side in [target, transfer.transferee] {
             self.calls.legs.acknowledge_as_before(now, side);
         }

@@ -18,7 +18,10 @@ fn a_call_without_offer_carries_the_answer_in_both_acks() {
     world.run();
     assert_eq!(world.phone(ALICE).state(call), Some(CallState::Connected));
     let ack = world.phone(BOB).requests(&Method::Ack).remove(0);
-    assert!(String::from_utf8_lossy(&ack.body()).contains("c=IN IP4 10.0.1.11"), "alice's answer");
+    assert!(
+        String::from_utf8_lossy(&ack.body()).contains("c=IN IP4 10.0.1.11"),
+        "alice's answer"
+    );
     assert!(world.connected(ALICE, BOB));
     world.hang_up(ALICE);
     world.assert_nothing_left();
@@ -35,8 +38,15 @@ fn a_reinvite_without_offer_keeps_who_holds_whom() {
         let call = world.the(who);
         world.seat(who).reinvite_without_offer(call);
         world.run();
-        assert!(world.phone(ALICE).is_holding(mine) && world.phone(BOB).is_held(his), "{who:?} asked");
-        assert_eq!(world.phone(BOB).direction(his), Some(Direction::RecvOnly), "{who:?} asked");
+        assert!(
+            world.phone(ALICE).is_holding(mine) && world.phone(BOB).is_held(his),
+            "{who:?} asked"
+        );
+        assert_eq!(
+            world.phone(BOB).direction(his),
+            Some(Direction::RecvOnly),
+            "{who:?} asked"
+        );
         assert_eq!(world.call_of(BOB).state, "held");
         world.assert_clean();
     }
@@ -59,7 +69,11 @@ fn a_side_that_refuses_the_others_description_is_asked_for_its_own() {
             world.run();
             assert!(world.connected(BOB, CAROL), "{who:?} said {status}");
             assert_eq!((world.completed(), world.failures().len()), (1, 0));
-            let asked = world.phone(who).requests(&Method::Invite).into_iter().filter(|invite| invite.body().is_empty());
+            let asked = world
+                .phone(who)
+                .requests(&Method::Invite)
+                .into_iter()
+                .filter(|invite| invite.body().is_empty());
             assert_eq!(asked.count(), 1, "one re-INVITE without a description");
             world.hang_up(BOB);
             world.assert_nothing_left();
@@ -78,13 +92,21 @@ fn only_then_is_the_join_refused() {
             // Of its offers before the fallback, the other side takes what comes.
             let before = if second == CAROL { 0 } else { 1 };
             for _ in 0..before {
-                world.seat(second).script().reinvites.push_back(warmline::phone::ReinviteAnswer::Right);
+                world
+                    .seat(second)
+                    .script()
+                    .reinvites
+                    .push_back(warmline::phone::ReinviteAnswer::Right);
             }
         }
         world.seat(second).answers_reinvite_with(488);
         world.alice().refer_attended(warm.customer, warm.consult);
         world.run();
-        assert_eq!((world.completed(), world.failures().len()), (0, 1), "{first:?}, then {second:?}");
+        assert_eq!(
+            (world.completed(), world.failures().len()),
+            (0, 1),
+            "{first:?}, then {second:?}"
+        );
         assert!(world.phone(ALICE).live().len() == 2, "alice has both calls back");
         assert_eq!(world.phone(BOB).state(warm.at_bob), Some(CallState::Connected));
         assert_eq!(world.phone(CAROL).state(warm.at_carol), Some(CallState::Connected));

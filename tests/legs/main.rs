@@ -3,8 +3,11 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod challenge;
 mod delayed;
 mod early;
+mod holds;
 mod prack;
 mod timers;
 mod trunk;
+mod update;
