@@ -222,13 +222,18 @@ impl Legs {
             leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
         }
         let changed = description.is_some() && description != leg.remote;
-        if offer
+        // Free to choose, and it chose not to listen: the party holds us. Asked to listen only, it says so with `inactive`;
+        // from one that an API client holds that means nothing.
+        let offered_direction = offer
             .description
             .as_ref()
-            .is_none_or(|offer| offer.direction() == Direction::SendRecv)
-            && let Some(direction) = description.as_ref().map(Description::direction)
-        {
-            // Free to choose, and it chose not to listen: the party holds us.
+            .map_or(Direction::SendRecv, Description::direction);
+        let free = match offered_direction {
+            Direction::SendRecv => true,
+            Direction::SendOnly => leg.held_by_command.is_none(),
+            Direction::RecvOnly | Direction::Inactive => false,
+        };
+        if free && let Some(direction) = description.as_ref().map(Description::direction) {
             leg.holding = matches!(direction, Direction::SendOnly | Direction::Inactive);
         }
         leg.remote = description.clone().or(leg.remote.take());

@@ -17,7 +17,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::offer::{AwaitAck, Carrier, Exchange};
-use super::{Abilities, LegEvent, LegHandle, Legs};
+use super::{Abilities, Leg, LegEvent, LegHandle, Legs};
 use crate::sdp::{Description, Direction};
 use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{HeaderName, Message, Method};
@@ -66,7 +66,7 @@ impl Legs {
         }
         leg.refresh(&request);
         leg.abilities = Abilities::again(leg.abilities, &request);
-        let nothing_new = description.is_some() && description == leg.remote;
+        let nothing_new = description.as_ref().is_some_and(|offer| leg.has_agreed_to(offer));
         if let Exchange::Backoff { offer, .. } = exchange {
             // What the party offers now comes first; a refresh of ours is done by it.
             if !offer.refresh {
@@ -244,5 +244,19 @@ impl Legs {
         }
         self.tell(handle, LegEvent::Acked { description });
         self.next_offer(now, handle);
+    }
+}
+
+impl Leg {
+    /// Whether this offer of the party's is what it has, and what it has been sent answers it: then it only refreshes.
+    /// The same words may mean something new: a party that was offered two-way audio, answered `sendonly`, and now offers
+    /// that, wants to hold.
+    fn has_agreed_to(&self, offer: &Description) -> bool {
+        let holds = matches!(offer.direction(), Direction::SendOnly | Direction::Inactive);
+        let answers =
+            |sent: &Description| crate::sdp::answer_direction(offer.direction(), sent.direction()) == sent.direction();
+        self.remote.as_ref() == Some(offer)
+            && self.sent.as_ref().is_some_and(answers)
+            && (holds == self.holding || self.held_by_command.is_some())
     }
 }
