@@ -16,13 +16,16 @@ fn world(of: &[Who]) -> World {
 }
 
 fn status_of_update(world: &World) -> Option<u16> {
-    world.heard(ALICE).into_iter().rev().find_map(|event| match event {
-        PhoneEvent::Answered {
+    world.heard(ALICE).into_iter().rev().find_map(|event| {
+        let PhoneEvent::Answered {
             method: Method::Update,
             status,
             ..
-        } => Some(*status),
-        _ => None,
+        } = event
+        else {
+            return None;
+        };
+        Some(*status)
     })
 }
 
