@@ -88,7 +88,7 @@ fn what_is_required_and_not_supported_is_420_and_named() {
 fn a_method_that_is_not_advertised_is_refused() {
     let mut world = World::new();
     let (at_alice, _) = world.call(ALICE, BOB);
-    for (method, status) in [(Method::Update, 405), (Method::Extension("JUMP".into()), 501)] {
+    for (method, status) in [(Method::Publish, 405), (Method::Extension("JUMP".into()), 501)] {
         world.alice().request(at_alice, method.clone(), &[], None);
         world.run();
         let answer = world.phone(ALICE).responses(&method).pop().expect("an answer");

@@ -204,6 +204,7 @@ fn a_refused_join_gives_both_calls_back() {
     let mut world = World::new();
     let warm = world.warm();
     world.carol().answers_reinvite_with(488);
+    world.carol().answers_reinvite_with(488); // asked for its own offer, it has none either
     world.alice().refer_attended(warm.customer, warm.consult);
     world.run();
     assert_eq!(world.completed(), 0);

@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use super::{CallState, Calls};
-use crate::leg::{Leg, Legs};
+use crate::leg::{Carrier, Leg, Legs};
 use crate::sdp::{Description, Direction};
 use crate::vocabulary::{CallHandle, CommandId, Event, LegHandle, Refusal, Reply};
 
@@ -167,6 +167,7 @@ impl Calls {
         handle: CallHandle,
         from: LegHandle,
         description: Option<Description>,
+        carrier: Carrier,
     ) {
         let Some(call) = self.table.get_mut(handle) else { return };
         // An operator who has left in mid-transfer answers no more; the party tries again when the target has come.
@@ -191,8 +192,51 @@ impl Calls {
             }
             return;
         };
+        if [from, to]
+            .iter()
+            .any(|leg| self.legs.get(*leg).is_some_and(|leg| leg.held_by_command.is_some()))
+        {
+            self.answer_beside_hold(now, handle, from, to);
+            return;
+        }
+        let Some(call) = self.table.get_mut(handle) else { return };
         call.bridge = Bridge::Relaying { from, to };
-        self.legs.offer(now, to, Some(description));
+        self.legs.offer_in(now, to, Some(description), carrier);
+    }
+
+    /// An API client holds one of the two: a party that re-INVITEs does not undo that. It gets the other's description in
+    /// the direction that is wanted, and what it said itself goes over when the hold ends.
+    fn answer_beside_hold(&mut self, now: Instant, handle: CallHandle, from: LegHandle, to: LegHandle) {
+        let (Some(of), Some(with)) = (self.legs.get(from), self.legs.get(to)) else {
+            return;
+        };
+        let was_holding = of.holding;
+        let ours = with
+            .remote
+            .as_ref()
+            .map(|remote| remote.with_direction(wanted(of, with)));
+        match ours {
+            Some(ours) => self.legs.answer_offer(now, from, &ours),
+            None => self.legs.refuse_offer(now, from, 480),
+        }
+        self.tell_of_holding(handle, from, to, was_holding);
+    }
+
+    /// Observers hear of a party that holds the other by its own wish, or does no more.
+    fn tell_of_holding(&mut self, call: CallHandle, holder: LegHandle, held: LegHandle, before: bool) {
+        let now_holding = self.legs.get(holder).is_some_and(|leg| leg.holding);
+        match (before, now_holding) {
+            (false, true) => self.legs.events.push_back(Event::CallHeld { call, leg: held }),
+            (true, false) => self.legs.events.push_back(Event::CallResumed { call, leg: held }),
+            (false, false) | (true, true) => {}
+        }
+    }
+
+    /// A party described itself anew while its session was refreshed: the other side is told.
+    pub(crate) fn refreshed(&mut self, now: Instant, handle: CallHandle, changed: bool) {
+        if changed && self.get(handle).is_some_and(|call| call.bridge == Bridge::Quiet) {
+            self.bring_together(now, handle, None);
+        }
     }
 
     pub(crate) fn offer_answered(
@@ -202,6 +246,8 @@ impl Calls {
         leg: LegHandle,
         description: Option<&Description>,
     ) {
+        // Only a join asks for an offer; one that is over by now has no use for it.
+        self.legs.acknowledge_as_before(now, leg);
         let Some(call) = self.table.get_mut(handle) else { return };
         match call.bridge.clone() {
             Bridge::Relaying { from, to } if to == leg => {
@@ -211,12 +257,7 @@ impl Calls {
                     Some(description) => self.legs.answer_offer(now, from, description),
                     None => self.legs.refuse_offer(now, from, 488),
                 }
-                let holds = self.legs.get(from).is_some_and(|leg| leg.holding);
-                match (was_holding, holds) {
-                    (false, true) => self.legs.events.push_back(Event::CallHeld { call: handle, leg: to }),
-                    (true, false) => self.legs.events.push_back(Event::CallResumed { call: handle, leg: to }),
-                    (false, false) | (true, true) => {}
-                }
+                self.tell_of_holding(handle, from, to, was_holding);
             }
             Bridge::Matching {
                 offered,

@@ -140,9 +140,10 @@ impl Calls {
             LegEvent::Answered { description } => self.answered(now, handle, leg, description.as_ref()),
             LegEvent::Refused { status, response } => self.refused(now, handle, leg, status, response.as_ref()),
             LegEvent::Acked { description } => self.acked(now, handle, leg, description.as_ref()),
-            LegEvent::Offered { description } => self.offered(now, handle, leg, description),
+            LegEvent::Offered { description, carrier } => self.offered(now, handle, leg, description, carrier),
             LegEvent::OfferAnswered { description } => self.offer_answered(now, handle, leg, description.as_ref()),
             LegEvent::OfferRefused { status } => self.offer_refused(now, handle, leg, status),
+            LegEvent::Refreshed { changed } => self.refreshed(now, handle, changed),
             LegEvent::Released { .. } if alerting => self.left_while_alerting(now, handle, leg),
             LegEvent::Released { cause } => self.left(now, handle, leg, cause),
             LegEvent::Asked { server, request } => match call.other(leg) {

@@ -86,7 +86,8 @@ impl Calls {
         {
             // Early media of one fork only: of several, the caller could not tell whom it hears.
             let media = media.filter(|_| forks.len() == 1);
-            self.legs.ring(now, call.caller, status, media);
+            let reliable = self.legs.get(fork).is_some_and(Leg::rings_reliably);
+            self.legs.ring_as(now, call.caller, status, media, reliable);
         }
     }
 
@@ -121,14 +122,40 @@ impl Calls {
         let Some(call) = self.table.get(handle) else { return };
         let Some(other) = call.other(leg) else { return };
         if let Some(media) = media
-            && self.legs.get(other).is_some_and(Leg::owes_ack)
+            && self
+                .legs
+                .get(other)
+                .is_some_and(|leg| leg.owes_ack() && leg.owner == LegOwner::Call(handle))
         {
             self.legs.acknowledge(now, other, Some(media));
-        } else if self.legs.get(other).is_some_and(Leg::owes_ack) {
+        } else if self
+            .legs
+            .get(other)
+            .is_some_and(|leg| leg.owes_ack() && leg.owner == LegOwner::Call(handle))
+        {
+            // RFC 3261 §13.2.2.4: the ACK owed the answer; without one nobody hears anybody.
             self.legs.acknowledge(now, other, None);
-        } else if media.is_some() {
+            for leg in [leg, other] {
+                self.legs.release(now, leg, Cause::Lost);
+            }
+            self.end(handle, Cause::Lost);
+        } else if media.is_some() || !self.describe_each_other(handle, leg, other) {
             self.bring_together(now, handle, None);
         }
+    }
+
+    /// Whether each side has the other's description. After a reliable 18x of one fork and the 2xx of another it has not.
+    fn describe_each_other(&self, call: CallHandle, one: LegHandle, other: LegHandle) -> bool {
+        let (Some(one), Some(other)) = (self.legs.get(one), self.legs.get(other)) else {
+            return true;
+        };
+        let has = |of: &Leg, with: &Leg| match (&of.sent, &with.remote) {
+            (Some(sent), Some(remote)) => sent.same_media(remote),
+            (Some(_) | None, None) | (None, Some(_)) => true,
+        };
+        // What a transfer has borrowed is its own business.
+        let ours = one.owner == LegOwner::Call(call) && other.owner == LegOwner::Call(call);
+        !ours || (has(one, other) && has(other, one))
     }
 
     pub(crate) fn refused(

@@ -101,6 +101,8 @@ fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {
         transfer: TransferMode::Native,
         hold: HoldDirection::SendOnly,
         ring_timeout: Duration::from_secs(60),
+        session_expires: 1_800,
+        min_se: 90,
     };
     let Some(mut fields) = file.table("edge", "[edge]", problems) else {
         return edge;
@@ -132,6 +134,27 @@ fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {
     }
     if let Some(seconds) = fields.number("ring_timeout_s", 1..=600, problems) {
         edge.ring_timeout = Duration::from_secs(seconds);
+    }
+    // RFC 4028 §4: nobody may ask for less than 90 seconds.
+    for (key, place) in [
+        ("session_expires_s", &mut edge.session_expires),
+        ("min_se_s", &mut edge.min_se),
+    ] {
+        if let Some(seconds) = fields.number(key, 90..=86_400, problems) {
+            *place = u32::try_from(seconds).unwrap_or(u32::MAX);
+        }
+    }
+    if edge.min_se > edge.session_expires {
+        let what = format!(
+            "`session_expires_s` ({}) is below `min_se_s` ({})",
+            edge.session_expires, edge.min_se
+        );
+        let key = if fields.has("min_se_s") {
+            "min_se_s"
+        } else {
+            "session_expires_s"
+        };
+        problems.add(fields.key_span(key), what, "the defaults are 1800 and 90");
     }
     fields.finish(problems);
     edge

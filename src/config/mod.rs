@@ -12,6 +12,8 @@
 //! transfer = "native"           # native refer pass auto
 //! hold = "sendonly"             # sendonly inactive
 //! ring_timeout_s = 60
+//! session_expires_s = 1800         # a call that nobody refreshes for so long is ended (RFC 4028)
+//! min_se_s = 90                    # what phones may ask for at the least
 //! [transfer]
 //! on_failure = "next"           # transferor (default: the call is given back) next hang_up
 //! next = ["sip:reception@example.test"]
@@ -30,6 +32,10 @@
 //! match = ["192.0.2.0/24"]      # source addresses
 //! auth = "none"                 # digest none; default digest
 //! transfer = "auto"             # native refer pass auto; default: that of [edge]
+//! call_id = "hide"              # hide keep; default hide
+//! username = "edge"             # for its challenges, in this realm only; all three or none
+//! password = "…"
+//! realm = "carrier.example"
 //! [[user]]
 //! name = "agent1"
 //! password = "a long one"
@@ -109,6 +115,8 @@ struct Edge {
     transfer: TransferMode,
     hold: HoldDirection,
     ring_timeout: Duration,
+    session_expires: u32,
+    min_se: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -210,6 +218,8 @@ impl Config {
                 transfer: defaults.transfer,
                 hold: defaults.hold,
                 ring_timeout: defaults.ring_timeout,
+                session_expires: defaults.session_expires,
+                min_se: defaults.min_se,
             },
             transfer: transfer::Transfer::default(),
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
@@ -298,6 +308,8 @@ impl Config {
             transfer_timeout: self.transfer.timeout,
             hold: self.edge.hold,
             ring_timeout: self.edge.ring_timeout,
+            session_expires: self.edge.session_expires,
+            min_se: self.edge.min_se,
             guard: self.guard,
             timers: self.timers,
             expires: self.registrar.expires,

@@ -9,7 +9,7 @@ use super::fields::{Fields, Found};
 use super::report::Problems;
 use super::target::{socket_address, target};
 use super::{Api, Target};
-use crate::engine::{Listener, Network, Peer, PeerAuth, ReferAnswer, Register, TransferMode, User};
+use crate::engine::{Listener, Network, Peer, PeerAuth, PeerCredentials, ReferAnswer, Register, TransferMode, User};
 use crate::transport::Transport;
 
 pub(super) fn listeners(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<Listener> {
@@ -125,6 +125,9 @@ pub(super) fn peers(
         let refer_answer = fields
             .choice("refer_answer", &super::transfer::ANSWERS, problems)
             .unwrap_or(answer);
+        let call_ids = [("keep", Ok(true)), ("hide", Ok(false))];
+        let keeps_call_id = fields.choice("call_id", &call_ids, problems).unwrap_or(false);
+        let credentials = peer_credentials(&mut fields, problems);
         if let Some(name) = name {
             if peers.iter().any(|peer| peer.name == name.value) {
                 problems.add(
@@ -139,11 +142,33 @@ pub(super) fn peers(
                 auth,
                 transfer,
                 refer_answer,
+                credentials,
+                keeps_call_id,
             });
         }
         fields.finish(problems);
     }
     peers
+}
+
+/// All three keys or none: a password without its realm would answer anybody's challenge.
+fn peer_credentials(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<PeerCredentials> {
+    let keys = ["username", "password", "realm"];
+    let given = keys.iter().filter(|key| fields.has(key)).count();
+    let [user, password, realm] = keys.map(|key| fields.text(key, problems).map(|found| found.value.to_owned()));
+    match (user, password, realm) {
+        (Some(user), Some(password), Some(realm)) => Some(PeerCredentials { user, password, realm }),
+        (_, _, _) if given == 0 || given == keys.len() => None,
+        (_, _, _) => {
+            let what = "`username`, `password` and `realm` of a peer belong together";
+            problems.add(
+                fields.span.clone(),
+                what,
+                "add what is missing: challenges are answered in that realm only",
+            );
+            None
+        }
+    }
 }
 
 fn network(block: &Found<&str>, problems: &mut Problems) -> Option<Network> {

@@ -7,6 +7,8 @@ node = 7
 transfer = "auto"
 hold = "inactive"
 ring_timeout_s = 20
+session_expires_s = 900
+min_se_s = 120
 [[listen]]
 transport = "udp"
 address = "0.0.0.0:5060"
@@ -22,6 +24,10 @@ name = "carrier"
 match = ["127.0.0.0/8", "2001:db8::1"]
 auth = "none"
 transfer = "refer"
+call_id = "keep"
+username = "edge"
+password = "hush"
+realm = "carrier.example"
 [[user]]
 name = "agent1"
 password = "secret"
@@ -51,7 +57,7 @@ fn every_key_reaches_the_engine() {
     let lost = config.settings([1; 16], |_| None).unwrap_err();
     assert_eq!(
         lost.to_string(),
-        "host name `pbx.example.test` was not found ([pbx] uri, line 16)"
+        "host name `pbx.example.test` was not found ([pbx] uri, line 18)"
     );
     let settings = config.settings([1; 16], |_| "192.0.2.9:5080".parse().ok()).unwrap();
     assert_eq!(
@@ -68,6 +74,13 @@ fn every_key_reaches_the_engine() {
     assert_eq!(pbx.address, "192.0.2.9:5080".parse().unwrap());
     assert_eq!(settings.peers[0].networks[1].prefix, 128);
     assert_eq!(settings.peers[0].transfer, TransferMode::Refer);
+    assert!(settings.peers[0].keeps_call_id);
+    let credentials = settings.peers[0].credentials.as_ref().unwrap();
+    assert_eq!(
+        (credentials.user.as_str(), credentials.realm.as_str()),
+        ("edge", "carrier.example")
+    );
+    assert!(!format!("{credentials:?}").contains("hush"), "no password in logs");
     assert!(settings.routes[0].pattern.is_match("+49123"));
     assert_eq!(settings.users[0].password, "secret");
     assert_eq!(
@@ -77,6 +90,7 @@ fn every_key_reaches_the_engine() {
     assert_eq!((settings.expires, settings.max_contacts), ((30, 300), 2));
     assert_eq!(settings.timers.t1, Duration::from_millis(100));
     assert_eq!(settings.ring_timeout, Duration::from_secs(20));
+    assert_eq!((settings.session_expires, settings.min_se), (900, 120));
     assert!(!settings.open);
     assert_eq!(config.api.unwrap().token.as_deref(), Some("abc"));
     assert_eq!(
@@ -270,4 +284,36 @@ fn the_transfer_section_says_what_happens_when_a_target_cannot_be_had() {
         let report = read(lines).unwrap_err().to_string();
         assert!(report.contains(told), "{report}");
     }
+}
+
+#[test]
+fn session_intervals_fit_each_other_and_rfc_4028() {
+    let bad = |edge: &str| {
+        let text = format!(
+            "[edge]\n{edge}\n[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n"
+        );
+        told(&text)
+    };
+    let least = bad("session_expires_s = 60\nmin_se_s = 30");
+    assert_eq!(
+        least,
+        [
+            "2: `session_expires_s` is out of bounds | from 90 to 86400",
+            "3: `min_se_s` is out of bounds | from 90 to 86400"
+        ]
+    );
+    let crossed = bad("session_expires_s = 300\nmin_se_s = 600");
+    assert_eq!(
+        crossed,
+        ["3: `session_expires_s` (300) is below `min_se_s` (600) | the defaults are 1800 and 90"]
+    );
+}
+
+#[test]
+fn a_password_for_a_peer_needs_its_realm() {
+    let text = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n[[peer]]\nname = \"c\"\n\
+                match = [\"10.0.0.1\"]\nusername = \"u\"\npassword = \"p\"\n";
+    let told = told(text);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("belong together"), "{told:?}");
 }

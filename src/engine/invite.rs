@@ -33,6 +33,11 @@ impl Engine {
             self.legs().refuse(now, server, &request, 482, None);
             return;
         }
+        if let Some(least) = self.legs().interval_too_small(&request) {
+            let draft = request.respond(422).header(HeaderName::MinSe, least);
+            self.legs().transactions.respond(now, server, draft.print(), 422);
+            return;
+        }
         let caller = self.caller(&flow, &request);
         let user = match self.authenticate(now, flow, &request, caller) {
             Ok(user) => user,
@@ -124,10 +129,16 @@ impl Engine {
             without_tag(&request.from().map_err(bad)?),
             without_tag(&request.to().map_err(bad)?),
         );
-        let invitations: Vec<_> = ways
+        let ways: Vec<_> = ways
             .into_iter()
             .map(|way| (self.passed_on(request, &way), way))
+            .collect();
+        let invitations: Vec<_> = ways
+            .into_iter()
             .map(|(extra, way)| Invitation {
+                // The phone answers the PBX's challenge itself, a trunk's we do.
+                credentials: self.settings.peer_credentials(&way.flow).filter(|_| !way.to_pbx),
+                call_id: self.settings.keeps_call_id(&way.flow).then(|| request.call_id().into()),
                 flow: way.flow,
                 request_uri: way.request_uri,
                 routes: way.routes,
@@ -136,8 +147,6 @@ impl Engine {
                 offer: offer.clone(),
                 extra,
                 replaces: None,
-                // The phone answers the PBX's challenge itself.
-                credentials: None,
                 ring_timeout: None,
                 max_forwards,
             })
@@ -147,7 +156,13 @@ impl Engine {
             .calls
             .start(now, flow, server, request, user, invitations)
         {
-            Ok(_) => Ok(()),
+            Ok(call) => {
+                let credentials = self.settings.peer_credentials(&flow);
+                if let Some(caller) = self.transfers.calls.get(call).map(|call| call.caller) {
+                    self.legs().set_credentials(caller, credentials);
+                }
+                Ok(())
+            }
             Err(error) => Err(Refused(error.status(), Some(error.to_string()))),
         }
     }
@@ -235,7 +250,7 @@ impl Engine {
         let transferor = legs.get(dial.transferor).map(|leg| leg.party.clone());
         let invitation = |(way, extra): (Way, Vec<_>)| {
             let mut from = without_tag(&transferee.party);
-            let mut credentials = None;
+            let mut credentials = self.settings.peer_credentials(&way.flow);
             if way.to_pbx {
                 // The PBX knows its own users only: the transferee if it is one whose password we have, else the transferor.
                 let known = [Some(&transferee.party), transferor.as_ref()];
@@ -258,6 +273,7 @@ impl Engine {
                 extra,
                 replaces: dial.replaces.clone(),
                 credentials,
+                call_id: None,
                 ring_timeout: dial.ring_timeout,
                 max_forwards: 70,
             }

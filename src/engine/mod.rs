@@ -92,6 +92,8 @@ impl Engine {
                 .collect(),
             ring_timeout: settings.ring_timeout,
             guard: settings.guard,
+            session_expires: settings.session_expires,
+            min_se: settings.min_se,
             t1: settings.timers.t1,
             t2: settings.timers.t2,
             key: derive(settings.key, 1),

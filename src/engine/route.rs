@@ -188,6 +188,21 @@ impl Settings {
         }
     }
 
+    /// What challenges of the peer on this flow are answered with.
+    pub(super) fn peer_credentials(&self, flow: &Flow) -> Option<Credentials> {
+        let known = self.peer(flow.remote.ip())?.credentials.as_ref()?;
+        Some(Credentials {
+            user: known.user.as_str().into(),
+            password: known.password.as_str().into(),
+            realm: Some(known.realm.as_str().into()),
+        })
+    }
+
+    /// Whether dialogs with the peer on this flow keep the Call-ID of the other side.
+    pub(super) fn keeps_call_id(&self, flow: &Flow) -> bool {
+        self.peer(flow.remote.ip()).is_some_and(|peer| peer.keeps_call_id)
+    }
+
     /// The configured password of a party, for challenges of the PBX.
     pub(super) fn credentials(&self, party: &NameAddr) -> Option<Credentials> {
         let user = party.uri.user()?;
@@ -195,6 +210,7 @@ impl Settings {
         Some(Credentials {
             user: found.name.as_str().into(),
             password: found.password.as_str().into(),
+            realm: None,
         })
     }
 }

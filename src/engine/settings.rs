@@ -45,6 +45,10 @@ pub struct Settings {
     pub ring_timeout: Duration,
     /// How long the final NOTIFY may stay unanswered before the BYE goes anyway, and how long we wait for a BYE that the other side owes.
     pub guard: Duration,
+    /// The session interval that the edge asks for, in seconds (RFC 4028): after so long without a refresh a call is dead.
+    pub session_expires: u32,
+    /// The least that it takes, in seconds; 90 at the least.
+    pub min_se: u32,
     /// RFC 3261 timers.
     pub timers: Timers,
     /// Bounds of a binding's life, in seconds.
@@ -105,6 +109,30 @@ pub struct Peer {
     pub transfer: TransferMode,
     /// With what its REFERs are accepted.
     pub refer_answer: ReferAnswer,
+    /// What its challenges are answered with, in its realm only.
+    pub credentials: Option<PeerCredentials>,
+    /// Its dialogs get the Call-ID of the other side's; else one of the edge's own.
+    pub keeps_call_id: bool,
+}
+
+/// User, password and realm at a peer.
+#[derive(Clone)]
+pub struct PeerCredentials {
+    /// The user.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The one realm that it is for.
+    pub realm: String,
+}
+
+impl std::fmt::Debug for PeerCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerCredentials")
+            .field("user", &self.user)
+            .field("realm", &self.realm)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whether a peer's requests are challenged.
@@ -185,6 +213,8 @@ impl Settings {
             hold: HoldDirection::SendOnly,
             ring_timeout: Duration::from_secs(60),
             guard: Duration::from_secs(4),
+            session_expires: 1_800,
+            min_se: 90,
             timers: Timers::default(),
             expires: (60, 3_600),
             max_contacts: 5,

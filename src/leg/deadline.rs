@@ -26,6 +26,11 @@ impl<H: Copy + Ord> Deadlines<H> {
         self.by_time.insert((when, whom));
     }
 
+    /// Takes back what [`Deadlines::add`] said: for deadlines that lie far ahead and are given up often.
+    pub fn remove(&mut self, when: Instant, whom: H) {
+        self.by_time.remove(&(when, whom));
+    }
+
     /// The earliest one.
     pub fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(when, _)| *when)

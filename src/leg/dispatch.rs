@@ -40,7 +40,11 @@ impl Legs {
             self.refuse(now, server, &request, 481, None);
             return;
         };
-        if let Err(error) = leg.dialog.check_cseq(&request) {
+        let checked = match leg.early_dialog(request.from_tag().unwrap_or_default()) {
+            Some(early) => early.dialog.check_cseq(&request),
+            None => leg.dialog.check_cseq(&request),
+        };
+        if let Err(error) = checked {
             self.refuse(now, server, &request, error.status(), Some(&error.to_string()));
             return;
         }
@@ -50,14 +54,15 @@ impl Legs {
         }
         let confirmed = leg.is_confirmed();
         match request.method() {
-            Method::Invite => self.offer_received(now, handle, server, request),
+            Method::Invite | Method::Update => self.offer_received(now, handle, server, request),
             Method::Bye => self.bye_received(now, handle, server, &request),
             Method::Refer if confirmed => self.tell(handle, LegEvent::Referred { server, request }),
             Method::Notify => self.notify_received(now, handle, server, &request),
             Method::Options => self.options_received(now, server, &request),
             Method::Info | Method::Message => self.tell(handle, LegEvent::Asked { server, request }),
             Method::Refer => self.refuse(now, server, &request, 481, None),
-            Method::Register | Method::Subscribe | Method::Publish | Method::Update | Method::Prack => {
+            Method::Prack => self.prack_received(now, handle, server, &request),
+            Method::Register | Method::Subscribe | Method::Publish => {
                 self.refuse(now, server, &request, 405, None);
             }
             // ACK and CANCEL make no server transaction of their own.
@@ -70,9 +75,21 @@ impl Legs {
         let Some(status) = response.status() else { return };
         match purpose {
             Purpose::Setup => self.setup_answered(now, handle, response),
-            Purpose::Offer | Purpose::Bye | Purpose::Cancel | Purpose::Notify | Purpose::Refer | Purpose::PassOn(_)
+            Purpose::Offer
+            | Purpose::Bye
+            | Purpose::Prack
+            | Purpose::Cancel
+            | Purpose::Notify
+            | Purpose::Refer
+            | Purpose::PassOn(_)
                 if status < 200 => {}
-            Purpose::Offer | Purpose::Bye | Purpose::Cancel | Purpose::Notify | Purpose::Refer | Purpose::PassOn(_) => {
+            Purpose::Offer
+            | Purpose::Bye
+            | Purpose::Prack
+            | Purpose::Cancel
+            | Purpose::Notify
+            | Purpose::Refer
+            | Purpose::PassOn(_) => {
                 self.settled(now, handle, purpose, status, Some(response));
             }
         }
@@ -84,10 +101,20 @@ impl Legs {
     }
 
     fn settled(&mut self, now: Instant, handle: LegHandle, purpose: Purpose, status: u16, response: Option<&Message>) {
+        if let (401 | 407, Some(response)) = (status, response)
+            && purpose != Purpose::Setup
+            && self.answered_challenge(now, handle, purpose, response)
+        {
+            return;
+        }
+        if let (200.., Some(response), Some(leg)) = (status, response, self.get_mut(handle)) {
+            leg.outstanding.retain(|sent| sent.cseq != response.cseq());
+        }
         match purpose {
             Purpose::Setup => self.setup_failed(now, handle, status, response),
             Purpose::Offer => self.offer_answered(now, handle, status, response),
-            Purpose::Bye => self.paid(handle),
+            // What it acknowledged has arrived; the INVITE's own final answer decides.
+            Purpose::Bye | Purpose::Prack => self.paid(handle),
             // The INVITE's own final answer decides; a lost CANCEL leaves it to the ring deadline.
             Purpose::Cancel => {}
             Purpose::Notify => self.report_answered(now, handle, status),
@@ -100,7 +127,9 @@ impl Legs {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(handle) = self.deadlines.pop_due(now) {
             self.ring_timeout(now, handle);
+            self.prack_timeout(now, handle);
             self.exchange_timeout(now, handle);
+            self.session_timeout(now, handle);
             self.release_timeout(now, handle);
         }
     }

@@ -18,6 +18,10 @@ pub struct Identity {
     pub ring_timeout: Duration,
     /// How long we wait for what a party owes: the answer to a final NOTIFY, a BYE after Replaces.
     pub guard: Duration,
+    /// The session interval that we ask for, in seconds (RFC 4028).
+    pub session_expires: u32,
+    /// The least that we take.
+    pub min_se: u32,
     /// T1, T2 of RFC 3261.
     pub t1: Duration,
     /// See `t1`.

@@ -15,27 +15,38 @@
 //!
 //! Exchange (at most one in-dialog offer at a time, the rest queues):
 //! Stable ──ours──▶ Sent ──2xx──▶ Stable          Stable ──theirs──▶ Received ──2xx──▶ Answered ──ACK──▶ Stable
-//!                   └─491─▶ Backoff ──timer──▶ Sent     (theirs while Sent: 491)
+//!                   └─491─▶ Backoff ──timer──▶ Sent     (theirs while Sent: 491; an UPDATE's 2xx needs no ACK)
 //! ```
 //!
-//! One procedure a file: [`setup_client`], [`setup_server`], [`offer`], [`release`], [`refer`], [`request`].
+//! One procedure a file: [`setup_client`], [`setup_server`], [`challenge`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
+//! [`timer`], [`release`], [`refer`], [`request`].
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
 //! [`offer`]: self
+//! [`offered`]: self
+//! [`challenge`]: self
+//! [`early`]: self
+//! [`prack`]: self
+//! [`timer`]: self
 //! [`release`]: self
 //! [`refer`]: self
 //! [`request`]: self
 
+mod challenge;
 mod deadline;
 mod dispatch;
+mod early;
 mod identity;
 mod offer;
+mod offered;
+mod prack;
 mod refer;
 mod release;
 mod request;
 mod setup_client;
 mod setup_server;
+mod timer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -46,6 +57,7 @@ use compact_str::CompactString;
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use deadline::Deadlines;
 pub use identity::{Identity, LocalAddress};
+pub use offer::Carrier;
 pub use refer::ReferProgress;
 pub use setup_client::Invitation;
 
@@ -55,7 +67,7 @@ use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
 use crate::transport::Flow;
 use crate::vocabulary::{Cause, Event, LegView};
-use offer::Exchange;
+use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
 
 /// Whom the transaction layer tells of a response.
@@ -74,10 +86,12 @@ pub enum TransactionUser {
 pub enum Purpose {
     /// The INVITE that makes the dialog.
     Setup,
-    /// A re-INVITE.
+    /// A re-INVITE, or an UPDATE.
     Offer,
     /// BYE.
     Bye,
+    /// PRACK.
+    Prack,
     /// CANCEL.
     Cancel,
     /// NOTIFY of a REFER that the party sent.
@@ -115,10 +129,12 @@ pub enum LegEvent {
         /// The answer, if the offer was in our 2xx.
         description: Option<Description>,
     },
-    /// A re-INVITE; the owner answers with [`Legs::answer_offer`] or [`Legs::refuse_offer`].
+    /// A re-INVITE or UPDATE; the owner answers with [`Legs::answer_offer`] or [`Legs::refuse_offer`].
     Offered {
         /// The offer; `None`: the party wants ours.
         description: Option<Description>,
+        /// What it came in.
+        carrier: Carrier,
     },
     /// Our re-INVITE was answered.
     OfferAnswered {
@@ -129,6 +145,11 @@ pub enum LegEvent {
     OfferRefused {
         /// The final status.
         status: u16,
+    },
+    /// The session was refreshed by one of its two ends, or could not be; no offer is under way any more.
+    Refreshed {
+        /// The party described itself anew.
+        changed: bool,
     },
     /// A REFER; the owner answers with [`Legs::accept_refer`] or [`Legs::refuse`].
     Referred {
@@ -207,7 +228,10 @@ pub struct Leg {
     pub(crate) state: State,
     pub(crate) we_called: bool,
     pub(crate) exchange: Exchange,
-    pub(crate) waiting_offers: VecDeque<Option<Description>>,
+    pub(crate) waiting_offers: VecDeque<Offer>,
+    pub(crate) timer: Option<timer::SessionTimer>,
+    /// The least session interval that the party takes, in seconds.
+    pub(crate) min_se: u32,
     pub(crate) origin: (u64, u64),
     pub(crate) notifier: Option<Notifier>,
     pub(crate) subscriber: Option<Subscriber>,
@@ -217,6 +241,8 @@ pub struct Leg {
     pub(crate) acks: VecDeque<(u32, Bytes)>,
     pub(crate) cause: Option<Cause>,
     pub(crate) credentials: Option<Credentials>,
+    /// Requests that may be challenged; only of legs with credentials.
+    pub(crate) outstanding: Vec<challenge::Outstanding>,
     /// Our Contact towards this party.
     pub(crate) contact: CompactString,
 }
@@ -228,6 +254,8 @@ pub struct Abilities {
     pub refer: bool,
     /// Supported: replaces.
     pub replaces: bool,
+    /// Allow: UPDATE.
+    pub update: bool,
 }
 
 /// For challenges of the configured PBX or trunk, and of nobody else (LESSONS 37).
@@ -237,6 +265,8 @@ pub struct Credentials {
     pub user: CompactString,
     /// Its password.
     pub password: CompactString,
+    /// The realm that it is for; `None`: any realm of the configured PBX.
+    pub realm: Option<CompactString>,
 }
 
 impl Leg {
@@ -267,7 +297,8 @@ impl Leg {
 
     /// Whether an offer of ours is under way or waits its turn: its outcome will be told.
     pub fn is_offered(&self) -> bool {
-        matches!(self.exchange, Exchange::Sent { .. } | Exchange::Backoff { .. }) || !self.waiting_offers.is_empty()
+        let sent = matches!(self.exchange, Exchange::Sent { .. } | Exchange::Backoff { .. });
+        (sent && !self.exchange.is_refresh()) || !self.waiting_offers.is_empty()
     }
 
     /// Whether a 2xx with an offer waits for our ACK with the answer.
@@ -496,6 +527,7 @@ impl Legs {
         if let Some(leg) = self.get_mut(handle) {
             leg.owed += 1;
         }
+        self.remember(handle, purpose, draft);
         Some(
             self.transactions
                 .request(now, flow, &sent_by, draft, TransactionUser::Leg(handle, purpose)),

@@ -1,7 +1,8 @@
-//! Offers inside a dialog: re-INVITE in both directions, one at a time, glare, and the ACK that each owes.
+//! Our offers inside a dialog: re-INVITE and UPDATE, one at a time, glare, and the ACK that a 2xx is owed.
 //!
-//! RFC 3261 §14, RFC 3264 §8, RFC 6337 §5, RFC 6141 §3 (a refused re-INVITE leaves the session as it was).
-//! Glare (491): the leg waits by §14.1 and tries again by itself; its owner only hears the final outcome.
+//! RFC 3261 §14, RFC 3264 §8, RFC 3311 §5.1, RFC 6337 §5, RFC 6141 §3 (a refused re-INVITE leaves the session as it was).
+//! Glare (491): the leg waits by §14.1 and tries again by itself; its owner only hears the final outcome. The party's
+//! offers are in `offered`.
 
 use std::time::{Duration, Instant};
 
@@ -22,37 +23,55 @@ const GLARE_TRIES: u8 = 12;
 pub(crate) enum Exchange {
     /// Nothing under way.
     Stable,
-    /// Our re-INVITE is out.
+    /// Our re-INVITE or UPDATE is out.
     Sent {
-        invite: Option<ClientHandle>,
-        offer: Option<Description>,
+        client: Option<ClientHandle>,
+        offer: Offer,
         tries: u8,
         until: Instant,
     },
-    /// Our re-INVITE met 491 and waits.
-    Backoff {
-        offer: Option<Description>,
-        tries: u8,
-        until: Instant,
-    },
+    /// It met 491 and waits.
+    Backoff { offer: Offer, tries: u8, until: Instant },
     /// A 2xx brought an offer; our ACK brings the answer.
     OwesAck { cseq: u32 },
-    /// The party's re-INVITE waits for our answer.
+    /// The party's re-INVITE or UPDATE waits for our answer.
     Received { server: ServerHandle, request: Message },
     /// Our 2xx waits for its ACK.
     Answered(AwaitAck),
 }
 
+/// What an offer travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A re-INVITE.
+    Invite,
+    /// An UPDATE, where the party allows it; else a re-INVITE (RFC 3311 §5.1).
+    Update,
+}
+
+/// What we want to say to the party.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    /// `None` asks for the party's offer; in an UPDATE it only refreshes.
+    pub(crate) description: Option<Description>,
+    pub(crate) carrier: Carrier,
+    /// Nobody waits for the outcome: it keeps the session alive (RFC 4028).
+    pub(crate) refresh: bool,
+}
+
 /// A 2xx that is sent again until its ACK comes (RFC 3261 §13.3.1.4).
 #[derive(Debug)]
 pub(crate) struct AwaitAck {
-    server: ServerHandle,
-    response: Bytes,
-    cseq: u32,
-    offered: bool,
-    interval: Duration,
-    next: Instant,
-    until: Instant,
+    pub(crate) server: ServerHandle,
+    pub(crate) response: Bytes,
+    pub(crate) cseq: u32,
+    /// The 2xx has the offer, the ACK will have the answer.
+    pub(crate) offered: bool,
+    /// We answered by ourselves, nobody waits for the ACK.
+    pub(crate) refresh: bool,
+    pub(crate) interval: Duration,
+    pub(crate) next: Instant,
+    pub(crate) until: Instant,
 }
 
 /// A peer repeats a 2xx for 32 s; more exchanges than these pass in no honest dialog meanwhile.
@@ -62,12 +81,21 @@ impl Legs {
     /// Offers `description` to the party by re-INVITE; `None` asks for its offer. Waits its turn if another exchange is
     /// under way. The outcome is [`LegEvent::OfferAnswered`] or [`LegEvent::OfferRefused`].
     pub fn offer(&mut self, now: Instant, handle: LegHandle, description: Option<Description>) {
+        self.offer_in(now, handle, description, Carrier::Invite);
+    }
+
+    /// As [`Legs::offer`], in this kind of request.
+    pub fn offer_in(&mut self, now: Instant, handle: LegHandle, description: Option<Description>, carrier: Carrier) {
         let Some(leg) = self.get_mut(handle) else { return };
         if !leg.is_confirmed() {
             self.tell(handle, LegEvent::OfferRefused { status: 481 });
             return;
         }
-        leg.waiting_offers.push_back(description);
+        leg.waiting_offers.push_back(Offer {
+            description,
+            carrier,
+            refresh: false,
+        });
         self.next_offer(now, handle);
     }
 
@@ -82,25 +110,33 @@ impl Legs {
         }
     }
 
-    fn send_offer(&mut self, now: Instant, handle: LegHandle, offer: Option<Description>, tries: u8) {
-        let until = now + self.identity.t1 * 64;
+    pub(crate) fn send_offer(&mut self, now: Instant, handle: LegHandle, mut offer: Offer, tries: u8) {
+        let (until, wanted) = (now + self.identity.t1 * 64, self.identity.session_expires);
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        let offer = offer.map(|offer| leg.present(&offer));
-        let mut draft = leg
+        offer.description = offer.description.map(|description| leg.present(&description));
+        if !leg.abilities.update {
+            offer.carrier = Carrier::Invite;
+        }
+        let method = match offer.carrier {
+            Carrier::Invite => Method::Invite,
+            Carrier::Update => Method::Update,
+        };
+        let draft = leg
             .dialog
-            .next_request(&Method::Invite)
+            .next_request(&method)
             .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
-        if let Some(offer) = &offer {
-            draft = draft.body("application/sdp", offer.bytes().clone());
+        let mut draft = leg.ask_for_timer(draft, wanted);
+        if let Some(description) = &offer.description {
+            draft = draft.body("application/sdp", description.bytes().clone());
         }
-        let invite = self.request(now, handle, &draft, Purpose::Offer);
+        let client = self.request(now, handle, &draft, Purpose::Offer);
         if let Some(leg) = self.get_mut(handle) {
             leg.exchange = Exchange::Sent {
-                invite,
+                client,
                 offer,
                 tries,
                 until,
@@ -109,7 +145,7 @@ impl Legs {
         self.deadlines.add(until, handle);
     }
 
-    /// A final answer to our re-INVITE; `response` is `None` for silence and transport errors.
+    /// A final answer to our re-INVITE or UPDATE; `response` is `None` for silence and transport errors.
     pub(crate) fn offer_answered(&mut self, now: Instant, handle: LegHandle, status: u16, response: Option<&Message>) {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
@@ -117,41 +153,18 @@ impl Legs {
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let Exchange::Sent { offer, tries, .. } = exchange else {
             leg.exchange = exchange;
-            if let (200..=299, Some(response)) = (status, response) {
+            if let (200..=299, Some(response)) = (status, response)
+                && *response.method() == Method::Invite
+            {
                 self.acknowledge_again(handle, response.cseq());
             }
             return;
         };
         leg.owed = leg.owed.saturating_sub(1);
+        let alive = leg.is_confirmed();
         match (status, response) {
-            (200..=299, Some(response)) => {
-                let description = super::request::description(response);
-                leg.refresh(response);
-                let offered = offer.is_some();
-                leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
-                let answered = description.as_ref().map(Description::direction);
-                let free = offer
-                    .as_ref()
-                    .is_none_or(|offer| offer.direction() == Direction::SendRecv);
-                if free && let Some(direction) = answered {
-                    // Free to choose, and it chose not to listen: the party holds us.
-                    leg.holding = matches!(direction, Direction::SendOnly | Direction::Inactive);
-                }
-                leg.remote = description.clone().or(leg.remote.take());
-                if offered {
-                    leg.sent = offer;
-                }
-                let releasing = !leg.is_confirmed();
-                if offered || releasing {
-                    self.acknowledge(now, handle, None);
-                }
-                if releasing {
-                    self.bye_when_settled(now, handle);
-                } else {
-                    self.tell(handle, LegEvent::OfferAnswered { description });
-                }
-            }
-            (491, _) if leg.is_confirmed() && tries < GLARE_TRIES => {
+            (200..=299, Some(response)) => self.offer_accepted(now, handle, offer, response),
+            (491, _) if alive && tries < GLARE_TRIES => {
                 // RFC 3261 §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s, in units of 10 ms.
                 let chance = self.identity.hash(u64::from(leg.dialog.local_cseq), leg.origin.0);
                 let wait = if leg.we_called {
@@ -167,13 +180,80 @@ impl Legs {
                 };
                 self.deadlines.add(until, handle);
             }
+            // RFC 4028 §7.3.
+            (422, Some(response)) if alive && leg.take_min_se(response) => self.send_offer(now, handle, offer, tries),
+            // It said that it could, and cannot.
+            (405 | 501, _) if alive && offer.carrier == Carrier::Update => {
+                leg.abilities.update = false;
+                let description = if offer.refresh {
+                    leg.sent.clone()
+                } else {
+                    offer.description
+                };
+                self.send_offer(
+                    now,
+                    handle,
+                    Offer {
+                        description,
+                        carrier: Carrier::Invite,
+                        ..offer
+                    },
+                    tries,
+                );
+            }
             // RFC 3261 §14.1: the dialog is gone.
-            (408 | 481, _) if leg.is_confirmed() => self.party_lost(now, handle, LegEvent::OfferRefused { status }),
-            _ if leg.is_confirmed() => {
+            (408 | 481, _) if alive => self.party_lost(now, handle, LegEvent::OfferRefused { status }),
+            _ if alive && offer.refresh => self.refreshed(now, handle, false),
+            _ if alive => {
                 self.tell(handle, LegEvent::OfferRefused { status });
                 self.next_offer(now, handle);
             }
             _ => self.bye_when_settled(now, handle),
+        }
+    }
+
+    fn offer_accepted(&mut self, now: Instant, handle: LegHandle, offer: Offer, response: &Message) {
+        self.take_timer(now, handle, response);
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let description = super::request::description(response);
+        leg.refresh(response);
+        let by_invite = offer.carrier == Carrier::Invite;
+        let offered = offer.description.is_some();
+        if by_invite {
+            leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
+        }
+        let changed = description.is_some() && description != leg.remote;
+        // Free to choose, and it chose not to listen: the party holds us. Asked to listen only, it says so with `inactive`;
+        // from one that an API client holds that means nothing.
+        let offered_direction = offer
+            .description
+            .as_ref()
+            .map_or(Direction::SendRecv, Description::direction);
+        let free = match offered_direction {
+            Direction::SendRecv => true,
+            Direction::SendOnly => leg.held_by_command.is_none(),
+            Direction::RecvOnly | Direction::Inactive => false,
+        };
+        if free && let Some(direction) = description.as_ref().map(Description::direction) {
+            leg.holding = matches!(direction, Direction::SendOnly | Direction::Inactive);
+        }
+        leg.remote = description.clone().or(leg.remote.take());
+        if offered {
+            leg.sent = offer.description;
+        }
+        let releasing = !leg.is_confirmed();
+        if by_invite && (offered || releasing) {
+            self.acknowledge(now, handle, None);
+        }
+        if releasing {
+            self.bye_when_settled(now, handle);
+        } else if offer.refresh {
+            self.refreshed(now, handle, changed);
+        } else {
+            self.tell(handle, LegEvent::OfferAnswered { description });
+            self.next_offer(now, handle);
         }
     }
 
@@ -184,14 +264,18 @@ impl Legs {
         };
         let cseq = match leg.exchange {
             Exchange::OwesAck { cseq } => cseq,
-            Exchange::Stable => leg.dialog.local_cseq,
-            Exchange::Sent { .. } | Exchange::Backoff { .. } | Exchange::Received { .. } | Exchange::Answered(_) => {
-                return;
-            }
+            Exchange::Stable
+            | Exchange::Sent { .. }
+            | Exchange::Backoff { .. }
+            | Exchange::Received { .. }
+            | Exchange::Answered(_) => return,
         };
         let mut draft = leg.dialog.ack_for_2xx(cseq);
         if let Some(answer) = answer {
-            let presented = leg.present(answer);
+            // RFC 3264 §6.1: within the mirror of what the party offered.
+            let offered = leg.remote.as_ref().map_or(Direction::SendRecv, Description::direction);
+            let direction = crate::sdp::answer_direction(offered, answer.direction());
+            let presented = leg.present(&answer.with_direction(direction));
             draft = draft.body("application/sdp", presented.bytes().clone());
             leg.sent = Some(presented);
         }
@@ -206,6 +290,15 @@ impl Legs {
         self.next_offer(now, handle);
     }
 
+    /// Answers an offer that the party was asked for with what it had before: nobody wants it any more.
+    pub fn acknowledge_as_before(&mut self, now: Instant, handle: LegHandle) {
+        let Some(leg) = self.get(handle).filter(|leg| leg.owes_ack()) else {
+            return;
+        };
+        let before = leg.sent.clone();
+        self.acknowledge(now, handle, before.as_ref());
+    }
+
     /// The 2xx came again: so does its ACK, the same bytes.
     pub(crate) fn acknowledge_again(&mut self, handle: LegHandle, cseq: u32) {
         let Some(leg) = self.get(handle) else { return };
@@ -213,152 +306,6 @@ impl Legs {
             let (flow, ack) = (leg.dialog.flow, ack.clone());
             self.transactions.send_stateless(flow, ack);
         }
-    }
-
-    /// A re-INVITE of the party.
-    pub(crate) fn offer_received(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: Message) {
-        let Some(leg) = self.table.get_mut(handle.into()) else {
-            return;
-        };
-        let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
-        let refusal = match &exchange {
-            Exchange::Stable | Exchange::Backoff { .. } if leg.is_confirmed() => None,
-            // RFC 3261 §14.2: 500 with Retry-After while the first is unanswered, 491 against one of ours.
-            Exchange::Received { .. } => Some(500),
-            Exchange::Sent { .. } | Exchange::OwesAck { .. } | Exchange::Answered(_) => Some(491),
-            Exchange::Stable | Exchange::Backoff { .. } => Some(481),
-        };
-        if let Some(status) = refusal {
-            leg.exchange = exchange;
-            let mut draft = request.respond(status);
-            if status == 500 {
-                draft = draft.header(
-                    HeaderName::RetryAfter,
-                    self.identity.hash(u64::from(request.cseq()), 4) % 10,
-                );
-            }
-            self.transactions.respond(now, server, draft.print(), status);
-            return;
-        }
-        let description = super::request::description(&request);
-        if description.is_none() && !request.body().is_empty() {
-            leg.exchange = exchange;
-            let draft = request.respond(415).header(HeaderName::Accept, "application/sdp");
-            self.transactions.respond(now, server, draft.print(), 415);
-            return;
-        }
-        if let Exchange::Backoff { offer, .. } = exchange {
-            leg.waiting_offers.push_front(offer);
-        }
-        leg.refresh(&request);
-        leg.exchange = Exchange::Received { server, request };
-        self.invites.insert(server, handle);
-        self.tell(handle, LegEvent::Offered { description });
-    }
-
-    /// Answers the party's re-INVITE with 200: the answer to its offer, or our offer if it had none. The direction of an
-    /// answer never leaves the mirror of the offer's (RFC 3264 §6.1, LESSONS 26).
-    pub fn answer_offer(&mut self, now: Instant, handle: LegHandle, description: &Description) {
-        let Some(leg) = self.table.get_mut(handle.into()) else {
-            return;
-        };
-        let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
-        let Exchange::Received { server, request } = exchange else {
-            leg.exchange = exchange;
-            return;
-        };
-        let offer = super::request::description(&request);
-        let offered = offer.is_none();
-        let description = match offer {
-            Some(offer) => {
-                leg.holding = matches!(offer.direction(), Direction::SendOnly | Direction::Inactive);
-                let direction = crate::sdp::answer_direction(offer.direction(), description.direction());
-                leg.remote = Some(offer);
-                description.with_direction(direction)
-            }
-            None => description.clone(),
-        };
-        let presented = leg.present(&description);
-        let draft = request
-            .respond(200)
-            .header(HeaderName::Contact, &leg.contact)
-            .copy(&request, HeaderName::RecordRoute)
-            .header(HeaderName::Allow, ALLOW)
-            .header(HeaderName::Supported, SUPPORTED)
-            .body("application/sdp", presented.bytes().clone());
-        leg.sent = Some(presented);
-        self.invites.remove(&server);
-        self.await_ack(now, handle, server, draft.print(), request.cseq(), offered);
-    }
-
-    /// Refuses the party's re-INVITE; the session stays as it was.
-    pub fn refuse_offer(&mut self, now: Instant, handle: LegHandle, status: u16) {
-        let Some(leg) = self.table.get_mut(handle.into()) else {
-            return;
-        };
-        let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
-        let Exchange::Received { server, request } = exchange else {
-            leg.exchange = exchange;
-            return;
-        };
-        self.transactions
-            .respond(now, server, request.respond(status).print(), status);
-        self.invites.remove(&server);
-        self.next_offer(now, handle);
-    }
-
-    /// Sends a 2xx and waits for its ACK.
-    pub(crate) fn await_ack(
-        &mut self,
-        now: Instant,
-        handle: LegHandle,
-        server: ServerHandle,
-        response: Bytes,
-        cseq: u32,
-        offered: bool,
-    ) {
-        self.transactions.respond(now, server, response.clone(), 200);
-        let (interval, until) = (self.identity.t1, now + self.identity.t1 * 64);
-        let next = now + interval;
-        if let Some(leg) = self.get_mut(handle) {
-            leg.exchange = Exchange::Answered(AwaitAck {
-                server,
-                response,
-                cseq,
-                offered,
-                interval,
-                next,
-                until,
-            });
-        }
-        self.deadlines.add(next, handle);
-    }
-
-    /// The ACK to our 2xx.
-    pub(crate) fn ack_received(&mut self, now: Instant, handle: LegHandle, ack: &Message) {
-        let Some(leg) = self.get_mut(handle) else { return };
-        let (offered, releasing) = match &leg.exchange {
-            Exchange::Answered(waiting) if waiting.cseq == ack.cseq() => (waiting.offered, !leg.is_confirmed()),
-            Exchange::Answered(_)
-            | Exchange::Stable
-            | Exchange::Sent { .. }
-            | Exchange::Backoff { .. }
-            | Exchange::OwesAck { .. }
-            | Exchange::Received { .. } => {
-                return;
-            }
-        };
-        leg.exchange = Exchange::Stable;
-        let description = super::request::description(ack);
-        if offered && description.is_some() {
-            leg.remote = description.clone();
-        }
-        if releasing {
-            self.bye_when_settled(now, handle);
-            return;
-        }
-        self.tell(handle, LegEvent::Acked { description });
-        self.next_offer(now, handle);
     }
 
     /// Deadlines of the exchange: the 2xx again, the end of a back-off, a re-INVITE that nobody answers.
@@ -386,15 +333,18 @@ impl Legs {
                 self.deadlines.add(next, handle);
             }
             Exchange::Backoff { until, offer, tries } if now >= *until => {
-                let (offer, tries) = (offer.take(), *tries);
+                let (offer, tries) = (offer.clone(), *tries);
                 self.send_offer(now, handle, offer, tries);
             }
-            Exchange::Sent { until, invite, .. } if now >= *until => {
+            Exchange::Sent {
+                until,
+                client: Some(client),
+                offer,
+                ..
+            } if now >= *until && offer.carrier == Carrier::Invite => {
                 // Provisional answers stopped Timer B; nobody answers a re-INVITE by hand, so 64*T1 is enough.
-                if let Some(invite) = *invite {
-                    self.transactions
-                        .cancel(now, invite, super::TransactionUser::Leg(handle, Purpose::Cancel));
-                }
+                self.transactions
+                    .cancel(now, *client, super::TransactionUser::Leg(handle, Purpose::Cancel));
             }
             Exchange::Answered(_)
             | Exchange::Backoff { .. }

@@ -73,11 +73,12 @@ impl Legs {
             }
             LegEvent::Offered { .. } => self.refuse_offer(now, handle, 481),
             LegEvent::Answered { .. } => self.release(now, handle, Cause::OtherParty),
+            LegEvent::OfferAnswered { .. } => self.acknowledge_as_before(now, handle),
             LegEvent::Ringing { .. }
             | LegEvent::Refused { .. }
             | LegEvent::Acked { .. }
-            | LegEvent::OfferAnswered { .. }
             | LegEvent::OfferRefused { .. }
+            | LegEvent::Refreshed { .. }
             | LegEvent::Progress(_)
             | LegEvent::ReportSettled
             | LegEvent::Released { .. } => {}
@@ -188,6 +189,7 @@ impl Legs {
         let Some(leg) = self.get_mut(handle) else { return };
         if leg.cause.is_none() {
             leg.cause = Some(cause);
+            self.run_timer(handle, None);
             self.events.push_back(Event::LegEnded { leg: handle, cause });
         }
     }

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use compact_str::{CompactString, format_compact};
 
+use super::early::EarlyDialog;
 use super::offer::Exchange;
 use super::release::Release;
 use super::{Abilities, Credentials, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser};
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
-use crate::sip::{ALLOW, SUPPORTED};
-use crate::sip::{Challenge, Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
+use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
+use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
 use crate::transaction::ClientHandle;
 use crate::transport::Flow;
 use crate::vocabulary::{Cause, Event};
@@ -41,6 +42,8 @@ pub struct Invitation {
     pub credentials: Option<Credentials>,
     /// How long the party may ring; `None`: the configured time.
     pub ring_timeout: Option<Duration>,
+    /// The Call-ID of the new dialog; `None`: one of our own, so that the party learns nothing of the other side's.
+    pub call_id: Option<CompactString>,
     /// Max-Forwards of the new request.
     pub max_forwards: u8,
 }
@@ -53,12 +56,15 @@ pub(crate) struct Client {
     pub(crate) ring_deadline: Instant,
     pub(crate) timed_out: bool,
     pub(crate) challenged: bool,
+    /// The forks that have said something.
+    pub(crate) early: Vec<EarlyDialog>,
 }
 
 impl Legs {
     /// Calls a party. What comes of it rises to `owner`.
     pub fn invite(&mut self, now: Instant, owner: LegOwner, invitation: Invitation) -> LegHandle {
         let call_id = self.fresh_token();
+        let call_id = invitation.call_id.clone().unwrap_or(call_id);
         let origin = self.identity.hash(self.serial, 3) >> 2;
         let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
         let party = invitation.to.clone();
@@ -87,6 +93,7 @@ impl Legs {
                 ring_deadline,
                 timed_out: false,
                 challenged: false,
+                early: Vec::new(),
             };
             let mut leg = Leg::new(
                 handle.into(),
@@ -142,7 +149,16 @@ impl Legs {
             .header(HeaderName::CSeq, format_args!("{} INVITE", leg.dialog.local_cseq))
             .header(HeaderName::Contact, &leg.contact)
             .header(HeaderName::Allow, ALLOW)
-            .header(HeaderName::Supported, SUPPORTED);
+            // An offer in a provisional answer would have to be answered before the caller has answered (RFC 3262 §5).
+            .header(
+                HeaderName::Supported,
+                if invitation.offer.is_some() {
+                    SUPPORTED
+                } else {
+                    SUPPORTED_UNRELIABLE
+                },
+            );
+        draft = Leg::first_timer(draft, leg.min_se, self.identity.session_expires);
         if let Some(replaces) = &invitation.replaces {
             draft = draft.header(HeaderName::Replaces, replaces);
         }
@@ -174,13 +190,16 @@ impl Legs {
         let Some(status) = response.status() else { return };
         match status {
             0..=100 => {}
-            101..=199 => self.setup_progress(handle, status, response),
+            101..=199 => self.setup_progress(now, handle, status, response),
             200..=299 => self.setup_succeeded(now, handle, response),
             _ => self.setup_failed(now, handle, status, Some(response)),
         }
     }
 
-    fn setup_progress(&mut self, handle: LegHandle, status: u16, response: &Message) {
+    fn setup_progress(&mut self, now: Instant, handle: LegHandle, status: u16, response: &Message) {
+        let Some(description) = self.early_progress(now, handle, response) else {
+            return;
+        };
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -193,7 +212,6 @@ impl Legs {
         };
         if matches!(leg.state, State::Calling(_) | State::Early(_)) {
             self.events.push_back(Event::LegRinging { leg: handle, status });
-            let description = super::request::description(response);
             self.tell(handle, LegEvent::Ringing { status, description });
         }
     }
@@ -213,6 +231,25 @@ impl Legs {
         }
         // Promote, then ACK: from here on the party's requests find their leg.
         let cancelled = matches!(leg.state, State::Releasing(_));
+        let early = match &mut leg.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                std::mem::take(&mut client.early)
+            }
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => Vec::new(),
+        };
+        // The INVITE's number is that of its ACK; the next request has a number that no fork has seen.
+        leg.dialog.local_cseq = early
+            .iter()
+            .map(|early| early.dialog.local_cseq)
+            .fold(leg.dialog.local_cseq, u32::max);
+        let picked = early.into_iter().find(|early| early.tag == remote_tag);
+        if let Some(picked) = &picked {
+            leg.dialog.remote_cseq = picked.dialog.remote_cseq;
+        }
         let state = std::mem::replace(&mut leg.state, State::Confirmed);
         leg.establish(response, remote_tag);
         leg.abilities = Abilities::of(response);
@@ -226,15 +263,12 @@ impl Legs {
             | State::Releasing(_)
             | State::Ended => None,
         };
-        let description = super::request::description(response);
+        // LESSONS 29: what its 18x said is the answer, if the 2xx says nothing.
+        let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
         leg.remote = description.clone();
         let offered = offer.is_some();
         leg.sent = offer.map(|offer| offer.with_origin(leg.origin.0, leg.origin.1));
-        leg.exchange = if offered {
-            Exchange::Stable
-        } else {
-            Exchange::OwesAck { cseq: response.cseq() }
-        };
+        leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
         tracing::debug!(leg = %handle, %call_id, "leg confirmed");
@@ -250,6 +284,7 @@ impl Legs {
         if offered {
             self.acknowledge(now, handle, None);
         }
+        self.take_timer(now, handle, response);
         self.events.push_back(Event::LegConfirmed { leg: handle });
         self.tell(handle, LegEvent::Answered { description });
     }
@@ -265,6 +300,14 @@ impl Legs {
             return;
         };
         leg.owed = leg.owed.saturating_sub(1);
+        // RFC 4028 §7.3.
+        if let (422, Some(response)) = (status, response)
+            && leg.is_early()
+            && leg.take_min_se(response)
+        {
+            self.send_invite(now, handle, None);
+            return;
+        }
         let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
         let status = match &state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if client.timed_out => 408,
@@ -305,31 +348,14 @@ impl Legs {
         if client.challenged {
             return false;
         }
-        let (challenge_in, answer_in) = match response.status() {
-            Some(407) => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
-            _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
-        };
         let uri = client.invitation.request_uri.to_string();
         let cnonce = self.identity.token(u64::from(leg.dialog.local_cseq) ^ leg.origin.0);
-        // RFC 8760 §2.3: the first challenge that we can answer; the server puts its favourite first.
-        let Some(challenge) = response
-            .headers(challenge_in)
-            .filter_map(|value| std::str::from_utf8(value).ok())
-            .find_map(|value| Challenge::parse(value).ok())
-        else {
+        let Some(answer) = super::challenge::answer(response, &credentials, &Method::Invite, &uri, &cnonce) else {
             return false;
         };
-        let value = crate::sip::answer(
-            &challenge,
-            &credentials.user,
-            &credentials.password,
-            &Method::Invite,
-            &uri,
-            &cnonce,
-        );
         client.challenged = true;
         leg.owed = leg.owed.saturating_sub(1);
-        self.send_invite(now, handle, Some((answer_in, value)));
+        self.send_invite(now, handle, Some(answer));
         true
     }
 
@@ -395,6 +421,8 @@ impl Leg {
             we_called,
             exchange: Exchange::Stable,
             waiting_offers: Default::default(),
+            timer: None,
+            min_se: 0,
             origin: (origin, 1),
             notifier: None,
             subscriber: None,
@@ -403,13 +431,14 @@ impl Leg {
             acks: Default::default(),
             cause: None,
             credentials: None,
+            outstanding: Vec::new(),
         }
     }
 }
 
 /// RFC 3261 §12.1.2: what the first 2xx makes of the dialog. A Contact or Record-Route that cannot be read leaves the
 /// target where the party was called: the party can still be released there.
-fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str) {
+pub(crate) fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str) {
     dialog.id.remote_tag = remote_tag.into();
     if let Some(to) = response.text(HeaderName::To) {
         dialog.remote = to.into();
@@ -432,6 +461,22 @@ impl Abilities {
         Abilities {
             refer: message.header(HeaderName::Allow).is_none() || message.has_token(HeaderName::Allow, "REFER"),
             replaces: message.has_token(HeaderName::Supported, "replaces"),
+            update: message.has_token(HeaderName::Allow, "UPDATE"),
+        }
+    }
+
+    /// What a later message of the same party says; silence leaves what is known.
+    pub(crate) fn again(known: Abilities, message: &Message) -> Abilities {
+        let said = Abilities::of(message);
+        let allowed = message.header(HeaderName::Allow).is_some();
+        Abilities {
+            refer: if allowed { said.refer } else { known.refer },
+            replaces: if message.header(HeaderName::Supported).is_some() {
+                said.replaces
+            } else {
+                known.replaces
+            },
+            update: if allowed { said.update } else { known.update },
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::vocabulary::{Cause, Event};
 pub(crate) struct Server {
     pub(crate) server: ServerHandle,
     pub(crate) request: Message,
+    pub(crate) reliable: super::prack::Reliable,
 }
 
 impl Legs {
@@ -60,6 +61,7 @@ impl Legs {
                 let setup = Setup::Server(Server {
                     server,
                     request: request.clone(),
+                    reliable: Default::default(),
                 });
                 let mut leg = Leg::new(
                     handle.into(),
@@ -106,8 +108,35 @@ impl Legs {
         }
     }
 
+    /// As [`Legs::ring`], but so that it arrives, if the caller knows how (RFC 3262).
+    pub fn ring_as(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        status: u16,
+        description: Option<&Description>,
+        reliable: bool,
+    ) {
+        if !(reliable && self.ring_reliably(now, handle, status, description)) {
+            self.ring(now, handle, status, description);
+        }
+    }
+
     /// Sends a provisional answer (180, 183), with early media if there is some.
     pub fn ring(&mut self, now: Instant, handle: LegHandle, status: u16, description: Option<&Description>) {
+        let required = self.get(handle).is_some_and(|leg| match &leg.state {
+            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => {
+                server.requires_reliable() || server.reliable.is_used()
+            }
+            State::Calling(Setup::Client(_))
+            | State::Early(Setup::Client(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => false,
+        });
+        if required && self.ring_reliably(now, handle, status, description) {
+            return;
+        }
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -133,6 +162,9 @@ impl Legs {
 
     /// Answers the party's INVITE with 200. `description` is the answer, or the offer if the INVITE had none.
     pub fn answer(&mut self, now: Instant, handle: LegHandle, description: Option<&Description>) {
+        if self.answer_waits(handle, description) {
+            return;
+        }
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -149,7 +181,7 @@ impl Legs {
             .copy(&server.request, HeaderName::RecordRoute)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
-        if let Some(description) = description {
+        if let Some(description) = description.filter(|_| !server.reliable.answered) {
             let presented = leg.present(description);
             draft = draft.body("application/sdp", presented.bytes().clone());
             leg.sent = Some(presented);
@@ -157,7 +189,8 @@ impl Legs {
         let offered = leg.remote.is_none();
         let cseq = server.request.cseq();
         self.invites.remove(&server.server);
-        self.await_ack(now, handle, server.server, draft.print(), cseq, offered);
+        let draft = self.agree_on_timer(now, handle, &server.request, draft);
+        self.await_ack(now, handle, server.server, draft.print(), cseq, offered, false);
         self.events.push_back(Event::LegConfirmed { leg: handle });
     }
 

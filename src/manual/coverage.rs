@@ -14,7 +14,7 @@
 //! | 3261 | §10.3 step 1 | forwarding REGISTER for foreign domains | not yet: 404, the edge is no relay |
 //! | 3261 | §11 | OPTIONS to the edge, in and outside of dialogs | stands |
 //! | 3261 | §12 | dialogs, route sets, target refresh | stands |
-//! | 3261 | §13 | INVITE, forking 2xx, offer in 2xx and ACK | stands |
+//! | 3261 | §13 | INVITE, each early dialog of its own, forking 2xx, offer in 2xx and ACK | stands |
 //! | 3261 | §14 | re-INVITE, 491 and its times | stands |
 //! | 3261 | §15 | BYE, in early dialogs too | stands |
 //! | 3261 | §16 | proxying outside of dialogs: to the PBX, to a flow, to a user's first binding; Max-Forwards, Proxy-Require, Route | partly: no forking, no loop detection by branch, no strict routes |
@@ -23,15 +23,15 @@
 //! | 3261 | §18 | UDP, TCP; stream framing, received, sent-by | partly: no change to TCP for requests near the MTU |
 //! | 3261 | §19.1.4, §19.1.5 | comparison of URIs; only `Replaces` is taken from a URI's headers | stands |
 //! | 3261 | §20.10 | q, expires of a contact | stands |
-//! | 3261 | §22 | digest on both sides; credentials go to the configured PBX only | stands |
+//! | 3261 | §22 | digest on both sides; credentials go to the configured PBX, or a trunk in its realm, only; requests inside dialogs too | stands |
 //! | 3261 | §26 | TLS, sips | not yet |
-//! | 3262 | | PRACK, 100rel | not yet: 405, and `Require: 100rel` gets 420 |
+//! | 3262 | §3–5 | PRACK, 100rel: on both sides, in order, repeated; a 2xx waits for the PRACK of an answer | stands: an offer in a reliable 18x is not asked for; one in a PRACK is answered with what the caller has |
 //! | 3263 | §4 | NAPTR, SRV | not yet: the PBX and routes are addresses |
 //! | 3264 | §5, §6.1, §8, §8.4 | offer/answer, directions, hold | stands |
-//! | 3311 | | UPDATE | not yet: 405 |
+//! | 3311 | §5 | UPDATE in confirmed dialogs, passed on by UPDATE or re-INVITE; 491, 500 | partly: in early dialogs only without a description, an offer gets 504 |
 //! | 3326 | | Reason | not yet: passed through on what passes through |
 //! | 3581 | §4 | rport | stands |
-//! | 4028 | | session timers | not yet: not advertised |
+//! | 4028 | §7–10 | session timers: each leg by itself, refresher either way, 422 both ways, BYE when nobody refreshes | stands |
 //! | 4320 | | no 408 to non-INVITE | stands |
 //! | 6026 | | Accepted, timers L and M | stands |
 //! | 6141 | §3 | a refused re-INVITE changes nothing | stands |

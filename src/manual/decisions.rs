@@ -164,3 +164,38 @@
 //!
 //! Found by the simulator: a join sends its re-INVITE right behind the ACK of the 2xx. If that ACK is lost, the 2xx comes again
 //! when the newer ACK has taken its place; a leg that remembered one ACK let the target time out after 32 s.
+//! ## What says nothing new is answered where it arrives
+//!
+//! A phone that refreshes its session sends the description that it has; some do so every minute. Passed to the other
+//! side it would be a re-INVITE there, with its own glare and its own failures, for nothing. So a re-INVITE or UPDATE whose
+//! description is byte for byte what the leg has, and an UPDATE without one, are answered from the leg's own state.
+//! What it costs: a party that repeats itself to make the other side answer anew gets what it got before.
+//!
+//! ## A party without session timers is asked after all the same
+//!
+//! RFC 4028 §7.2: after a 2xx without `Session-Expires` nothing expires. The edge still sends its re-INVITE (or UPDATE)
+//! after half of its interval: it is the only way to notice that a phone has vanished in mid-call. Such a refresh that is
+//! refused ends nothing; only 408 and 481 do (RFC 3261 §14.1).
+//!
+//! ## `100rel` is said only where we offer
+//!
+//! A callee that knows `100rel` and got no offer would have to make one in its first reliable 18x (RFC 3262 §5), and the
+//! answer would have to be in PRACK: before the caller, who may not know `100rel`, has said anything. So an INVITE
+//! without a description goes out without `100rel`, and the offer comes in the 2xx, where both sides can do with it.
+//!
+//! ## A join that is refused is tried once by asking
+//!
+//! The join offers each side the other's description (above). A side that says 488 or 606 is asked once for its own offer
+//! by a re-INVITE without one, which then goes to the other side; its answer comes back in the ACK (RFC 3725 §4.1). It is
+//! the fallback and not the rule because a 2xx hangs unacknowledged while the other side thinks. A side whose offer finds
+//! no taker gets in the ACK what it had before.
+//!
+//! ## A hold by the API is not undone by a phone
+//!
+//! While an API client holds one side, a re-INVITE of either party is answered by the edge in the direction that is
+//! wanted, and not passed on. What the party said (that it holds too, or another address) goes over when the API resumes.
+//!
+//! ## A trunk's password is bound to its realm
+//!
+//! `username` and `password` of a `[[peer]]` need `realm`: a challenge may come from anybody behind the trunk (LESSONS
+//! 37). Each request is answered once; what is challenged again is refused.

@@ -40,6 +40,10 @@ pub(super) struct Call {
     pub(super) subscription: Option<u32>,
     /// The call that we took the place of: gone once this one is answered.
     pub(super) replaces: Option<PhoneCall>,
+    /// What was agreed about refreshing the session.
+    pub(super) timer: Option<super::timer::Timer>,
+    /// The least interval that the other side takes, in seconds.
+    pub(super) min_se: u32,
 }
 
 /// What waits in a call until its INVITE transactions are settled.
@@ -82,6 +86,8 @@ impl Call {
             obeys: None,
             subscription: None,
             replaces: None,
+            timer: None,
+            min_se: 0,
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) enum Purpose {
     Register,
     Invite(PhoneCall),
     Reinvite(PhoneCall, Offer),
+    Update(PhoneCall, Offer),
     Cancel(PhoneCall),
     Bye(PhoneCall),
     Refer(PhoneCall),
@@ -40,6 +41,7 @@ impl Purpose {
             Purpose::Register => None,
             Purpose::Invite(call)
             | Purpose::Reinvite(call, _)
+            | Purpose::Update(call, _)
             | Purpose::Cancel(call)
             | Purpose::Bye(call)
             | Purpose::Refer(call)
@@ -296,6 +298,12 @@ impl Phone {
                 purpose,
                 challenges + 1,
             );
+            return;
+        }
+        if let (422, Purpose::Invite(call) | Purpose::Reinvite(call, _)) = (status, purpose)
+            && let Some(request) = self.lengthened(call, &request, &response)
+        {
+            self.send_again(now, request, purpose, challenges);
             return;
         }
         let ack = self.completed(now, purpose, &request, response, status);

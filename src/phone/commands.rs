@@ -70,12 +70,13 @@ impl Phone {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let mut request = self.advertised(request);
+        let handle = PhoneCall(self.calls.len());
+        self.calls.push(call);
+        let request = self.advertised(request);
+        let mut request = self.timed(handle, request);
         if let Some(offer) = offer {
             request = request.body("application/sdp", offer);
         }
-        let handle = PhoneCall(self.calls.len());
-        self.calls.push(call);
         self.send(now, request, Purpose::Invite(handle));
         handle
     }
@@ -242,24 +243,37 @@ impl Phone {
         let draft = draft
             .header(HeaderName::Contact, format_args!("<{}>", self.config.contact()))
             .header(HeaderName::Allow, self.allow());
-        match self.config.replaces {
-            true => draft.header(HeaderName::Supported, "replaces"),
-            false => draft,
+        match self.supported() {
+            Some(supported) => draft.header(HeaderName::Supported, supported),
+            None => draft,
         }
     }
 
     pub(super) fn advertised(&self, request: Request) -> Request {
         let request = request.header(HeaderName::Allow, self.allow());
-        match self.config.replaces {
-            true => request.header(HeaderName::Supported, "replaces"),
-            false => request,
+        match self.supported() {
+            Some(supported) => request.header(HeaderName::Supported, supported),
+            None => request,
         }
     }
 
-    fn allow(&self) -> &'static str {
-        match self.config.refer {
+    fn allow(&self) -> String {
+        let known = match self.config.refer {
             true => ALLOW,
             false => "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, MESSAGE, INFO",
+        };
+        match self.config.update {
+            true => format!("{known}, UPDATE"),
+            false => known.to_owned(),
+        }
+    }
+
+    fn supported(&self) -> Option<&'static str> {
+        match (self.config.replaces, self.config.timer.is_some()) {
+            (true, true) => Some("replaces, timer"),
+            (true, false) => Some("replaces"),
+            (false, true) => Some("timer"),
+            (false, false) => None,
         }
     }
 
@@ -284,7 +298,7 @@ impl Phone {
         self.calls.get_mut(call.0).ok_or_else(missing)
     }
 
-    fn expect(&self, call: PhoneCall, command: &'static str, allowed: &[CallState]) -> Result<(), Misuse> {
+    pub(super) fn expect(&self, call: PhoneCall, command: &'static str, allowed: &[CallState]) -> Result<(), Misuse> {
         let state = self.calls.get(call.0).map(|call| call.state);
         match state {
             Some(state) if allowed.contains(&state) => Ok(()),

@@ -46,6 +46,10 @@ pub struct PhoneConfig {
     pub replaces: bool,
     /// Whether it says `Allow: REFER` and obeys a REFER by calling the target.
     pub refer: bool,
+    /// Whether it says and does `timer` (RFC 4028), and how.
+    pub timer: Option<super::timer::PhoneTimer>,
+    /// Whether it says `Allow: UPDATE` and takes it (RFC 3311).
+    pub update: bool,
     /// Makes its tags, Call-IDs and branches differ from those of other phones of the same user.
     pub seed: u64,
 }
@@ -64,6 +68,8 @@ impl PhoneConfig {
             transport: PhoneTransport::Udp,
             replaces: true,
             refer: true,
+            timer: None,
+            update: false,
             seed: u64::from(address.port()),
         }
     }

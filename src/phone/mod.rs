@@ -7,7 +7,7 @@
 //! **Refuses**: to share code with the edge above `sip` and `sdp` — transactions, dialogs, offer/answer and digest are
 //! written a second time, so that an error of the edge is not mirrored here; and to play or record audio.
 //!
-//! **RFC sections**: 3261 §8–§15, §17, §22; 3264 §5, §6.1, §8; 3515 §2.4; 3891 §3–§6; 3892 §2; 5589 §6–§7; 7616.
+//! **RFC sections**: 3261 §8–§15, §17, §22; 3264 §5, §6.1, §8; 3311; 4028; 3515 §2.4; 3891 §3–§6; 3892 §2; 5589 §6–§7; 7616.
 //!
 //! | the owner | the phone |
 //! |---|---|
@@ -49,7 +49,9 @@ mod summary;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod transfer;
+mod update;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -59,6 +61,7 @@ use bytes::Bytes;
 pub use config::{PhoneConfig, PhoneTransport, ReinviteAnswer, Script};
 pub use event::{CallState, EndReason, Line, Misuse, Notified, PhoneCall, PhoneEvent};
 pub use summary::summary;
+pub use timer::PhoneTimer;
 
 use crate::sip::Message;
 use call::{Call, Offer, Task};
@@ -159,7 +162,10 @@ impl Phone {
         let of_calls = self
             .calls
             .iter()
-            .flat_map(|call| [call.answer_at, call.retry.map(|(at, _)| at)])
+            .flat_map(|call| {
+                let timer = call.timer.map(|timer| timer.next());
+                [call.answer_at, call.retry.map(|(at, _)| at), timer]
+            })
             .flatten();
         of_calls
             .chain(self.client_deadline())
@@ -171,6 +177,7 @@ impl Phone {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.client_timeouts(now);
         self.server_timeouts(now);
+        self.timer_timeouts(now);
         for at in 0..self.calls.len() {
             if self.calls[at].answer_at.is_some_and(|at| at <= now) {
                 self.accept(now, PhoneCall(at));

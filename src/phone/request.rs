@@ -55,6 +55,15 @@ impl Request {
         self.header(name, value)
     }
 
+    /// The same request with a session interval that the other side takes (RFC 4028 §7.3).
+    pub(super) fn with_interval(mut self, least: u32, cseq: u32) -> Request {
+        self.headers
+            .retain(|(header, _)| *header != HeaderName::SessionExpires && *header != HeaderName::MinSe);
+        self.cseq = cseq;
+        self.header(HeaderName::SessionExpires, least.to_string())
+            .header(HeaderName::MinSe, least.to_string())
+    }
+
     /// CANCEL of this INVITE: same Request-URI, Call-ID, From, To, number and routes (RFC 3261 §9.1).
     pub(super) fn to_cancel(&self) -> Request {
         let kept = |name: &HeaderName| {

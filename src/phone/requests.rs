@@ -65,11 +65,11 @@ impl Phone {
             Method::Refer => self.handle_refer(now, id, handle, &request),
             Method::Options => self.answer_options(now, id),
             Method::Message | Method::Info => self.answer_plainly(now, id, 200),
+            Method::Update => self.handle_update(now, id, handle, &request),
             Method::Ack
             | Method::Cancel
             | Method::Register
             | Method::Prack
-            | Method::Update
             | Method::Subscribe
             | Method::Publish
             | Method::Extension(_) => self.refuse_method(now, id),
@@ -86,6 +86,12 @@ impl Phone {
                 .response(id, 420)
                 .map(|draft| draft.header(HeaderName::Unsupported, unknown));
             return self.respond_with(now, id, draft, 420);
+        }
+        if let Some(least) = self.too_short(invite) {
+            let draft = self
+                .response(id, 422)
+                .map(|draft| draft.header(HeaderName::MinSe, least));
+            return self.respond_with(now, id, draft, 422);
         }
         let replaced = match self.replaced_by(invite) {
             Ok(replaced) => replaced,
@@ -120,7 +126,9 @@ impl Phone {
 
     fn handle_reinvite(&mut self, now: Instant, id: ServerId, handle: PhoneCall, invite: &Message) {
         // RFC 3261 §14.2: an offer of ours is out → 491; an earlier INVITE is unanswered → 500.
-        if self.is_waiting(|purpose| matches!(purpose, Purpose::Reinvite(call, _) if call == handle)) {
+        if self.is_waiting(
+            |purpose| matches!(purpose, Purpose::Reinvite(call, _) | Purpose::Update(call, _) if call == handle),
+        ) {
             return self.answer_plainly(now, id, 491);
         }
         if self.open_invite(handle).is_some_and(|open| open != id) {
@@ -128,6 +136,12 @@ impl Phone {
                 .response(id, 500)
                 .map(|draft| draft.header(HeaderName::RetryAfter, 1));
             return self.respond_with(now, id, draft, 500);
+        }
+        if let Some(least) = self.too_short(invite) {
+            let draft = self
+                .response(id, 422)
+                .map(|draft| draft.header(HeaderName::MinSe, least));
+            return self.respond_with(now, id, draft, 422);
         }
         match self.script.reinvites.pop_front() {
             Some(ReinviteAnswer::Status(status)) => return self.answer_plainly(now, id, status),
@@ -196,6 +210,11 @@ impl Phone {
         let draft = self
             .response(id, 200)
             .map(|draft| self.advertise(draft).body("application/sdp", body));
+        let request = self.server(id).map(|server| server.request.clone());
+        let draft = match (draft, request) {
+            (Some(draft), Some(request)) => Some(self.agree(now, handle, &request, draft)),
+            (draft, _) => draft,
+        };
         self.respond_with(now, id, draft, 200);
     }
 
@@ -232,7 +251,7 @@ impl Phone {
         self.respond_with(now, id, draft, 200);
     }
 
-    fn refuse_method(&mut self, now: Instant, id: ServerId) {
+    pub(super) fn refuse_method(&mut self, now: Instant, id: ServerId) {
         let draft = self
             .response(id, 405)
             .map(|draft| draft.header(HeaderName::Allow, ALLOW));

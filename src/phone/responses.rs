@@ -20,7 +20,7 @@ impl Phone {
                 self.end(call, EndReason::TimedOut);
                 self.report(now, call, 408);
             }
-            Purpose::Reinvite(call, _) => {
+            Purpose::Reinvite(call, _) | Purpose::Update(call, _) => {
                 self.roll_back(call);
                 self.give_up(now, call);
             }
@@ -90,6 +90,7 @@ impl Phone {
                 });
             }
             Purpose::Cancel(_) => {}
+            Purpose::Update(call, _) => self.update_answered(now, call, request, &response, status),
             Purpose::Refer(call) => self.refer_answered(call, status),
             Purpose::Notify(call) => {
                 if status >= 300 {
@@ -116,6 +117,7 @@ impl Phone {
             call.state = CallState::Connected;
         }
         let ack = self.acknowledge(now, handle, request.cseq, response);
+        self.take_timer(now, handle, response);
         if was_live {
             self.emit(PhoneEvent::Connected { call: handle });
             self.report(now, handle, 200);
@@ -130,6 +132,7 @@ impl Phone {
         if let Some(call) = self.calls.get_mut(handle.0) {
             call.retarget(response);
         }
+        self.take_timer(now, handle, response);
         self.acknowledge(now, handle, request.cseq, response)
     }
 

@@ -11,6 +11,11 @@ impl Phone {
         &self.config
     }
 
+    /// Who it is, to be changed before its first call.
+    pub fn configure(&mut self) -> &mut PhoneConfig {
+        &mut self.config
+    }
+
     /// Whether the registrar has our contact.
     pub fn is_registered(&self) -> bool {
         self.registered

@@ -47,7 +47,7 @@ impl Phone {
                     .iter()
                     .any(|server| owed(server) && server.request.to_tag().is_none());
                 let offering = self.is_waiting(|purpose| match purpose {
-                    Purpose::Invite(call) | Purpose::Reinvite(call, _) => call == handle,
+                    Purpose::Invite(call) | Purpose::Reinvite(call, _) | Purpose::Update(call, _) => call == handle,
                     Purpose::Register
                     | Purpose::Cancel(_)
                     | Purpose::Bye(_)
@@ -80,7 +80,8 @@ impl Phone {
         let request = call
             .request(Method::Invite)
             .header(HeaderName::Contact, format!("<{}>", self.config.contact()));
-        let mut request = self.advertised(request);
+        let request = self.advertised(request);
+        let mut request = self.timed(handle, request);
         if let Some(body) = body {
             request = request.body("application/sdp", body);
         }

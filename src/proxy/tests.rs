@@ -198,7 +198,7 @@ fn require_that_nobody_handles_is_refused_where_the_edge_is_the_uas() {
     };
     assert_eq!(
         (draft.status(), draft.get(HeaderName::Unsupported)),
-        (Some(420), Some("100rel, Foo"))
+        (Some(420), Some("Foo"))
     );
     // To the PBX it is the PBX's business (RFC 3261 §16.3 step 5).
     let passing = request("MESSAGE", "sip:bob@example.com", false, &lines);

@@ -7,7 +7,8 @@
 //! **Refuses**: to say what a *peer* can do; that is [`Message::has_token`] on the peer's own headers.
 //!
 //! RFC 3261 §20.5 (Allow), §20.37 (Supported), §8.2.2.3 and §16.3 (Require, Proxy-Require) · RFC 3891 §6.2
-//! (`replaces`) · RFC 4488 §7 (`norefersub`) · RFC 7614 §4 (`nosub`) · RFC 4538 §8 (`tdialog`) · RFC 3327 §4 (`path`).
+//! (`replaces`) · RFC 4488 §7 (`norefersub`) · RFC 7614 §4 (`nosub`) · RFC 4538 §8 (`tdialog`) · RFC 3327 §4 (`path`)
+//! · RFC 4028 §3 (`timer`) · RFC 3262 §7 (`100rel`) · RFC 3311 §4 (UPDATE).
 //!
 //! ```
 //! use warmline::sip::{ALLOW, Method, SUPPORTED, is_allowed};
@@ -20,10 +21,13 @@
 use super::{HeaderName, Message, Method};
 
 /// Value of `Allow` in INVITE, in its 2xx, in 405 and in the answer to OPTIONS (RFC 3261 §20.5).
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, REFER, NOTIFY, INFO, MESSAGE";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, REFER, NOTIFY, INFO, MESSAGE, UPDATE, PRACK";
 
 /// Value of `Supported` in requests and 2xx responses (RFC 3261 §20.37). RFC 3891 §6.2 makes `replaces` a MUST.
-pub const SUPPORTED: &str = "replaces, norefersub, nosub, tdialog, path";
+pub const SUPPORTED: &str = "100rel, replaces, norefersub, nosub, tdialog, path, timer";
+
+/// [`SUPPORTED`] in an INVITE that offers nothing: no provisional answer may make an offer (RFC 3262 §5).
+pub const SUPPORTED_UNRELIABLE: &str = "replaces, norefersub, nosub, tdialog, path, timer";
 
 /// Value of `Accept` in the answer to OPTIONS and in 415 (RFC 3261 §11.2): bodies that the edge itself reads.
 pub const ACCEPT: &str = "application/sdp, message/sipfrag";
@@ -94,14 +98,14 @@ mod tests {
             let method = Method::parse(name.as_bytes()).unwrap();
             assert!(is_allowed(&method) && !matches!(method, Method::Extension(_)), "{name}");
         }
-        assert!(!is_allowed(&Method::Prack));
+        assert!(!is_allowed(&Method::Publish));
         assert!(!is_allowed(&Method::Extension("INVITE, ACK".into())));
     }
 
     #[test]
     fn option_tags_are_compared_without_case_and_given_back_as_they_came() {
-        let lines = "Require: Replaces, 100Rel\r\nRequire: timer\r\n";
-        assert_eq!(unsupported(&request("INVITE", lines)), ["100Rel", "timer"]);
+        let lines = "Require: Replaces, Precondition, 100Rel\r\nRequire: sec-agree, Timer\r\n";
+        assert_eq!(unsupported(&request("INVITE", lines)), ["Precondition", "sec-agree"]);
         assert!(unsupported(&request("INVITE", "")).is_empty());
         assert!(unsupported(&request("ACK", lines)).is_empty() && unsupported(&request("CANCEL", lines)).is_empty());
         assert_eq!(

@@ -140,6 +140,28 @@ impl Draft {
         self
     }
 
+    /// The same request under another number: of use when a challenge is answered (RFC 3261 §22.2).
+    pub fn renumbered(mut self, cseq: u32) -> Draft {
+        let start = if self.head.starts_with("CSeq: ") {
+            Some(0)
+        } else {
+            self.head.find("\r\nCSeq: ").map(|at| at + 2)
+        };
+        let Some(from) = start.map(|at| at + "CSeq: ".len()) else {
+            return self;
+        };
+        let rest = self.head.get(from..).unwrap_or_default();
+        let to = from + rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number = cseq.to_compact_string();
+        self.head.replace_range(from..to, &number);
+        for (offset, _) in &mut self.raw {
+            if *offset >= to {
+                *offset = *offset + number.len() - (to - from);
+            }
+        }
+        self
+    }
+
     /// Replaces the reason phrase of a response.
     pub fn reason_phrase(mut self, text: &str) -> Draft {
         match &mut self.start {

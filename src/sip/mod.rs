@@ -80,7 +80,7 @@ mod validate;
 mod via;
 mod vocabulary;
 
-pub use capabilities::{ACCEPT, ALLOW, SUPPORTED, is_allowed, unsupported, unsupported_by_proxy};
+pub use capabilities::{ACCEPT, ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE, is_allowed, unsupported, unsupported_by_proxy};
 pub use digest::{Algorithm, Challenge, Credentials, NonceKey, NonceState, Secret, answer};
 pub use draft::Draft;
 pub use error::{ParseError, ParseErrorKind};

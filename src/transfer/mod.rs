@@ -27,7 +27,8 @@
 //! | any | the transferee leaves | *failed* | targets are released, the transferor is told |
 //! | Joining | the target leaves | *failed* | the call is given back |
 //!
-//! [`policy`] asks the site, [`begin`] resolves who moves whom, [`start`] makes the transfer, [`recovery`] finds another target, [`blind`] dials, [`join`] brings together, [`refer_mode`] lets the transferee do it,
+//! [`policy`] asks the site, [`begin`] resolves who moves whom, [`start`] makes the transfer, [`recovery`] finds another
+//! target, [`blind`] dials, [`join`] brings together, [`fallback`] asks who refuses for its own offer, [`refer_mode`] lets the transferee do it,
 //! [`replaced`] serves INVITE with Replaces, [`outcome`] ends each of them once.
 //!
 //! [`policy`]: self
@@ -36,12 +37,14 @@
 //! [`recovery`]: self
 //! [`blind`]: self
 //! [`join`]: self
+//! [`fallback`]: self
 //! [`refer_mode`]: self
 //! [`replaced`]: self
 //! [`outcome`]: self
 
 mod begin;
 mod blind;
+mod fallback;
 mod join;
 mod outcome;
 mod policy;
@@ -292,11 +295,11 @@ impl Transfers {
             (State::Trying { .. }, LegEvent::Refused { status, response }) => {
                 self.target_refused(now, handle, leg, status, response.as_ref());
             }
-            (State::Joining { offered, .. }, LegEvent::OfferAnswered { .. }) if *offered == Some(leg) => {
-                self.join_next(now, handle)
+            (State::Joining { offered, .. }, LegEvent::OfferAnswered { description }) if *offered == Some(leg) => {
+                self.side_answered(now, handle, leg, description.as_ref());
             }
             (State::Joining { offered, .. }, LegEvent::OfferRefused { status }) if *offered == Some(leg) => {
-                self.fail(now, handle, TransferFailure::JoinRefused, Some(status));
+                self.side_refused(now, handle, leg, status);
             }
             (State::Taking { offered: true, .. }, LegEvent::OfferAnswered { description })
                 if leg == transfer.transferee =>
@@ -346,6 +349,7 @@ impl Transfers {
                 | LegEvent::Acked { .. }
                 | LegEvent::OfferAnswered { .. }
                 | LegEvent::OfferRefused { .. }
+                | LegEvent::Refreshed { .. }
                 | LegEvent::Progress(_)
                 | LegEvent::ReportSettled
                 | LegEvent::Released { .. },

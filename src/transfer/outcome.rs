@@ -103,6 +103,7 @@ impl Transfers {
 
     /// It did not happen: what was made for it is released, what was lent is given back.
     pub(crate) fn fail(&mut self, now: Instant, handle: TransferHandle, reason: TransferFailure, status: Option<u16>) {
+        self.restore(now, handle);
         let Some(transfer) = self.table.get(handle).cloned() else {
             return;
         };

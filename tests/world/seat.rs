@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use warmline::phone::{CallState, Phone, PhoneCall, ReinviteAnswer, Script};
+use warmline::phone::{CallState, Phone, PhoneCall, PhoneConfig, ReinviteAnswer, Script};
 use warmline::sip::{HeaderName, Method, Replaces};
 
 use super::{Who, World};
@@ -141,7 +141,16 @@ impl<'w> Seat<'w> {
         self.act(|phone, now| phone.send_octets(now, bytes));
     }
 
+    pub(crate) fn update(self, call: PhoneCall, holding: bool) {
+        self.act(|phone, now| phone.update(now, call, holding))
+            .expect("a call that is up");
+    }
+
     // What the phone does by itself.
+
+    pub(crate) fn configure(self, change: impl FnOnce(&mut PhoneConfig)) {
+        change(self.world.phones[self.who as usize].configure());
+    }
 
     pub(crate) fn script(self) -> &'w mut Script {
         self.world.phones[self.who as usize].script()
