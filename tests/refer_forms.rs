@@ -79,6 +79,8 @@ fn a_refer_is_accepted_with_202_or_with_200() {
                 prefix: 32,
             };
             settings.peers = vec![Peer {
+                credentials: None,
+                keeps_call_id: false,
                 name: "alice's phones".to_owned(),
                 networks: vec![network],
                 auth: PeerAuth::Digest,
