@@ -53,6 +53,11 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
         Command::Resume { .. } => Err(Refusal::Conflict {
             why: "the party is not held".to_owned(),
         }),
+        Command::Dial { to, .. } if to.user() == Some("nobody") => Err(Refusal::Invalid {
+            field: "to",
+            why: "its phone is not registered".to_owned(),
+        }),
+        Command::Dial { .. } => Ok(Reply::Call(call())),
         Command::StartTransfer {
             transferor,
             target,
@@ -110,10 +115,8 @@ fn world() -> World {
     let metrics: native::MetricsPage = Arc::new(|totals| format!("warmline_calls {}\n", totals.calls));
     let hold = HoldDirection::SendOnly;
     let router = native::router(native::Options {
-        edge,
-        token: TOKEN.to_owned(),
-        hold,
         metrics,
+        ..native::Options::new(edge, native::Access::new(TOKEN, hold))
     });
     World { router, log, told }
 }

@@ -59,10 +59,11 @@ impl World {
             .unwrap();
         let metrics = Arc::clone(edge.metrics());
         let router = native::router(native::Options {
-            edge: edge.handle().clone(),
-            token: TOKEN.to_owned(),
-            hold: HoldDirection::SendOnly,
             metrics: Arc::new(move |totals| metrics.render(totals)),
+            ..native::Options::new(
+                edge.handle().clone(),
+                native::Access::new(TOKEN, HoldDirection::SendOnly),
+            )
         });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let api = listener.local_addr().unwrap();

@@ -25,6 +25,7 @@ mod demo;
 mod failure;
 mod file;
 mod orders;
+mod reload;
 mod run;
 mod say;
 

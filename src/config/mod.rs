@@ -44,6 +44,8 @@
 //! [api]                         # omit: no API
 //! listen = "127.0.0.1:8080"
 //! token = "a-long-random-word"  # omit on loopback: a random one, printed at start
+//! [store]                       # omit: bindings end with the process
+//! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -59,6 +61,7 @@
 mod check;
 mod fields;
 mod parts;
+mod reload;
 mod report;
 mod target;
 
@@ -68,11 +71,12 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::engine::{HoldDirection, Listener, Pbx, Peer, Register, Route, Settings, TransferMode, User};
+use crate::engine::{HoldDirection, Listener, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User};
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Transport;
 
+pub use reload::Changes;
 pub use report::{Problem, Report};
 
 /// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
@@ -91,6 +95,8 @@ pub struct Config {
     pub api: Option<Api>,
     /// What is logged and how.
     pub log: Log,
+    /// The file that outlives the process; `None`: bindings end with it.
+    pub store: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -223,6 +229,7 @@ impl Config {
                 level: tracing::Level::INFO,
                 json: false,
             },
+            store: None,
         }
     }
 
@@ -290,6 +297,7 @@ impl Config {
             digest: self.registrar.digest.clone(),
             key,
             node: self.edge.node,
+            process: Process::default(),
         })
     }
 }

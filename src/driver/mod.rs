@@ -30,6 +30,7 @@
 
 mod bind;
 mod clock;
+mod memory;
 mod resolve;
 mod run;
 mod stop;
@@ -41,17 +42,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
 pub use resolve::resolve;
-pub use stop::{DRAIN, asked_to_stop, drain, totals};
+pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 
 use crate::api::{EngineHandle, EventLog};
 use crate::engine::{Engine, Listener, Settings};
 use crate::observe::Metrics;
+use crate::store::Store;
 use bind::Bound;
 use run::{Parts, Phase};
 
@@ -65,6 +67,8 @@ pub struct Options {
     pub tap: Option<Tap>,
     /// How patient we are with streams.
     pub streams: StreamLimits,
+    /// What outlives the process; `None`: nothing.
+    pub store: Option<Box<dyn Store>>,
 }
 
 /// A running edge. Dropping it stops it.
@@ -74,6 +78,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     phase: watch::Sender<Phase>,
+    reloads: mpsc::UnboundedSender<Settings>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,6 +86,12 @@ impl Edge {
     /// Binds every listener and starts the engine's thread. On error nothing is left running.
     pub fn start(mut settings: Settings, options: Options) -> Result<Edge, StartError> {
         let bound = bind::bind(&mut settings.listeners)?;
+        let Options {
+            tap,
+            streams: limits,
+            store,
+        } = options;
+        let kept = memory::recall(&mut settings, store)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -111,20 +122,22 @@ impl Edge {
         let metrics = Arc::new(Metrics::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
         let (phase, watched) = watch::channel(Phase::Serving);
+        let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
         let serve = move || {
             let engine = Engine::new(settings, clock::now());
-            let Options { tap, streams: limits } = options;
             let parts = Parts {
                 engine,
                 udp,
                 tcp,
                 orders,
                 phase: watched,
+                reloaded,
                 events,
                 metrics: counted,
                 tap,
                 limits,
+                kept,
             };
             runtime.block_on(run::run(parts));
         };
@@ -140,6 +153,7 @@ impl Edge {
             listeners,
             metrics,
             phase,
+            reloads,
             thread: Some(thread),
         })
     }
@@ -159,8 +173,16 @@ impl Edge {
         &self.metrics
     }
 
-    /// Takes no more connections; everything else goes on.
+    /// Gives the engine other settings while calls go on; [`Input::Reloaded`] says which of them it takes over.
+    ///
+    /// [`Input::Reloaded`]: crate::engine::Input::Reloaded
+    pub fn reload(&self, settings: Settings) {
+        self.reloads.send(settings).ok(); // an edge that has ended needs no settings
+    }
+
+    /// Takes no more connections and no more calls; everything else goes on.
     pub fn stop_accepting(&self) {
+        self.metrics.set_draining();
         self.phase.send_replace(Phase::Draining);
     }
 

@@ -42,6 +42,9 @@ impl Engine {
                 bytes: transmit.bytes,
             });
         }
+        while let Some(user) = self.registrar.poll_stored() {
+            self.outputs.push_back(Output::Store { user });
+        }
         while let Some(event) = self.legs().events.pop_front() {
             self.outputs.push_back(Output::Event(event));
         }
@@ -52,6 +55,7 @@ impl Engine {
 
     fn demanded(&mut self, now: Instant, demand: Demand) {
         match demand {
+            Demand::Dial { call, dialled } => self.dial_on(now, call, &dialled),
             Demand::Refer {
                 call,
                 transferor,

@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 pub struct Calls {
     /// In the order of their handles.
     pub calls: Vec<Call>,
+    /// How many there are, however many were asked for.
+    pub total: usize,
 }
 
 /// A call: the legs that talk together.
@@ -54,6 +56,8 @@ pub struct Leg {
 pub struct Transfers {
     /// The oldest first.
     pub transfers: Vec<Transfer>,
+    /// How many there are, however many were asked for.
+    pub total: usize,
 }
 
 /// A transfer, whoever asked for it.
@@ -88,6 +92,8 @@ pub struct Transfer {
 pub struct Registrations {
     /// In the order of their addresses of record.
     pub registrations: Vec<Registration>,
+    /// How many there are, however many were asked for.
+    pub total: usize,
 }
 
 /// A binding: where a phone is reached.
@@ -104,6 +110,8 @@ pub struct Registration {
     pub address: String,
     /// `local` (kept here) or `through` (kept by the PBX).
     pub kept: String,
+    /// `false`: its connection ended with an earlier process, and the phone has not come back yet.
+    pub reachable: bool,
 }
 
 /// That the engine answers.
@@ -112,6 +120,16 @@ pub struct Health {
     /// `ok`.
     #[schema(example = "ok")]
     pub status: String,
+}
+
+/// That the edge can take calls.
+#[derive(ToSchema)]
+pub struct Ready {
+    /// `ready`.
+    #[schema(example = "ready")]
+    pub status: String,
+    /// Whether the PBX answers; null without a PBX.
+    pub pbx_up: Option<bool>,
 }
 
 #[cfg(test)]
@@ -175,6 +193,7 @@ mod tests {
             expires_s: 1,
             address,
             kept: "local",
+            reachable: true,
         };
         assert_eq!(keys(serde_json::to_value(view).unwrap()), properties::<Registration>());
     }
