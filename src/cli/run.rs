@@ -18,6 +18,7 @@ use super::say::say;
 use crate::api::native::{self, Access, Readiness};
 use crate::config::{Config, Log};
 use crate::driver::{self, DRAIN, Edge, Hangups, Options, StartError};
+use crate::observe::LadderLimits;
 use crate::store::{Embedded, Store};
 
 /// Start the edge
@@ -59,7 +60,13 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let api = listen(&config).await?;
     let hold = settings.hold;
     let open = settings.open;
+    let limits = |ladder: crate::config::Ladder| LadderLimits {
+        calls: ladder.calls,
+        messages: ladder.messages,
+        redact: ladder.redact,
+    };
     let options = Options {
+        ladders: config.ladder.map(limits),
         store: open_store(&config)?,
         ..Options::default()
     };
@@ -204,7 +211,9 @@ fn serve(
 /// What the API is told of the edge.
 fn api_options(edge: &Edge, access: Access) -> native::Options {
     let (metrics, state) = (Arc::clone(edge.metrics()), Arc::clone(edge.metrics()));
+    let ladders = edge.ladders().cloned();
     native::Options {
+        ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
         ready: Arc::new(move || Readiness {
             draining: state.is_draining(),

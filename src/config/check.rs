@@ -43,6 +43,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let api = parts::api(file, problems);
     let log = log(file, problems);
     let store = parts::store(file, problems);
+    let ladder = parts::ladder(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -80,6 +81,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         guard,
         api,
         log,
+        ladder,
         store,
     }
 }

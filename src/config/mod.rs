@@ -46,6 +46,10 @@
 //! token = "a-long-random-word"  # omit on loopback: a random one, printed at start
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
+//! calls = 200                   # 0: none
+//! messages = 200                # of one dialog
+//! redact = false                # true: numbers and names are hidden
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -95,6 +99,8 @@ pub struct Config {
     pub api: Option<Api>,
     /// What is logged and how.
     pub log: Log,
+    /// Ladders of the last calls; `None`: not kept.
+    pub ladder: Option<Ladder>,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
 }
@@ -155,6 +161,27 @@ pub struct Api {
     pub listen: SocketAddr,
     /// The bearer token; `None`: make a random one and print it once.
     pub token: Option<String>,
+}
+
+/// How much of the last calls' messages is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ladder {
+    /// Calls.
+    pub calls: usize,
+    /// Messages of one dialog.
+    pub messages: usize,
+    /// Whether numbers and names are hidden.
+    pub redact: bool,
+}
+
+impl Default for Ladder {
+    fn default() -> Self {
+        Ladder {
+            calls: 200,
+            messages: 200,
+            redact: false,
+        }
+    }
 }
 
 /// What is logged and how.
@@ -229,6 +256,7 @@ impl Config {
                 level: tracing::Level::INFO,
                 json: false,
             },
+            ladder: Some(Ladder::default()),
             store: None,
         }
     }

@@ -8,7 +8,7 @@ use super::check::TRANSFER;
 use super::fields::{Fields, Found};
 use super::report::Problems;
 use super::target::{socket_address, target};
-use super::{Api, Target};
+use super::{Api, Ladder, Target};
 use crate::engine::{Listener, Network, Peer, PeerAuth, Register, TransferMode, User};
 use crate::transport::Transport;
 
@@ -238,6 +238,24 @@ pub(super) fn routes(
         fields.finish(problems);
     }
     routes
+}
+
+pub(super) fn ladder(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Ladder> {
+    let mut ladder = Ladder::default();
+    if let Some(mut fields) = file.table("ladder", "[ladder]", problems) {
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(calls) = fields.number("calls", 0..=100_000, problems) {
+            ladder.calls = size(calls);
+        }
+        if let Some(messages) = fields.number("messages", 1..=10_000, problems) {
+            ladder.messages = size(messages);
+        }
+        if let Some(redact) = fields.flag("redact", problems) {
+            ladder.redact = redact.value;
+        }
+        fields.finish(problems);
+    }
+    (ladder.calls > 0).then_some(ladder)
 }
 
 pub(super) fn store(file: &mut Fields<'_>, problems: &mut Problems) -> Option<String> {

@@ -58,6 +58,7 @@ impl Config {
             ("[timers]", same_timers),
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
+            ("[ladder]", self.ladder == new.ladder),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -134,6 +135,7 @@ impl Config {
             guard: self.guard,
             api,
             log,
+            ladder: self.ladder,
             store: self.store.clone(),
         }
     }

@@ -30,7 +30,9 @@
 
 mod bind;
 mod clock;
+mod ladders;
 mod memory;
+mod probe;
 mod resolve;
 mod run;
 mod stop;
@@ -45,6 +47,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use ladders::Ladders;
 pub use resolve::resolve;
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
@@ -52,9 +55,10 @@ pub use tap::{Tap, Tapped};
 
 use crate::api::{EngineHandle, EventLog};
 use crate::engine::{Engine, Listener, Settings};
-use crate::observe::Metrics;
+use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
 use bind::Bound;
+use ladders::Recorder;
 use run::{Parts, Phase};
 
 /// The time and dice that the rest of the shell (command line, demo) shares with the driver.
@@ -67,6 +71,8 @@ pub struct Options {
     pub tap: Option<Tap>,
     /// How patient we are with streams.
     pub streams: StreamLimits,
+    /// Ladders of the last calls; `None`: not kept.
+    pub ladders: Option<LadderLimits>,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
 }
@@ -77,6 +83,7 @@ pub struct Edge {
     handle: EngineHandle,
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
+    ladders: Option<Ladders>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
     thread: Option<JoinHandle<()>>,
@@ -89,8 +96,15 @@ impl Edge {
         let Options {
             tap,
             streams: limits,
+            ladders,
             store,
         } = options;
+        let recording = ladders.map(Recorder::start).transpose();
+        let recording = recording.map_err(|source| StartError::System {
+            what: "a thread",
+            source,
+        })?;
+        let (ladders, recorder) = recording.unzip();
         let kept = memory::recall(&mut settings, store)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -124,6 +138,7 @@ impl Edge {
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
+        let (asked, told) = (settings.clone(), Arc::clone(&metrics));
         let serve = move || {
             let engine = Engine::new(settings, clock::now());
             let parts = Parts {
@@ -138,7 +153,9 @@ impl Edge {
                 tap,
                 limits,
                 kept,
+                recorder,
             };
+            runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));
         };
         let thread = std::thread::Builder::new()
@@ -152,6 +169,7 @@ impl Edge {
             handle,
             listeners,
             metrics,
+            ladders,
             phase,
             reloads,
             thread: Some(thread),
@@ -171,6 +189,11 @@ impl Edge {
     /// What has been counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// What was said in the last calls, where that is kept.
+    pub fn ladders(&self) -> Option<&Ladders> {
+        self.ladders.as_ref()
     }
 
     /// Gives the engine other settings while calls go on; [`Input::Reloaded`] says which of them it takes over.

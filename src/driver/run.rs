@@ -12,6 +12,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
+use super::ladders::{Recorder, Seen};
 use super::memory::Kept;
 use super::stream::{StreamEvent, StreamLimits};
 use super::streams::Streams;
@@ -54,6 +55,7 @@ pub(super) struct Parts {
     pub(super) tap: Option<Tap>,
     pub(super) limits: StreamLimits,
     pub(super) kept: Kept,
+    pub(super) recorder: Option<Recorder>,
 }
 
 struct Shell {
@@ -68,6 +70,7 @@ struct Shell {
     metrics: Arc<Metrics>,
     tap: Option<Tap>,
     writer: Option<Writer>,
+    recorder: Option<Recorder>,
 }
 
 /// Runs until the phase says stop.
@@ -84,6 +87,7 @@ pub(super) async fn run(parts: Parts) {
         tap,
         limits,
         kept,
+        recorder,
     } = parts;
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
     let mut streams = Streams::new(sender, limits, kept.first_connection);
@@ -102,6 +106,7 @@ pub(super) async fn run(parts: Parts) {
         metrics,
         tap,
         writer: kept.writer,
+        recorder,
     };
     shell.tell(Input::Restored { users: kept.users });
     loop {
@@ -261,6 +266,9 @@ impl Shell {
                     Output::Event(event) => {
                         self.metrics.event(&event);
                         observe::log(&event);
+                        if let Some(recorder) = &self.recorder {
+                            recorder.see(Seen::Event(now, event.clone()));
+                        }
                         self.events.push(clock::wall(), event);
                     }
                     Output::Reply { id, reply } => {
@@ -323,14 +331,17 @@ impl Shell {
     }
 
     fn tapped(&self, at: Instant, way: Way, flow: Flow, bytes: &Bytes) {
+        let copy = || Tapped {
+            at,
+            way,
+            flow,
+            bytes: bytes.clone(),
+        };
+        if let Some(recorder) = &self.recorder {
+            recorder.see(Seen::Message(copy()));
+        }
         if let Some(tap) = &self.tap {
-            tap.send(Tapped {
-                at,
-                way,
-                flow,
-                bytes: bytes.clone(),
-            })
-            .ok(); // nobody looks on any more
+            tap.send(copy()).ok(); // nobody looks on any more
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | path | methods |
 //! |---|---|
 //! | `/v1/calls`, `/v1/calls/{call}` | GET, POST (all), DELETE (one) |
+//! | `/v1/calls/{call}/ladder` | GET |
 //! | `/v1/legs/{leg}` | DELETE |
 //! | `/v1/legs/{leg}/hold`, `/v1/legs/{leg}/resume` | POST |
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
@@ -33,6 +34,7 @@ mod body;
 mod calls;
 mod dial;
 mod idempotency;
+mod ladder;
 mod named;
 mod order;
 mod page;
@@ -58,7 +60,7 @@ pub use problem::Problem;
 pub use system::Readiness;
 
 use super::EngineHandle;
-use crate::engine::{Command, Reply, Totals};
+use crate::engine::{CallHandle, Command, Reply, Totals};
 use idempotency::Answers;
 
 /// Prints the metrics; given what lives in the engine at the moment.
@@ -66,6 +68,9 @@ pub type MetricsPage = Arc<dyn Fn(&Totals) -> String + Send + Sync>;
 
 /// Says whether the edge can take calls.
 pub type ReadyCheck = Arc<dyn Fn() -> Readiness + Send + Sync>;
+
+/// Gives the ladder of a call as JSON with its drawing in `text`; `None`: it is not remembered.
+pub type LadderSource = Arc<dyn Fn(CallHandle) -> Option<serde_json::Value> + Send + Sync>;
 
 /// The longest that a command may take: a party that never answers a re-INVITE is given up after 64*T1 (RFC 3261
 /// §17.1.1.2), and a glare may come before that.
@@ -81,6 +86,8 @@ pub struct Options {
     pub metrics: MetricsPage,
     /// For `/readyz`.
     pub ready: ReadyCheck,
+    /// For `/v1/calls/{call}/ladder`.
+    pub ladder: LadderSource,
 }
 
 impl Options {
@@ -91,6 +98,7 @@ impl Options {
             access,
             metrics: Arc::new(|_| String::new()),
             ready: Arc::new(Readiness::default),
+            ladder: Arc::new(|_| None),
         }
     }
 }
@@ -100,6 +108,7 @@ struct Shared {
     access: Access,
     metrics: MetricsPage,
     ready: ReadyCheck,
+    ladder: LadderSource,
     answers: Mutex<Answers>,
     description: String,
 }
@@ -135,6 +144,7 @@ pub fn router(options: Options) -> Router {
         access,
         metrics,
         ready,
+        ladder,
     } = options;
     let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
     let answers = Mutex::new(Answers::default());
@@ -143,6 +153,7 @@ pub fn router(options: Options) -> Router {
         access,
         metrics,
         ready,
+        ladder,
         answers,
         description,
     });
@@ -162,6 +173,7 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
         .routes(routes!(calls::list, dial::dial))
         .routes(routes!(calls::show, calls::hang_up))
+        .routes(routes!(ladder::ladder))
         .routes(routes!(calls::hold))
         .routes(routes!(calls::resume))
         .routes(routes!(calls::drop_leg))

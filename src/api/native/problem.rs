@@ -158,6 +158,13 @@ impl Problem {
         .hint("look at GET /v1/calls and GET /v1/events for what came of it")
     }
 
+    /// Nothing is remembered of this call: 404.
+    pub(super) fn no_ladder(call: &str) -> Problem {
+        let (kind, title) = ("urn:warmline:problem:no-ladder", "There is no ladder of this call");
+        Problem::new(StatusCode::NOT_FOUND, kind, title, format!("{call} is not remembered"))
+            .hint("the ladders of the last calls are kept: [ladder] in the configuration says of how many")
+    }
+
     /// New calls should go elsewhere: 503.
     pub(super) fn not_ready(detail: impl Into<String>) -> Problem {
         let (kind, title) = ("urn:warmline:problem:not-ready", "The edge is not ready for new calls");

@@ -122,6 +122,36 @@ pub struct Health {
     pub status: String,
 }
 
+/// What was said in a call.
+#[derive(ToSchema)]
+pub struct Ladder {
+    /// The call.
+    pub call: String,
+    /// In the order in which they happened.
+    pub lines: Vec<LadderLine>,
+    /// Messages that were not kept because a dialog had more than the limit.
+    pub more: usize,
+    /// All of it drawn, for a terminal.
+    pub text: String,
+}
+
+/// One message, or one step of a transfer.
+#[derive(ToSchema)]
+pub struct LadderLine {
+    /// Milliseconds since the first line.
+    pub at_ms: u64,
+    /// `in` (to the edge), `out`, or `step` (of a transfer).
+    pub way: String,
+    /// The party at the other end.
+    pub party: Option<String>,
+    /// Its address.
+    pub address: Option<String>,
+    /// The message in short, or the step with the rule that fired.
+    pub what: String,
+    /// Direction and port of the session description, Refer-To, an outcome.
+    pub note: String,
+}
+
 /// That the edge can take calls.
 #[derive(ToSchema)]
 pub struct Ready {
