@@ -5,6 +5,7 @@
 //! message lies: so one look-up cannot begin before the one before it has ended. In a batch it ends with the handle.
 //!
 //! - ours: `Table::find` and `get` for each message; `Table::find_batch` for sixteen;
+//! - proxied: our map for dialogs whose tags are not ours, with the hash maps' tags;
 //! - joined: one `String` key, joined for the look-up in a buffer that is used again (no allocation);
 //! - three: a key of three `String`s, which `std` can only be asked for with three owned ones.
 //!
@@ -22,8 +23,10 @@
 mod count;
 #[path = "dialog_match/load.rs"]
 mod load;
+#[path = "dialog_match/memory.rs"]
+mod memory;
 
-use load::{Batch, Finds, Joined, Load, Ours, Three, times};
+use load::{Batch, Finds, Joined, Load, Ours, Proxies, Three, Unchained, times};
 use warmline::dialog::BATCH;
 
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -31,13 +34,15 @@ const BATCHED: usize = 1_000_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, case, size, lookups] = arguments.as_slice()
-        && flag == "--count"
-    {
-        return count::child(case, number(size), number(lookups));
+    if let [flag, structure, size] = arguments.as_slice() {
+        match flag.as_str() {
+            "--count" => return count::child(structure, number(size)),
+            "--resident" => return memory::child(structure, number(size)),
+            _ => {}
+        }
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let (rounds, batches) = if quick { (11, 4_000) } else { (41, 10_000) };
+    let (rounds, batches) = if quick { (7, 4_000) } else { (41, 10_000) };
     let mut closing = Vec::new();
     println!("ns a look-up: median of {rounds} interleaved rounds of {batches} batches of {BATCH}\n");
     println!(
@@ -49,6 +54,7 @@ fn main() {
         let mut ours = Ours::new(&load);
         let mut joined = Joined::new(&load);
         let mut three = Three::new(&load);
+        let mut proxies = Proxies::new(&load);
         let mut times = Rounds::default();
         for round in 0..=rounds {
             let start = round * batches;
@@ -57,6 +63,8 @@ fn main() {
                 figure(&mut Batch(&ours), &load, start, batches),
                 figure(&mut joined, &load, start, batches),
                 figure(&mut three, &load, start, batches),
+                figure(&mut proxies, &load, start, batches),
+                figure(&mut Unchained(&mut joined), &load, start, batches),
             ];
             if round > 0 {
                 times.push(figures); // the first round warms up
@@ -69,21 +77,29 @@ fn main() {
         ));
         if size == BATCHED {
             times.print(&format!("dialog_match/batch_{size}"), &times.batch);
+            times.print(&format!("dialog_match/proxied_{size}"), &times.proxied);
             let against_three = ratio(&times.ours, &times.three);
             closing.push(format!("ratio dialog_match/{size}_three_strings {against_three:.3}"));
             closing.push(format!(
                 "ratio dialog_match/batch_{size} {:.3}",
                 ratio(&times.batch, &times.joined)
             ));
-            let [match_bytes, ours, joined, three] =
-                [ours.match_bytes(), ours.resident, joined.resident, three.resident].map(|bytes| bytes / size);
-            println!("\nbytes a dialog: match state {match_bytes}");
-            println!("resident, with a payload of 8 bytes: ours {ours}, joined {joined}, three {three}");
+            closing.push(format!(
+                "ratio dialog_match/proxied_{size} {:.3}",
+                ratio(&times.proxied, &times.joined)
+            ));
+            println!(
+                "\nsixteen look-ups in joined that do not wait for each other: {:.1} ns each, our batch {:.3} of it",
+                median(&times.unchained),
+                ratio(&times.batch, &times.unchained)
+            );
+            println!("bytes a dialog: match state {}", ours.match_bytes() / size);
         }
     }
+    let [ours, joined, three] = ["ours", "joined", "three"].map(|case| memory::per_dialog(case, BATCHED));
+    println!("resident, with a payload of 8 bytes: ours {ours}, joined {joined}, three {three}");
     println!("\ninstructions a look-up, by callgrind:");
-    let sizes = if quick { &SIZES[..2] } else { &SIZES[..] };
-    match count::all(sizes) {
+    match count::all(&SIZES, BATCHED) {
         Ok(lines) => closing.extend(lines),
         Err(reason) => println!("skipped: {reason}"),
     }
@@ -111,14 +127,18 @@ struct Rounds {
     batch: Vec<f64>,
     joined: Vec<f64>,
     three: Vec<f64>,
+    proxied: Vec<f64>,
+    unchained: Vec<f64>,
 }
 
 impl Rounds {
-    fn push(&mut self, [ours, batch, joined, three]: [f64; 4]) {
+    fn push(&mut self, [ours, batch, joined, three, proxied, unchained]: [f64; 6]) {
         self.ours.push(ours);
         self.batch.push(batch);
         self.joined.push(joined);
         self.three.push(three);
+        self.proxied.push(proxied);
+        self.unchained.push(unchained);
     }
 
     fn print(&self, case: &str, ours: &[f64]) {

@@ -2,7 +2,7 @@
 
 mod world;
 
-use warmline::engine::TransferFailure;
+use warmline::engine::{Command, TransferFailure};
 use warmline::phone::{CallState, EndReason};
 use warmline::sip::Method;
 use world::{ALICE, BOB, CAROL, EVERYBODY, Fate, Who, World, millis, seconds};
@@ -108,6 +108,66 @@ fn an_operator_may_leave_while_the_target_rings() {
     world.run();
     assert!(world.connected(BOB, CAROL));
     world.hang_up(CAROL);
+    world.assert_nothing_left();
+}
+
+/// LESSONS 3 and 25: the customer's own hold meets an operator who leaves, and a target that answers.
+#[test]
+fn a_customer_may_hold_while_the_operator_leaves() {
+    for hold in [270, 279, 280, 281, 282, 283, 290, 1_000, 1_279, 1_281, 1_283] {
+        let mut world = World::new();
+        let (at_bob, customer) = world.call(BOB, ALICE);
+        world.alice().refer(customer, CAROL);
+        for elapsed in 1..=1_400 {
+            world.advance(millis(1));
+            match elapsed {
+                280 => world.alice().bye(customer),
+                1_280 => {
+                    world.carol().pick_up();
+                }
+                _ => {}
+            }
+            if elapsed == hold {
+                world.bob().hold(at_bob);
+            }
+        }
+        world.run();
+        assert_eq!(world.completed(), 1, "bob held {hold} ms after the REFER");
+        assert!(
+            world.phone(CAROL).is_held(world.the(CAROL)),
+            "bob held {hold} ms after the REFER"
+        );
+        world.bob().resume(at_bob);
+        world.run();
+        assert!(world.connected(BOB, CAROL), "bob held {hold} ms after the REFER");
+        world.hang_up(CAROL);
+        world.assert_nothing_left();
+    }
+}
+
+/// LESSONS 25: the target's own offer comes before that of the join, which waits for a hold that is under way.
+#[test]
+fn a_target_may_hold_before_it_is_joined() {
+    let mut world = World::new();
+    let (_, customer) = world.call(BOB, ALICE);
+    world.alice().refer(customer, CAROL);
+    world.advance(millis(300));
+    // Bob's answer to alice's hold is slow, so the join cannot begin.
+    world.network(|packet| match packet.is_answer_from(BOB, Method::Invite, 200) {
+        true => Fate::Delay(millis(300)),
+        false => Fate::Deliver,
+    });
+    world.alice().hold(customer);
+    let at_carol = world.carol().pick_up();
+    world.advance(millis(100));
+    world.carol().hold(at_carol);
+    world.run();
+    assert_eq!(world.completed(), 1);
+    assert!(world.phone(BOB).is_held(world.the(BOB)), "carol holds bob now");
+    world.carol().resume(at_carol);
+    world.run();
+    assert!(world.connected(BOB, CAROL));
+    world.hang_up(BOB);
     world.assert_nothing_left();
 }
 
@@ -431,8 +491,10 @@ fn a_bye_waits_for_the_ack_that_a_reinvite_is_owed() {
             false => Fate::Deliver,
         });
         world.alice().refer_attended(warm.customer, warm.consult);
-        while world.count(slow, "< INVITE") == invites {
-            world.advance(millis(1));
+        for _ in 0..100 {
+            if world.count(slow, "< INVITE") == invites {
+                world.advance(millis(1));
+            }
         }
         // The other one hangs up while the re-INVITE's answer is on its way; so the edge lets go of both.
         world.alice().bye(warm.customer);
@@ -464,4 +526,27 @@ fn a_bye_that_nobody_answers_ends_after_all() {
         (totals.dialogs, totals.calls, totals.transfers, totals.transactions),
         (0, 0, 0, 0)
     );
+}
+
+/// LESSONS 4: an API client is a party too.
+#[test]
+fn a_call_that_the_api_ends_in_mid_transfer_ends_the_transfer() {
+    for wait in [1, 2, 3, 300, 2_000] {
+        let mut world = World::new();
+        let (_, customer) = world.call(BOB, ALICE);
+        world.alice().refer(customer, CAROL);
+        world.advance(millis(wait));
+        let call = world.call_of(BOB).id;
+        world.command(Command::HangUpCall { call });
+        world.run();
+        for who in EVERYBODY {
+            assert_eq!(
+                world.phone(who).live(),
+                [],
+                "{} is free, {wait} ms after the REFER",
+                who.user()
+            );
+        }
+        world.assert_nothing_left();
+    }
 }

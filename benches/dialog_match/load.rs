@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::time::Instant;
-use warmline::dialog::{BATCH, Match, Query, Seal, TAG_LEN, Table};
+use warmline::dialog::{BATCH, DialogHandle, Match, Proxied, Query, Seal, TAG_LEN, Table};
 
 const CALL_ID: usize = 50;
 const REMOTE: usize = 10;
@@ -19,23 +19,20 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// The text with each `0` replaced by a digit of its own.
-    fn digits(&mut self, text: &mut String, pattern: &str) {
-        let mut bits = 0;
-        for character in pattern.chars() {
-            bits = if bits == 0 { self.next() } else { bits };
-            text.push(if character == '0' {
-                char::from(b"0123456789abcdef"[(bits & 15) as usize])
-            } else {
-                character
-            });
-            bits >>= 4;
+    /// Adds the pattern, each `0` of it replaced by a digit of its own.
+    fn digits<const N: usize>(&mut self, text: &mut Vec<u8>, mut pattern: [u8; N]) {
+        let mut bits = 1;
+        for character in pattern.iter_mut().filter(|character| **character == b'0') {
+            bits = if bits == 1 { self.next() | 1 << 63 } else { bits };
+            *character = b"0123456789abcdef"[(bits & 15) as usize];
+            bits = if bits < 16 { 1 } else { bits >> 4 };
         }
+        text.extend_from_slice(&pattern);
     }
 }
 
 /// Messages in the order in which they arrive: Call-ID (a UUID at a host), remote tag, local tag, one after the other.
-struct Messages {
+pub(crate) struct Messages {
     text: String,
     local: usize,
 }
@@ -73,17 +70,22 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub(crate) fn new(size: usize) -> Load {
         let mut random = Random(size as u64);
-        let mut messages = Messages {
-            text: String::with_capacity(size * 70),
+        let mut text = Vec::with_capacity(size * 70);
+        for _ in 0..size {
+            random.digits(&mut text, *b"00000000-0000-4000-8000-000000000000@198.51.100.23");
+            random.digits(&mut text, *b"gK00000000");
+            random.digits(&mut text, *b"as00000000");
+        }
+        let messages = Messages {
+            text: String::from_utf8(text).expect("ASCII"),
             local: 10,
         };
-        for _ in 0..size {
-            random.digits(&mut messages.text, "00000000-0000-4000-8000-000000000000@198.51.100.23");
-            random.digits(&mut messages.text, "gK00000000");
-            random.digits(&mut messages.text, "as00000000");
-        }
         let mut order: Vec<usize> = (0..size).collect();
         for at in (1..size).rev() {
             order.swap(at, random.next() as usize % (at + 1));
@@ -133,38 +135,32 @@ pub(crate) fn repeat(finds: &mut impl Finds, load: &Load, batches: usize) {
 pub(crate) struct Ours {
     table: Table<usize>,
     messages: Messages,
-    /// Bytes that the process has grown by.
-    pub(crate) resident: usize,
 }
 
 impl Ours {
     pub(crate) fn new(load: &Load) -> Ours {
-        let before = resident();
-        let mut table = Table::new(Seal::new(*b"benchmarking key", 1), 0xffff_fff0);
-        let mut handles = Vec::with_capacity(load.order.len());
-        for place in &load.order {
-            let query = load.messages.query(&load.messages.text, *place);
-            handles.push(table.insert_with(query.call_id, Some(query.remote_tag), |_, _| *place));
-        }
-        let resident = resident().saturating_sub(before + size_of_val(&handles[..]));
-        let mut in_place = handles.clone();
-        for (handle, place) in handles.iter().zip(&load.order) {
-            in_place[*place] = *handle;
-        }
+        let mut places = vec![None; load.order.len()];
+        let table = Ours::table(load, &mut places);
         let mut messages = Messages {
             text: String::with_capacity(load.order.len() * 92),
             local: TAG_LEN,
         };
-        for (place, handle) in in_place.iter().enumerate() {
+        for (place, handle) in places.iter().enumerate() {
             let query = load.messages.query(&load.messages.text, place);
-            let tag = table.tag(*handle).expect("it lives");
+            let tag = handle.and_then(|handle| table.tag(handle)).expect("it lives");
             messages.text.extend([query.call_id, query.remote_tag, tag.as_str()]);
         }
-        Ours {
-            table,
-            messages,
-            resident,
+        Ours { table, messages }
+    }
+
+    /// The table alone, and the handle of each place's dialog.
+    pub(crate) fn table(load: &Load, places: &mut [Option<DialogHandle>]) -> Table<usize> {
+        let mut table = Table::new(Seal::new(*b"benchmarking key", 1), 0xffff_fff0);
+        for place in &load.order {
+            let query = load.messages.query(&load.messages.text, *place);
+            places[*place] = Some(table.insert_with(query.call_id, Some(query.remote_tag), |_, _| *place));
         }
+        table
     }
 
     pub(crate) fn match_bytes(&self) -> usize {
@@ -212,7 +208,6 @@ impl Finds for Batch<'_> {
 pub(crate) struct Joined {
     map: HashMap<String, usize>,
     key: String,
-    pub(crate) resident: usize,
 }
 
 fn join(key: &mut String, message: &Query<'_>) {
@@ -226,7 +221,6 @@ fn join(key: &mut String, message: &Query<'_>) {
 
 impl Joined {
     pub(crate) fn new(load: &Load) -> Joined {
-        let before = resident();
         let mut map = HashMap::new();
         for place in &load.order {
             let mut key = String::with_capacity(72);
@@ -236,7 +230,6 @@ impl Joined {
         Joined {
             map,
             key: String::with_capacity(128),
-            resident: resident().saturating_sub(before),
         }
     }
 }
@@ -261,10 +254,28 @@ impl Finds for Joined {
     }
 }
 
+/// The same, sixteen look-ups that do not wait for each other: the processor may overlap what it can by itself.
+pub(crate) struct Unchained<'a>(pub(crate) &'a mut Joined);
+
+impl Finds for Unchained<'_> {
+    fn messages<'a>(&'a self, load: &'a Load) -> &'a Messages {
+        &load.messages
+    }
+
+    #[inline(never)]
+    fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize {
+        let mut found = 0;
+        for (at, message) in batch.iter().enumerate() {
+            join(&mut self.0.key, message);
+            found += usize::from(self.0.map.get(self.0.key.as_str()) == Some(&(place + at)));
+        }
+        found
+    }
+}
+
 /// A hash map whose key is three texts.
 pub(crate) struct Three {
     map: HashMap<[String; 3], usize>,
-    pub(crate) resident: usize,
 }
 
 fn three(message: &Query<'_>) -> [String; 3] {
@@ -277,15 +288,11 @@ fn three(message: &Query<'_>) -> [String; 3] {
 
 impl Three {
     pub(crate) fn new(load: &Load) -> Three {
-        let before = resident();
         let mut map = HashMap::new();
         for place in &load.order {
             map.insert(three(&load.messages.query(&load.messages.text, *place)), *place);
         }
-        Three {
-            map,
-            resident: resident().saturating_sub(before),
-        }
+        Three { map }
     }
 }
 
@@ -308,13 +315,35 @@ impl Finds for Three {
     }
 }
 
-/// Resident bytes of this process.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: usize = statm
-        .split_whitespace()
-        .nth(1)
-        .and_then(|field| field.parse().ok())
-        .unwrap_or_default();
-    pages * 4096
+/// Our map for dialogs whose tags are not ours, one message after the other.
+pub(crate) struct Proxies(Proxied<usize>);
+
+impl Proxies {
+    pub(crate) fn new(load: &Load) -> Proxies {
+        let mut map = Proxied::new(*b"benchmarking key");
+        for place in &load.order {
+            let query = load.messages.query(&load.messages.text, *place);
+            map.insert(query.call_id, query.local_tag, query.remote_tag, *place);
+        }
+        Proxies(map)
+    }
+}
+
+impl Finds for Proxies {
+    fn messages<'a>(&'a self, load: &'a Load) -> &'a Messages {
+        &load.messages
+    }
+
+    #[inline(never)]
+    fn find(&mut self, place: usize, batch: &[Query<'_>; BATCH]) -> usize {
+        let (mut at, mut found) = (0, 0);
+        while let Some(message) = batch.get(at) {
+            let Some(payload) = self.0.find(message.call_id, message.local_tag, message.remote_tag) else {
+                break;
+            };
+            found += 1;
+            at += 1 + (*payload ^ (place + at));
+        }
+        found
+    }
 }

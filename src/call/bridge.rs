@@ -55,10 +55,16 @@ fn wanted(of: &Leg, other: &Leg) -> Direction {
     }
 }
 
-/// Whether `of` was sent what `other` last sent, in the wanted direction. The direction of a party that holds is its own.
+/// Whether `of` was sent what `other` last sent, in the wanted direction. A party that holds was answered accordingly:
+/// with whether the other side still listens, and with nothing to hear.
 fn is_matched(of: &Leg, other: &Leg) -> bool {
+    let wanted = wanted(of, other);
+    let to_holder = Direction::of(false, wanted.receives());
     match (&of.sent, &other.remote) {
-        (Some(sent), Some(remote)) => sent.same_media(remote) && (of.holding || sent.direction() == wanted(of, other)),
+        (Some(sent), Some(remote)) => {
+            let direction = sent.direction();
+            sent.same_media(remote) && (direction == wanted || (of.holding && direction == to_holder))
+        }
         (Some(_) | None, None) | (None, Some(_)) => false,
     }
 }
@@ -163,7 +169,11 @@ impl Calls {
         description: Option<Description>,
     ) {
         let Some(call) = self.table.get_mut(handle) else { return };
-        let (Some(to), Bridge::Quiet) = (call.other(from), &call.bridge) else {
+        // An operator who has left in mid-transfer answers no more; the party tries again when the target has come.
+        let other = call
+            .other(from)
+            .filter(|other| self.legs.get(*other).is_some_and(Leg::is_confirmed));
+        let (Some(to), Bridge::Quiet) = (other, &call.bridge) else {
             self.legs.refuse_offer(now, from, 491);
             return;
         };

@@ -7,6 +7,7 @@
 //! | [`id`] | Call-ID and two tags, and the one place where sides are swapped |
 //! | [`dialog`](Dialog) | parties, remote target, sequences; every request within a dialog |
 //! | [`route`] | the route set |
+//! | [`proxied`] | dialogs that the edge only proxies, found by hash |
 
 #[expect(
     clippy::module_inception,
@@ -14,12 +15,14 @@
 )]
 mod dialog;
 pub mod id;
+pub mod proxied;
 pub mod route;
 pub mod seal;
 pub mod table;
 
 pub use dialog::{Dialog, DialogError, Role, refreshes_target};
 pub use id::DialogId;
+pub use proxied::Proxied;
 pub use route::RouteSet;
 pub use seal::{Opened, Seal, TAG_LEN, Tag, TagParts};
 pub use table::{BATCH, DialogHandle, MAX_FORKS, Match, Query, Table};

@@ -26,6 +26,11 @@ impl Engine {
             self.legs().transactions.respond(now, server, draft.print(), 420);
             return;
         }
+        if self.legs().transactions.merged_with(server).is_some() {
+            // RFC 3261 §8.2.2.2: the same INVITE by another way.
+            self.legs().refuse(now, server, &request, 482, None);
+            return;
+        }
         if let Some(seconds) = self.draining
             && request.header(HeaderName::Replaces).is_none()
         {
@@ -38,8 +43,7 @@ impl Engine {
         let user = match self.authenticate(now, flow, &request, caller) {
             Ok(user) => user,
             Err(challenge) => {
-                let status = challenge.status().unwrap_or(403);
-                self.legs().transactions.respond(now, server, challenge.print(), status);
+                self.challenge(now, flow, server, &challenge);
                 return;
             }
         };

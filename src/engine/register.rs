@@ -19,7 +19,11 @@ impl Engine {
             return;
         }
         let (response, changes) = self.registrar.register(now, flow, &request);
-        self.answer(now, server, &response);
+        if response.status() == Some(401) {
+            self.challenge(now, flow, server, &response);
+        } else {
+            self.answer(now, server, &response);
+        }
         self.note_bindings(changes);
     }
 
@@ -40,7 +44,7 @@ impl Engine {
             && !self.settings.registers_through()
             && let Err(challenge) = self.registrar.authenticate(now, flow, &request, true)
         {
-            self.answer(now, server, &challenge);
+            self.challenge(now, flow, server, &challenge);
             return;
         }
         match decision {
@@ -135,6 +139,16 @@ impl Engine {
             && status != 408
         {
             self.legs().refuse(now, server, &request, 503, Some("PBX Unreachable"));
+        }
+    }
+
+    /// A stranger over UDP gets one answer and leaves nothing behind: its source may be somebody else's address, at whom
+    /// retransmissions would be aimed (RFC 3261 §26.3.2.4).
+    pub(super) fn challenge(&mut self, now: Instant, flow: Flow, server: ServerHandle, draft: &Draft) {
+        if flow.transport.is_reliable() {
+            self.answer(now, server, draft);
+        } else {
+            self.legs().transactions.respond_and_forget(server, draft.print());
         }
     }
 

@@ -263,10 +263,12 @@ impl Transfers {
             (State::Joining { offered, .. }, LegEvent::OfferRefused { status }) if *offered == Some(leg) => {
                 self.fail(now, handle, TransferFailure::JoinRefused, Some(status));
             }
-            (State::Taking { .. }, LegEvent::OfferAnswered { description }) if leg == transfer.transferee => {
+            (State::Taking { offered: true, .. }, LegEvent::OfferAnswered { description })
+                if leg == transfer.transferee =>
+            {
                 self.peer_answered(now, handle, description.as_ref());
             }
-            (State::Taking { .. }, LegEvent::OfferRefused { status }) if leg == transfer.transferee => {
+            (State::Taking { offered: true, .. }, LegEvent::OfferRefused { status }) if leg == transfer.transferee => {
                 self.fail(now, handle, TransferFailure::JoinRefused, Some(status));
             }
             (State::Taking { newcomer, .. }, LegEvent::Acked { .. }) if leg == *newcomer => {}
@@ -293,9 +295,26 @@ impl Transfers {
             .into_iter()
             .flatten()
             .find(|call| self.calls.get(*call).is_some_and(|call| call.legs().contains(&leg)));
-        if let Some(call) = call {
+        match (call, event) {
             // A lent leg's REFER never comes here, so there is no demand.
-            let _ = self.calls.handle(now, call, leg, event);
+            (Some(call), event) => drop(self.calls.handle(now, call, leg, event)),
+            // A target that was dialled is in no call before the join; it tries again after it.
+            (None, LegEvent::Offered { .. }) => self.calls.legs.refuse_offer(now, leg, 491),
+            (None, LegEvent::Asked { server, request } | LegEvent::Referred { server, request }) => {
+                self.calls.legs.refuse(now, server, &request, 480, None);
+            }
+            (
+                None,
+                LegEvent::Ringing { .. }
+                | LegEvent::Answered { .. }
+                | LegEvent::Refused { .. }
+                | LegEvent::Acked { .. }
+                | LegEvent::OfferAnswered { .. }
+                | LegEvent::OfferRefused { .. }
+                | LegEvent::Progress(_)
+                | LegEvent::ReportSettled
+                | LegEvent::Released { .. },
+            ) => {}
         }
     }
 

@@ -169,12 +169,25 @@ impl Transfers {
             State::Reporting { .. } if leg == transfer.transferor => self.finish(now, handle),
             State::Reporting { .. } => {}
             // Early BYE or CANCEL of the transferor: the transfer goes on (LESSONS 3).
-            _ if leg == transfer.transferor || is_consult => {}
+            _ if leg == transfer.transferor || is_consult => self.operator_left(now, handle, leg),
             State::Referring { target, .. } => self.left_while_referring(now, handle, leg, *target),
             _ if leg == transfer.transferee => self.fail(now, handle, TransferFailure::TransfereeGone, None),
             State::Joining { .. } | State::Trying { .. } => self.fail(now, handle, TransferFailure::TargetGone, None),
             State::Taking { .. } => self.fail(now, handle, TransferFailure::TargetGone, Some(487)),
         }
+    }
+
+    /// What waits for an answer of the operator's phone is refused, so that the other side may try again and the join is
+    /// not held up.
+    fn operator_left(&mut self, now: Instant, handle: TransferHandle, leg: LegHandle) {
+        let Some(transfer) = self.table.get(handle) else { return };
+        for call in [Some(transfer.call), transfer.consult.map(|(call, _)| call)]
+            .into_iter()
+            .flatten()
+        {
+            self.calls.offer_refused(now, call, leg, 491);
+        }
+        self.join_if_quiet(now, handle);
     }
 
     /// Takes the transfer out and remembers how it ended.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use warmline::engine::{CallView, Cause, Command, Event, LegView, Reply, Totals, TransferFailure, TransferView};
-use warmline::phone::{Phone, PhoneEvent};
+use warmline::phone::{CallState, Phone, PhoneCall, PhoneEvent};
 use warmline::sdp::Description;
 
 use super::{EVERYBODY, Who, World, seconds};
@@ -263,6 +263,69 @@ impl World {
                 .find(|text| !self.tolerated.iter().any(|ok| text.starts_with(ok)));
             assert_eq!(complaint, None, "{} complains", phone.config().user);
         }
+    }
+
+    /// Every order was answered.
+    pub(crate) fn assert_answered(&self) {
+        let missing: Vec<_> = (1..self.next_command)
+            .filter(|id| !self.replies.contains_key(id))
+            .collect();
+        assert_eq!(missing, [] as [u64; 0], "orders without an answer");
+    }
+
+    /// Every answered call of a phone is a leg of one of the edge's calls of two; its two phones were told each other's
+    /// media address, and each knows whether the other holds it.
+    pub(crate) fn assert_paired(&mut self) {
+        let mut answered: Vec<(Who, PhoneCall)> = Vec::new();
+        for who in EVERYBODY {
+            let phone = self.phone(who);
+            let calls = phone.live().into_iter();
+            answered.extend(
+                calls
+                    .filter(|call| phone.state(*call) == Some(CallState::Connected))
+                    .map(|call| (who, call)),
+            );
+        }
+        let mut alone = answered.clone();
+        for call in self.calls() {
+            let find = |leg: &LegView| {
+                let ours =
+                    |(who, call): &&(Who, PhoneCall)| self.phone(*who).call_id(*call) == Some(leg.call_id.as_str());
+                *answered
+                    .iter()
+                    .find(ours)
+                    .unwrap_or_else(|| panic!("no phone has {}: {call:?}", leg.id))
+            };
+            let [one, other] = call.legs.as_slice() else { continue };
+            if call.state == "alerting" {
+                continue;
+            }
+            alone.retain(|entry| *entry != find(one) && *entry != find(other));
+            for ((who, mine), (peer, theirs)) in [(find(one), find(other)), (find(other), find(one))] {
+                let (phone, peer_phone) = (self.phone(who), self.phone(peer));
+                let media = peer_phone.config().media.to_string();
+                assert_eq!(
+                    phone.remote_media(mine),
+                    Some(media),
+                    "{} was told where {} listens",
+                    who.user(),
+                    peer.user()
+                );
+                let (held, holding) = (phone.is_held(mine), peer_phone.is_holding(theirs));
+                assert_eq!(
+                    held,
+                    holding,
+                    "{} knows that {} holds: {call:?}",
+                    who.user(),
+                    peer.user()
+                );
+            }
+        }
+        let alone: Vec<_> = alone
+            .into_iter()
+            .map(|(who, call)| (who, self.phone(who).call_id(call)))
+            .collect();
+        assert_eq!(alone, [], "answered calls whose leg is in no call of two");
     }
 
     /// Everybody has hung up: no leg, call or transfer is left, and after 64*T1 no transaction; what began has ended

@@ -9,22 +9,22 @@ const CHUNK: usize = 1 << CHUNK_BITS;
 
 /// An array indexed by slot, grown by whole chunks.
 #[derive(Debug)]
-pub(super) struct Chunks<X> {
+pub(in crate::dialog) struct Chunks<X> {
     chunks: Vec<Box<[X; CHUNK]>>,
 }
 
 impl<X> Chunks<X> {
-    pub(super) fn new() -> Chunks<X> {
+    pub(in crate::dialog) fn new() -> Chunks<X> {
         Chunks { chunks: Vec::new() }
     }
 
     /// Elements that exist: a multiple of the chunk.
-    pub(super) fn capacity(&self) -> usize {
+    pub(in crate::dialog) fn capacity(&self) -> usize {
         self.chunks.len() << CHUNK_BITS
     }
 
     /// Adds one chunk of what `make` gives.
-    pub(super) fn grow(&mut self, make: impl FnMut() -> X) {
+    pub(in crate::dialog) fn grow(&mut self, make: impl FnMut() -> X) {
         let chunk: Vec<X> = std::iter::repeat_with(make).take(CHUNK).collect();
         if let Ok(chunk) = chunk.into_boxed_slice().try_into() {
             self.chunks.push(chunk);
@@ -32,18 +32,18 @@ impl<X> Chunks<X> {
     }
 
     #[inline]
-    pub(super) fn get(&self, slot: u32) -> Option<&X> {
+    pub(in crate::dialog) fn get(&self, slot: u32) -> Option<&X> {
         let chunk = self.chunks.get((slot >> CHUNK_BITS) as usize)?;
         chunk.get(slot as usize % CHUNK)
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut X> {
+    pub(in crate::dialog) fn get_mut(&mut self, slot: u32) -> Option<&mut X> {
         let chunk = self.chunks.get_mut((slot >> CHUNK_BITS) as usize)?;
         chunk.get_mut(slot as usize % CHUNK)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &X> {
+    pub(in crate::dialog) fn iter(&self) -> impl Iterator<Item = &X> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 }

@@ -10,11 +10,11 @@ const INLINE: usize = 108;
 const LONG: usize = 0xfff;
 
 /// No slot: the end of a chain of forks.
-pub(super) const NONE: u32 = u32::MAX;
+pub(in crate::dialog) const NONE: u32 = u32::MAX;
 
 /// What a row stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
+pub(in crate::dialog) enum State {
     /// Nobody: free, or retired because its generations are used up.
     Vacant,
     /// A dialog set whose remote tag is not known yet: any remote tag is ours.
@@ -28,13 +28,13 @@ pub(super) enum State {
 /// One dialog's match state: 128 bytes.
 #[repr(C, align(128))]
 #[derive(Debug)]
-pub(super) struct Row {
+pub(in crate::dialog) struct Row {
     /// Generation, state and the lengths of both texts: what must agree before the texts are worth comparing.
     shape: u64,
     /// Call-ID, then remote tag.
     text: [u8; INLINE],
     /// The next dialog of the same set (same local tag, other remote tag).
-    pub(super) next: u32,
+    pub(in crate::dialog) next: u32,
     /// Texts that do not fit.
     long: Option<Box<Long>>,
 }
@@ -55,7 +55,7 @@ fn shape(generation: u32, state: State, call_id_len: usize, remote_len: usize) -
 }
 
 impl Row {
-    pub(super) fn vacant(generation: u32) -> Row {
+    pub(in crate::dialog) fn vacant(generation: u32) -> Row {
         Row {
             shape: shape(generation, State::Vacant, 0, 0),
             text: [0; INLINE],
@@ -64,11 +64,11 @@ impl Row {
         }
     }
 
-    pub(super) fn generation(&self) -> u32 {
+    pub(in crate::dialog) fn generation(&self) -> u32 {
         self.shape as u32
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(in crate::dialog) fn state(&self) -> State {
         match self.shape >> 32 & 3 {
             0 => State::Vacant,
             1 => State::Open,
@@ -83,33 +83,33 @@ impl Row {
 
     /// The ordinary case in one piece: a live dialog of this generation, with these texts, all of them in the row.
     #[inline]
-    pub(super) fn is(&self, generation: u32, call_id: &[u8], remote_tag: &[u8]) -> bool {
+    pub(in crate::dialog) fn is(&self, generation: u32, call_id: &[u8], remote_tag: &[u8]) -> bool {
         self.shape == shape(generation, State::Live, call_id.len(), remote_tag.len())
             && self.text.get(..call_id.len()) == Some(call_id)
             && self.text.get(call_id.len()..call_id.len() + remote_tag.len()) == Some(remote_tag)
     }
 
     /// Takes the row into use, in its generation. No remote tag: a dialog set.
-    pub(super) fn occupy(&mut self, call_id: &[u8], remote_tag: Option<&[u8]>) {
+    pub(in crate::dialog) fn occupy(&mut self, call_id: &[u8], remote_tag: Option<&[u8]>) {
         self.next = NONE;
         let state = if remote_tag.is_some() { State::Live } else { State::Open };
         self.write(state, call_id, remote_tag.unwrap_or_default());
     }
 
     /// The remote tag has become known, or has changed.
-    pub(super) fn set_remote_tag(&mut self, remote_tag: &[u8]) {
+    pub(in crate::dialog) fn set_remote_tag(&mut self, remote_tag: &[u8]) {
         let call_id = self.call_id().to_vec();
         self.write(State::Live, &call_id, remote_tag);
     }
 
     /// The first dialog of a set has ended; its Call-ID is that of the others too.
-    pub(super) fn end_head(&mut self) {
+    pub(in crate::dialog) fn end_head(&mut self) {
         let (call_id_len, remote_len) = self.lengths();
         self.shape = shape(self.generation(), State::Ended, call_id_len, remote_len);
     }
 
     /// Empties the row; its next dialog will be of this generation.
-    pub(super) fn vacate(&mut self, generation: u32) {
+    pub(in crate::dialog) fn vacate(&mut self, generation: u32) {
         self.shape = shape(generation, State::Vacant, 0, 0);
         self.next = NONE;
         self.long = None;
@@ -131,14 +131,14 @@ impl Row {
         }
     }
 
-    pub(super) fn call_id(&self) -> &[u8] {
+    pub(in crate::dialog) fn call_id(&self) -> &[u8] {
         match &self.long {
             None => self.text.get(..self.lengths().0).unwrap_or_default(),
             Some(long) => &long.call_id,
         }
     }
 
-    pub(super) fn remote_tag(&self) -> &[u8] {
+    pub(in crate::dialog) fn remote_tag(&self) -> &[u8] {
         let (call_id_len, remote_len) = self.lengths();
         match &self.long {
             None => self.text.get(call_id_len..call_id_len + remote_len).unwrap_or_default(),
@@ -147,7 +147,7 @@ impl Row {
     }
 
     /// Bytes on the heap beside the row.
-    pub(super) fn heap(&self) -> usize {
+    pub(in crate::dialog) fn heap(&self) -> usize {
         self.long
             .as_ref()
             .map_or(0, |long| size_of::<Long>() + long.call_id.len() + long.remote_tag.len())
@@ -155,7 +155,7 @@ impl Row {
 
     /// A word of each of the row's two lines. Reading it early brings both into the cache.
     #[inline]
-    pub(super) fn touch(&self) -> u32 {
+    pub(in crate::dialog) fn touch(&self) -> u32 {
         self.shape as u32 ^ self.next
     }
 }
