@@ -61,6 +61,8 @@ fn perform(socket: &UdpSocket, output: Output) {
         }
         Output::Event(event) => println!("{event:?}"),
         Output::Reply { id, reply } => println!("{id:?}: {reply:?}"),
+        // Nothing is kept: a phone registers again.
+        Output::Store { .. } => {}
     }
 }
 

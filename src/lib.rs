@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod registrar;
 pub mod sdp;
 pub mod sip;
+pub mod store;
 pub mod transaction;
 pub mod transfer;
 pub mod transport;

@@ -53,6 +53,11 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
         Command::Resume { .. } => Err(Refusal::Conflict {
             why: "the party is not held".to_owned(),
         }),
+        Command::Dial { to, .. } if to.user() == Some("nobody") => Err(Refusal::Invalid {
+            field: "to",
+            why: "its phone is not registered".to_owned(),
+        }),
+        Command::Dial { .. } => Ok(Reply::Call(call())),
         Command::StartTransfer {
             transferor,
             target,
@@ -115,10 +120,8 @@ fn world() -> World {
     let metrics: native::MetricsPage = Arc::new(|totals| format!("warmline_calls {}\n", totals.calls));
     let hold = HoldDirection::SendOnly;
     let router = native::router(native::Options {
-        edge,
-        token: TOKEN.to_owned(),
-        hold,
         metrics,
+        ..native::Options::new(edge, native::Access::new(TOKEN, hold))
     });
     World { router, log, told }
 }
@@ -214,7 +217,7 @@ async fn calls_are_listed_shown_and_hung_up() {
     assert_eq!(world.ask("GET", "/v1/calls/%ff", "").await.0, 400);
     assert_eq!(
         world.ask("GET", "/v1/registrations", "").await,
-        (200, json!({ "registrations": [] }))
+        (200, json!({ "registrations": [], "total": 0 }))
     );
 }
 
@@ -271,7 +274,7 @@ async fn a_transfer_is_accepted_with_its_place() {
     assert_eq!(world.ask("POST", "/v1/transfers", body).await.1["target"], "leg-2-0");
     assert_eq!(
         world.ask("GET", "/v1/transfers", "").await,
-        (200, json!({ "transfers": [] }))
+        (200, json!({ "transfers": [], "total": 0 }))
     );
     assert_eq!(world.ask("GET", "/v1/transfers/transfer-9-9", "").await.0, 404);
     assert_eq!(world.ask("DELETE", "/v1/transfers/transfer-9-9", "").await.0, 404);
@@ -415,7 +418,9 @@ async fn metrics_and_the_description_are_there() {
     let (status, description) = world.ask("GET", "/openapi.json", "").await;
     assert_eq!(status, 200);
     for (path, methods) in [
-        ("/v1/calls", &["get"][..]),
+        ("/v1/calls", &["get", "post"][..]),
+        ("/v1/calls/{call}/ladder", &["get"]),
+        ("/readyz", &["get"]),
         ("/v1/calls/{call}", &["get", "delete"]),
         ("/v1/legs/{leg}", &["delete"]),
         ("/v1/legs/{leg}/hold", &["post"]),
@@ -435,8 +440,17 @@ async fn metrics_and_the_description_are_there() {
             );
         }
     }
-    assert_eq!(description["paths"].as_object().unwrap().len(), 12);
-    for name in ["Call", "Leg", "Transfer", "Registration", "Problem", "Start"] {
+    assert_eq!(description["paths"].as_object().unwrap().len(), 14);
+    for name in [
+        "Call",
+        "Leg",
+        "Transfer",
+        "Registration",
+        "Problem",
+        "Start",
+        "Dial",
+        "Ladder",
+    ] {
         assert!(
             description["components"]["schemas"][name].is_object(),
             "{name} is not described"
@@ -526,4 +540,126 @@ async fn events_come_over_a_connection_and_again_after_it_broke() {
         (StatusCode::BAD_REQUEST.as_u16(), &json!("Last-Event-ID"))
     );
     assert_eq!(world.ask("GET", "/v1/events?after=x", "").await.0, 400);
+}
+
+#[tokio::test]
+async fn a_call_is_dialled_with_its_place_and_once_for_a_key() {
+    let world = world();
+    let body = r#"{"from":"sip:alice@example.test","to":"tel:+4930123456","ring_timeout_s":20}"#;
+    for _ in 0..2 {
+        let mut request = request("POST", "/v1/calls", body);
+        request.headers_mut().insert("idempotency-key", "one".parse().unwrap());
+        let response = world.send(request).await;
+        assert_eq!(response.headers()["location"], "/v1/calls/call-1-0");
+        assert_eq!(read(response).await.0, 202);
+    }
+    let told = world.told();
+    assert!(
+        matches!(&told[..], [Command::Dial { from, ring_timeout: Some(_), .. }] if from.user() == Some("alice")),
+        "{told:?}"
+    );
+    for (body, field) in [
+        (r#"{"from":"sip:a@x"}"#, "to"),
+        (r#"{"from":"http://x","to":"sip:a@x"}"#, "from"),
+        (r#"{"from":"sip:a@x","to":"sip:nobody@x"}"#, "to"),
+        (
+            r#"{"from":"sip:a@x","to":"sip:b@x","ring_timeout_s":0}"#,
+            "ring_timeout_s",
+        ),
+        (r#"{"from":"sip:a@x","to":"sip:b@x","two":1}"#, "two"),
+    ] {
+        let (status, problem) = world.ask("POST", "/v1/calls", body).await;
+        assert_eq!((status, &problem["field"]), (422, &json!(field)), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn long_lists_can_be_cut() {
+    let world = world();
+    let (status, list) = world.ask("GET", "/v1/calls?limit=1", "").await;
+    assert_eq!((status, &list["total"]), (200, &json!(1)));
+    for query in ["limit=0", "limit=x", "limti=1"] {
+        let (status, problem) = world.ask("GET", &format!("/v1/transfers?{query}"), "").await;
+        assert_eq!((status, &problem["field"]), (400, &json!("limit")), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_is_told_without_a_token() {
+    for (draining, pbx_up, expect) in [
+        (false, None, 200),
+        (false, Some(true), 200),
+        (false, Some(false), 503),
+        (true, Some(true), 503),
+    ] {
+        let (edge, mut orders) = EngineHandle::new(Arc::new(EventLog::new()));
+        tokio::spawn(async move {
+            while let Some(order) = orders.recv().await {
+                order.answer.send(engine(&order.command)).ok();
+            }
+        });
+        let access = native::Access::new(TOKEN, HoldDirection::SendOnly);
+        let router = native::router(native::Options {
+            ready: Arc::new(move || native::Readiness { draining, pbx_up }),
+            ..native::Options::new(edge, access)
+        });
+        let ready = Request::builder().uri("/readyz").body(Body::empty()).unwrap();
+        assert_eq!(read(router.oneshot(ready).await.unwrap()).await.0, expect);
+    }
+}
+
+#[tokio::test]
+async fn the_token_changes_while_the_api_serves() {
+    let (edge, _orders) = EngineHandle::new(Arc::new(EventLog::new()));
+    let access = native::Access::new("old", HoldDirection::SendOnly);
+    let router = native::router(native::Options::new(edge, access.clone()));
+    access.set_token(TOKEN);
+    let asked = |token: &str| {
+        let request = Request::builder().uri("/openapi.json");
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        router.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(asked("old").await.unwrap().status(), 401);
+    assert_eq!(asked(TOKEN).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn events_come_over_a_websocket_to_those_who_may_read() {
+    use tokio::io::AsyncReadExt;
+    let world = world();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, world.router.clone()).into_future());
+    world.log.push(SystemTime::UNIX_EPOCH, held(1));
+    let upgrade = |more: String| async move {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let text = format!(
+            "GET /v1/events?after=0 HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+        );
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut octets = Vec::new();
+        while !octets.windows(4).any(|four| four == b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut octets).await.unwrap(), 0);
+        }
+        (stream, octets)
+    };
+    let status = |octets: &[u8]| String::from_utf8_lossy(&octets[9..12]).into_owned();
+    let may = format!("Authorization: Bearer {TOKEN}\r\n");
+    assert_eq!(status(&upgrade(String::new()).await.1), "401");
+    assert_eq!(
+        status(&upgrade(format!("{may}Origin: http://evil.test\r\n")).await.1),
+        "403"
+    );
+    assert_eq!(status(&upgrade(format!("{may}Origin: null\r\n")).await.1), "403");
+    let (mut stream, mut octets) = upgrade(format!("{may}Origin: http://{address}\r\n")).await;
+    assert_eq!(status(&octets), "101");
+    // What is written to it is read and dropped; the event comes all the same.
+    stream.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'{', b'}']).await.unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !String::from_utf8_lossy(&octets).contains("\"event\":\"call.held\"") {
+        let read = tokio::time::timeout_at(deadline, stream.read_buf(&mut octets)).await;
+        assert_ne!(read.unwrap().unwrap(), 0);
+    }
+    assert!(world.told().is_empty());
 }

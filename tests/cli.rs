@@ -68,12 +68,12 @@ fn check_accepts_a_good_file() {
 #[test]
 fn check_tells_every_mistake_with_its_line_and_a_hint() {
     let file = File::new(
-        "[edge]\ndomian = \"x\"\n[[listen]]\ntransport = \"wss\"\naddress = \"here\"\n[store]\npath = \"x\"\n",
+        "[edge]\ndomian = \"x\"\n[[listen]]\ntransport = \"wss\"\naddress = \"here\"\n[store]\npaht = \"x\"\n",
     );
     let output = run(&["check", "--config", file.path()]);
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{told}");
-    for line in [2, 4, 5, 6] {
+    for line in [2, 4, 5, 6, 7] {
         assert!(
             told.contains(&format!("{}:{line}:", file.path())),
             "line {line} is missing in\n{told}"
@@ -83,7 +83,7 @@ fn check_tells_every_mistake_with_its_line_and_a_hint() {
         "did you mean `domain`?",
         "not in this version",
         "`address` is no address",
-        "4 errors in",
+        "5 errors in",
         "nothing was started",
     ] {
         assert!(told.contains(words), "`{words}` is missing in\n{told}");
@@ -106,7 +106,9 @@ fn a_file_that_is_not_there_says_so() {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["demo", "run", "check", "calls", "hold", "resume", "transfer", "hangup"] {
+    for command in [
+        "demo", "run", "check", "calls", "dial", "ladder", "hold", "resume", "transfer", "hangup",
+    ] {
         let output = run(&[command, "--help"]);
         let help = text(&output.stdout);
         assert_eq!(output.status.code(), Some(0), "{command}");

@@ -11,6 +11,7 @@ use serde_json::Value;
 use warmline::api::native;
 use warmline::driver::{Edge, Options};
 use warmline::engine::{HoldDirection, Settings, User};
+use warmline::observe::LadderLimits;
 use warmline::phone::{CallState, Phone, PhoneCall, PhoneConfig};
 
 const TOKEN: &str = "a-token-of-the-test";
@@ -42,7 +43,11 @@ impl World {
             })
             .into();
         settings.key = [7; 16];
-        let edge = Edge::start(settings, Options::default()).unwrap();
+        let options = Options {
+            ladders: Some(LadderLimits::default()),
+            ..Options::default()
+        };
+        let edge = Edge::start(settings, options).unwrap();
         let address = edge.listeners()[0].address;
         let phone = |name: &&str| {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -58,11 +63,14 @@ impl World {
             .build()
             .unwrap();
         let metrics = Arc::clone(edge.metrics());
+        let ladders = edge.ladders().cloned().unwrap();
         let router = native::router(native::Options {
-            edge: edge.handle().clone(),
-            token: TOKEN.to_owned(),
-            hold: HoldDirection::SendOnly,
             metrics: Arc::new(move |totals| metrics.render(totals)),
+            ladder: Arc::new(move |call| serde_json::to_value(ladders.page(call)?).ok()),
+            ..native::Options::new(
+                edge.handle().clone(),
+                native::Access::new(TOKEN, HoldDirection::SendOnly),
+            )
         });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let api = listener.local_addr().unwrap();
@@ -271,6 +279,63 @@ fn a_client_joins_the_parties_of_two_legs() {
             .is_some_and(|call| world.phones[0].0.talks_with(alice, carol, call))
     });
     world.until("bob is out", |world| world.phones[1].0.live().is_empty());
+    world.phone(0).bye(now(), alice).unwrap();
+    world.ended();
+}
+
+#[test]
+fn a_ladder_tells_what_was_said_when_all_is_over() {
+    let mut world = World::new();
+    let (alice, bob, [call, _, bobs_leg]) = world.connected();
+    world.phone(2).script().reject_with = Some(486);
+    world.warmline(&["transfer", &bobs_leg, &format!("sip:carol@{DOMAIN}"), "--wait"]);
+    world.until("they still talk", |world| {
+        world.phones[0].0.talks_with(alice, &world.phones[1].0, bob)
+    });
+    world.phone(1).bye(now(), bob).unwrap();
+    world.ended();
+    let drawn = world.good(&["ladder", &call]);
+    for words in [
+        "alice",
+        "edge",
+        "bob",
+        "INVITE bob",
+        "200 OK (INVITE)",
+        "SDP sendrecv :",
+        "blind transfer requested",
+        "INVITE carol",
+        "486",
+        "failed: target_busy (486)",
+        "BYE",
+    ] {
+        assert!(drawn.contains(words), "`{words}` is missing in\n{drawn}");
+    }
+    assert!(!drawn.contains("response="), "a credential in\n{drawn}");
+    let page: Value = serde_json::from_str(&world.good(&["ladder", &call, "--json"])).unwrap();
+    let lines = page["lines"].as_array().unwrap();
+    assert!(
+        lines.iter().any(|line| line["way"] == "step") && lines.len() > 15,
+        "{page:#}"
+    );
+    assert_eq!(world.warmline(&["ladder", "call-77-0"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_client_has_two_parties_called() {
+    let mut world = World::new();
+    world.phone(0).script().auto_answer = Some(Duration::from_millis(20));
+    world.phone(2).script().auto_answer = Some(Duration::from_millis(200));
+    let (from, to) = (format!("sip:alice@{DOMAIN}"), format!("sip:carol@{DOMAIN}"));
+    let told = world.good(&["dial", &from, &to]);
+    assert!(told.contains("call-"), "{told}");
+    world.until("alice talks with carol", |world| {
+        let (alice, carol) = (&world.phones[0].0, &world.phones[2].0);
+        match (alice.latest(), carol.latest()) {
+            (Some(one), Some(other)) => alice.talks_with(one, carol, other) && !carol.is_busy(),
+            _ => false,
+        }
+    });
+    let alice = world.phone(0).latest().unwrap();
     world.phone(0).bye(now(), alice).unwrap();
     world.ended();
 }

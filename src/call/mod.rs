@@ -13,9 +13,10 @@
 
 pub mod bridge;
 mod command;
+mod dial;
 mod setup;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::leg::{Leg, LegEvent, Legs};
@@ -23,6 +24,7 @@ use crate::sip::Message;
 use crate::transaction::ServerHandle;
 use crate::vocabulary::{CallHandle, CallView, Cause, CommandId, Event, LegHandle, LegOwner, Refusal, Reply, Slots};
 use bridge::Bridge;
+pub use dial::Dialled;
 
 /// What a call cannot decide by itself.
 #[derive(Clone, Debug)]
@@ -37,6 +39,13 @@ pub enum Demand {
         server: ServerHandle,
         /// The REFER.
         request: Message,
+    },
+    /// The first party of a call that the edge dials has answered: where is the second?
+    Dial {
+        /// The call.
+        call: CallHandle,
+        /// Who is to talk with whom.
+        dialled: Dialled,
     },
 }
 
@@ -104,6 +113,8 @@ pub struct Calls {
     /// Answers to commands, in the order in which they became known.
     pub replies: VecDeque<(CommandId, Result<Reply, Refusal>)>,
     pub(crate) table: Slots<CallHandle, Call>,
+    /// Calls that an API client has the edge dial, until they are connected.
+    pub(crate) dials: BTreeMap<CallHandle, Dialled>,
 }
 
 impl Calls {
@@ -113,6 +124,7 @@ impl Calls {
             legs,
             replies: VecDeque::new(),
             table: Slots::default(),
+            dials: BTreeMap::new(),
         }
     }
 
@@ -133,6 +145,9 @@ impl Calls {
 
     /// What a leg of a call reports.
     pub fn handle(&mut self, now: Instant, handle: CallHandle, leg: LegHandle, event: LegEvent) -> Option<Demand> {
+        if self.is_dialling(handle) {
+            return self.dial_reported(now, handle, leg, event);
+        }
         let call = self.table.get(handle)?;
         let alerting = matches!(call.state, CallState::Alerting { .. });
         match event {
@@ -175,6 +190,7 @@ impl Calls {
     /// Takes the call out; its legs finish by themselves.
     pub(crate) fn end(&mut self, handle: CallHandle, cause: Cause) {
         let Some(call) = self.table.remove(handle) else { return };
+        self.dials.remove(&handle);
         for leg in call.legs() {
             if self
                 .legs

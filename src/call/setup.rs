@@ -172,10 +172,7 @@ impl Calls {
             return;
         };
         forks.retain(|other| *other != fork);
-        let status = match *best {
-            Some(earlier) if rank(earlier) <= rank(status) => earlier,
-            Some(_) | None => status,
-        };
+        let status = better(*best, status);
         *best = Some(status);
         if status >= 600 {
             // RFC 3261 §16.7 point 5: nobody else is asked.
@@ -211,6 +208,14 @@ impl Calls {
         } else {
             self.refused(now, handle, leg, 480, None);
         }
+    }
+}
+
+/// The one of two refusals that is told.
+pub(super) fn better(best: Option<u16>, status: u16) -> u16 {
+    match best {
+        Some(earlier) if rank(earlier) <= rank(status) => earlier,
+        Some(_) | None => status,
     }
 }
 

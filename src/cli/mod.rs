@@ -25,6 +25,7 @@ mod demo;
 mod failure;
 mod file;
 mod orders;
+mod reload;
 mod run;
 mod say;
 
@@ -62,6 +63,10 @@ enum Command {
     Check(check::Args),
     /// List the calls of a running edge
     Calls(orders::Calls),
+    /// Call one party and, when it has answered, the other
+    Dial(orders::Dial),
+    /// Show what was said in a call, message by message
+    Ladder(orders::LadderOf),
     /// Put the party of a leg on hold
     Hold(orders::Hold),
     /// Take the party of a leg back from hold
@@ -80,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Calls(args) => orders::calls(&args),
+        Command::Dial(args) => orders::dial(&args),
+        Command::Ladder(args) => orders::ladder(&args),
         Command::Hold(args) => orders::hold(&args),
         Command::Resume(args) => orders::resume(&args),
         Command::Transfer(args) => orders::transfer(&args),

@@ -85,6 +85,64 @@ pub(super) struct Hangup {
     target: Target,
 }
 
+/// Call one party and, when it has answered, the other
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  warmline dial sip:agent1@example.test sip:+4930123456@example.test --token TOKEN")]
+pub(super) struct Dial {
+    /// Rings first
+    from: String,
+    /// Rings when the first has answered
+    to: String,
+    /// How long each may ring
+    #[arg(long, value_name = "SECONDS")]
+    ring_timeout: Option<u64>,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(super) fn dial(args: &Dial) -> Result<(), Failure> {
+    let mut body = json!({ "from": args.from, "to": args.to });
+    if let Some(seconds) = args.ring_timeout {
+        body["ring_timeout_s"] = json!(seconds);
+    }
+    let call = ask(&args.target, "POST", "/v1/calls", Some(&body))?;
+    say!("{}  {}", text(&call["id"]), text(&call["state"]));
+    Ok(())
+}
+
+/// Show what was said in a call, message by message
+///
+/// One column a party, with the rule that fired at each step of a transfer. Works for calls that have ended, as long as the
+/// edge remembers them ([ladder] in its configuration).
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  warmline ladder call-1-0 --token TOKEN\n  warmline ladder call-1-0 --json | jq .lines"
+)]
+pub(super) struct LadderOf {
+    /// The call, from `warmline calls` or an event
+    call: String,
+    /// As the API gives it
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(super) fn ladder(args: &LadderOf) -> Result<(), Failure> {
+    let path = format!("/v1/calls/{}/ladder", handle(&args.call, &["call"])?);
+    let answer = ask(&args.target, "GET", &path, None)?;
+    if args.json {
+        say!("{answer:#}");
+        return Ok(());
+    }
+    say!("{}", text(&answer["text"]));
+    match answer["more"].as_u64() {
+        Some(0) | None => {}
+        Some(more) => say!("and {more} more that were not kept"),
+    }
+    Ok(())
+}
+
 pub(super) fn calls(args: &Calls) -> Result<(), Failure> {
     let answer = ask(&args.target, "GET", "/v1/calls", None)?;
     if args.json {

@@ -7,14 +7,19 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::failure::{CALLS_LEFT, FAILED, Failure, UNSTARTED};
 use super::file;
+use super::reload::{Level, Reload};
 use super::say::say;
-use crate::api::native;
+use crate::api::native::{self, Access, Readiness};
 use crate::config::{Config, Log};
-use crate::driver::{self, DRAIN, Edge, Options, StartError};
-use crate::engine::HoldDirection;
+use crate::driver::{self, DRAIN, Edge, Hangups, Options, StartError};
+use crate::observe::LadderLimits;
+use crate::store::{Embedded, Store};
 
 /// Start the edge
 ///
@@ -22,7 +27,8 @@ use crate::engine::HoldDirection;
 /// 127.0.0.1:8080 with a random token that is printed once.
 ///
 /// SIGINT or SIGTERM ends it: no new connections, then up to five seconds for what is under way. A second signal ends it at
-/// once. RUST_LOG overrides the level of [log].
+/// once. SIGHUP reads the file again: users, routes, peers, policies, log level and API token change while calls go on;
+/// what cannot change is told. RUST_LOG overrides the level of [log].
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  warmline run --config edge.toml\n  warmline run\n\nExit codes: 0 stopped with nothing under way, \
@@ -39,32 +45,48 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         Some(path) => file::read(path)?,
         None => Config::embedded(),
     };
-    log(config.log);
+    let level = log(config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(UNSTARTED, format!("the system refused an event loop: {error}")))?;
-    runtime.block_on(run(&config, args.config.is_none()))
+    runtime.block_on(run(config, args.config.clone(), level))
 }
 
-async fn run(config: &Config, embedded: bool) -> Result<(), Failure> {
-    let settings = driver::resolve(config).await.map_err(unstarted)?;
+async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Result<(), Failure> {
+    let settings = driver::resolve(&config).await.map_err(unstarted)?;
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
-    let api = listen(config).await?;
+    let api = listen(&config).await?;
     let hold = settings.hold;
     let open = settings.open;
-    let edge = Edge::start(settings, Options::default()).map_err(unstarted)?;
-    greet(&edge, open, embedded);
+    let limits = |ladder: crate::config::Ladder| LadderLimits {
+        calls: ladder.calls,
+        messages: ladder.messages,
+        redact: ladder.redact,
+    };
+    let options = Options {
+        ladders: config.ladder.map(limits),
+        store: open_store(&config)?,
+        ..Options::default()
+    };
+    let edge = Edge::start(settings, options).map_err(unstarted)?;
+    greet(&edge, open, &config, file.is_none());
     let (closing, closed) = watch::channel(false);
-    let server = match api {
-        Some((listener, token)) => Some(serve(&edge, listener, token, hold, closed)?),
-        None => None,
-    };
-    let signal = tokio::select! {
-        signal = driver::asked_to_stop() => signal.map_err(|error| Failure::new(FAILED, error))?,
-        () = edge.ended() => return Err(Failure::new(FAILED, "the engine has stopped by itself: this is a defect")),
-    };
+    let mut access = None;
+    let mut server = None;
+    if let Some((listener, token)) = api {
+        let given = Access::new(token.text(), hold);
+        server = Some(serve(&edge, listener, &token, given.clone(), closed)?);
+        access = Some(given);
+    }
+    let reload = file.map(|path| Reload {
+        path,
+        running: config,
+        access,
+        level,
+    });
+    let signal = until_stopped(&edge, reload).await?;
     tracing::info!(signal, "stopping");
     closing.send_replace(true);
     let stopped = stop(edge).await;
@@ -72,6 +94,36 @@ async fn run(config: &Config, embedded: bool) -> Result<(), Failure> {
         server.abort(); // clients that read events would never end by themselves
     }
     stopped
+}
+
+/// Serves until a signal ends it; SIGHUPs on the way are carried out.
+async fn until_stopped(edge: &Edge, reload: Option<Reload>) -> Result<&'static str, Failure> {
+    let system = |error| Failure::new(FAILED, error);
+    let reloading = async {
+        // Without a file there is nothing to read again, and a SIGHUP means what it always meant: the terminal has gone.
+        let Some(mut reload) = reload else {
+            return std::future::pending().await;
+        };
+        let mut hangups = match Hangups::watch() {
+            Ok(hangups) => hangups,
+            Err(error) => return error,
+        };
+        loop {
+            hangups.next().await;
+            reload.again(edge).await;
+        }
+    };
+    tokio::select! {
+        signal = driver::asked_to_stop() => signal.map_err(system),
+        () = edge.ended() => Err(Failure::new(FAILED, "the engine has stopped by itself: this is a defect")),
+        error = reloading => Err(system(error)),
+    }
+}
+
+fn open_store(config: &Config) -> Result<Option<Box<dyn Store>>, Failure> {
+    let Some(path) = &config.store else { return Ok(None) };
+    let store = Embedded::open(path.as_ref()).map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
+    Ok(Some(Box::new(store)))
 }
 
 async fn stop(edge: Edge) -> Result<(), Failure> {
@@ -117,6 +169,14 @@ enum Token {
     Random(String),
 }
 
+impl Token {
+    fn text(&self) -> &str {
+        match self {
+            Token::Given(text) | Token::Random(text) => text,
+        }
+    }
+}
+
 fn random_token() -> Result<String, Failure> {
     let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
     Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
@@ -125,30 +185,19 @@ fn random_token() -> Result<String, Failure> {
 fn serve(
     edge: &Edge,
     listener: TcpListener,
-    token: Token,
-    hold: HoldDirection,
+    token: &Token,
+    access: Access,
     mut closed: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, Failure> {
     let address = listener.local_addr().map_err(|error| Failure::new(UNSTARTED, error))?;
-    let token = match token {
-        Token::Given(token) => {
-            say!("  api   http://{address}  (token as configured)");
-            token
-        }
+    match token {
+        Token::Given(_) => say!("  api   http://{address}  (token as configured)"),
         Token::Random(token) => {
             say!("  api   http://{address}  token {token}  (for this run only)");
             say!("  try   WARMLINE_TOKEN={token} warmline calls{}", elsewhere(address));
-            token
         }
-    };
-    let metrics = Arc::clone(edge.metrics());
-    let metrics: native::MetricsPage = Arc::new(move |totals| metrics.render(totals));
-    let router = native::router(native::Options {
-        edge: edge.handle().clone(),
-        token,
-        hold,
-        metrics,
-    });
+    }
+    let router = native::router(api_options(edge, access));
     let shutdown = async move {
         closed.wait_for(|closed| *closed).await.ok(); // the sender has gone: the process ends
     };
@@ -159,6 +208,21 @@ fn serve(
     }))
 }
 
+/// What the API is told of the edge.
+fn api_options(edge: &Edge, access: Access) -> native::Options {
+    let (metrics, state) = (Arc::clone(edge.metrics()), Arc::clone(edge.metrics()));
+    let ladders = edge.ladders().cloned();
+    native::Options {
+        ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
+        metrics: Arc::new(move |totals| metrics.render(totals)),
+        ready: Arc::new(move || Readiness {
+            draining: state.is_draining(),
+            pbx_up: state.pbx_up(),
+        }),
+        ..native::Options::new(edge.handle().clone(), access)
+    }
+}
+
 fn elsewhere(address: SocketAddr) -> String {
     if address.port() == 8080 {
         String::new()
@@ -167,7 +231,7 @@ fn elsewhere(address: SocketAddr) -> String {
     }
 }
 
-fn greet(edge: &Edge, open: bool, embedded: bool) {
+fn greet(edge: &Edge, open: bool, config: &Config, embedded: bool) {
     say!("warmline {}", env!("CARGO_PKG_VERSION"));
     for listener in edge.listeners() {
         let name = listener.transport.param();
@@ -177,6 +241,9 @@ fn greet(edge: &Edge, open: bool, embedded: bool) {
             format!(" as {}", listener.advertised)
         };
         say!("  sip   {name} {}{advertised}", listener.address);
+    }
+    if let Some(path) = &config.store {
+        say!("  store {path}");
     }
     if embedded {
         say!("  no --config: the embedded default, on loopback only");
@@ -194,18 +261,22 @@ fn unstarted(error: StartError) -> Failure {
     }
 }
 
-/// Logs go to standard error: fields, not sentences.
-fn log(log: Log) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log.level.to_string()));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// Which events are logged: as the environment says, else as the file does.
+pub(super) fn filter(log: Log) -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log.level.to_string()))
+}
+
+/// Logs go to standard error: fields, not sentences. `None`: somebody else's subscriber is there, and keeps its level.
+fn log(log: Log) -> Option<Level> {
+    let (filter, level) = tracing_subscriber::reload::Layer::new(filter(log));
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(super::colour(&std::io::stderr()))
         .with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     let set = if log.json {
-        builder.json().try_init()
+        registry.with(lines.json()).try_init()
     } else {
-        builder.try_init()
+        registry.with(lines).try_init()
     };
-    set.ok(); // a host that has its own subscriber keeps it
+    set.is_ok().then_some(level)
 }

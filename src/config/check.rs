@@ -43,8 +43,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
     let log = log(file, problems);
-    let hint = "remove the section: bindings and calls live in memory and end with the process";
-    file.refuse("store", "[store] is not in this version", hint, problems);
+    let store = parts::store(file, problems);
+    let ladder = parts::ladder(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -83,6 +83,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         guard,
         api,
         log,
+        ladder,
+        store,
     }
 }
 

@@ -57,6 +57,12 @@
 //! [api]                         # omit: no API
 //! listen = "127.0.0.1:8080"
 //! token = "a-long-random-word"  # omit on loopback: a random one, printed at start
+//! [store]                       # omit: bindings end with the process
+//! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
+//! calls = 200                   # 0: none
+//! messages = 200                # of one dialog
+//! redact = false                # true: numbers and names are hidden
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -72,6 +78,7 @@
 mod check;
 mod fields;
 mod parts;
+mod reload;
 mod report;
 mod target;
 mod transfer;
@@ -82,11 +89,12 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::engine::{HoldDirection, Listener, Pbx, Peer, Register, Route, Settings, TransferMode, User};
+use crate::engine::{HoldDirection, Listener, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User};
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Transport;
 
+pub use reload::Changes;
 pub use report::{Problem, Report};
 
 /// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
@@ -106,6 +114,10 @@ pub struct Config {
     pub api: Option<Api>,
     /// What is logged and how.
     pub log: Log,
+    /// Ladders of the last calls; `None`: not kept.
+    pub ladder: Option<Ladder>,
+    /// The file that outlives the process; `None`: bindings end with it.
+    pub store: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -166,6 +178,27 @@ pub struct Api {
     pub listen: SocketAddr,
     /// The bearer token; `None`: make a random one and print it once.
     pub token: Option<String>,
+}
+
+/// How much of the last calls' messages is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ladder {
+    /// Calls.
+    pub calls: usize,
+    /// Messages of one dialog.
+    pub messages: usize,
+    /// Whether numbers and names are hidden.
+    pub redact: bool,
+}
+
+impl Default for Ladder {
+    fn default() -> Self {
+        Ladder {
+            calls: 200,
+            messages: 200,
+            redact: false,
+        }
+    }
 }
 
 /// What is logged and how.
@@ -243,6 +276,8 @@ impl Config {
                 level: tracing::Level::INFO,
                 json: false,
             },
+            ladder: Some(Ladder::default()),
+            store: None,
         }
     }
 
@@ -317,6 +352,7 @@ impl Config {
             digest: self.registrar.digest.clone(),
             key,
             node: self.edge.node,
+            process: Process::default(),
         })
     }
 }

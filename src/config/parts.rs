@@ -8,7 +8,7 @@ use super::check::TRANSFER;
 use super::fields::{Fields, Found};
 use super::report::Problems;
 use super::target::{socket_address, target};
-use super::{Api, Target};
+use super::{Api, Ladder, Target};
 use crate::engine::{Listener, Network, Peer, PeerAuth, PeerCredentials, ReferAnswer, Register, TransferMode, User};
 use crate::transport::Transport;
 
@@ -274,6 +274,40 @@ pub(super) fn routes(
         fields.finish(problems);
     }
     routes
+}
+
+pub(super) fn ladder(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Ladder> {
+    let mut ladder = Ladder::default();
+    if let Some(mut fields) = file.table("ladder", "[ladder]", problems) {
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(calls) = fields.number("calls", 0..=100_000, problems) {
+            ladder.calls = size(calls);
+        }
+        if let Some(messages) = fields.number("messages", 1..=10_000, problems) {
+            ladder.messages = size(messages);
+        }
+        if let Some(redact) = fields.flag("redact", problems) {
+            ladder.redact = redact.value;
+        }
+        fields.finish(problems);
+    }
+    (ladder.calls > 0).then_some(ladder)
+}
+
+pub(super) fn store(file: &mut Fields<'_>, problems: &mut Problems) -> Option<String> {
+    let mut fields = file.table("store", "[store]", problems)?;
+    let path = fields.required("path", "\"warmline.db\"", problems);
+    if let Some(path) = &path
+        && (path.value.is_empty() || path.value.ends_with('/') || path.value.contains('\0'))
+    {
+        problems.add(
+            path.span.clone(),
+            "`path` names no file",
+            "write path = \"warmline.db\"",
+        );
+    }
+    fields.finish(problems);
+    path.map(|path| path.value.to_owned())
 }
 
 pub(super) fn api(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Api> {

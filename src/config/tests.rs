@@ -163,7 +163,7 @@ to = "tel:+49"
 [api]
 listen = "0.0.0.0:8080"
 [store]
-path = "warmline.db"
+path = "folder/"
 "#;
     let told = told(text);
     let expect = [
@@ -181,7 +181,7 @@ path = "warmline.db"
         "25: `match` is no regular expression: unclosed character class | in TOML",
         "26: [[route]] to is no SIP URI | write sip:host",
         "28: the API is open to the network on 0.0.0.0:8080 without a token | add token",
-        "29: [store] is not in this version | remove the section",
+        "30: `path` names no file | write path",
     ];
     assert_eq!(told.len(), expect.len(), "{told:#?}");
     for (told, expect) in told.iter().zip(expect) {

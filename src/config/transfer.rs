@@ -8,7 +8,7 @@ use crate::engine::{OnFailure, ReferAnswer, Settings};
 use crate::sip::{Scheme, Uri};
 
 /// The section, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Transfer {
     pub(super) on_failure: OnFailure,
     pub(super) refer_answer: ReferAnswer,

@@ -31,6 +31,9 @@ pub enum StartError {
     /// A host name of the configuration has no address.
     #[error(transparent)]
     Unresolved(#[from] crate::config::Unresolved),
+    /// What should outlive the process cannot be kept.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
     /// The system refused a thread, a timer or random numbers.
     #[error("the system refused {what}: {source}")]
     System {
@@ -54,6 +57,7 @@ impl StartError {
             StartError::Unresolved(_) => {
                 Some("check the name and this machine's resolver, or write the address".to_owned())
             }
+            StartError::Store(error) => Some(error.hint().to_owned()),
             StartError::System { .. } => None,
         }
     }

@@ -30,6 +30,9 @@
 
 mod bind;
 mod clock;
+mod ladders;
+mod memory;
+mod probe;
 mod resolve;
 mod run;
 mod stop;
@@ -41,18 +44,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use ladders::Ladders;
 pub use resolve::resolve;
-pub use stop::{DRAIN, asked_to_stop, drain, totals};
+pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 
 use crate::api::{EngineHandle, EventLog};
 use crate::engine::{Engine, Listener, Settings};
-use crate::observe::Metrics;
+use crate::observe::{LadderLimits, Metrics};
+use crate::store::Store;
 use bind::Bound;
+use ladders::Recorder;
 use run::{Parts, Phase};
 
 /// The time and dice that the rest of the shell (command line, demo) shares with the driver.
@@ -65,6 +71,10 @@ pub struct Options {
     pub tap: Option<Tap>,
     /// How patient we are with streams.
     pub streams: StreamLimits,
+    /// Ladders of the last calls; `None`: not kept.
+    pub ladders: Option<LadderLimits>,
+    /// What outlives the process; `None`: nothing.
+    pub store: Option<Box<dyn Store>>,
 }
 
 /// A running edge. Dropping it stops it.
@@ -73,7 +83,9 @@ pub struct Edge {
     handle: EngineHandle,
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
+    ladders: Option<Ladders>,
     phase: watch::Sender<Phase>,
+    reloads: mpsc::UnboundedSender<Settings>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,6 +93,19 @@ impl Edge {
     /// Binds every listener and starts the engine's thread. On error nothing is left running.
     pub fn start(mut settings: Settings, options: Options) -> Result<Edge, StartError> {
         let bound = bind::bind(&mut settings.listeners)?;
+        let Options {
+            tap,
+            streams: limits,
+            ladders,
+            store,
+        } = options;
+        let recording = ladders.map(Recorder::start).transpose();
+        let recording = recording.map_err(|source| StartError::System {
+            what: "a thread",
+            source,
+        })?;
+        let (ladders, recorder) = recording.unzip();
+        let kept = memory::recall(&mut settings, store)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -111,21 +136,26 @@ impl Edge {
         let metrics = Arc::new(Metrics::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
         let (phase, watched) = watch::channel(Phase::Serving);
+        let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
+        let (asked, told) = (settings.clone(), Arc::clone(&metrics));
         let serve = move || {
             let engine = Engine::new(settings, clock::now());
-            let Options { tap, streams: limits } = options;
             let parts = Parts {
                 engine,
                 udp,
                 tcp,
                 orders,
                 phase: watched,
+                reloaded,
                 events,
                 metrics: counted,
                 tap,
                 limits,
+                kept,
+                recorder,
             };
+            runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));
         };
         let thread = std::thread::Builder::new()
@@ -139,7 +169,9 @@ impl Edge {
             handle,
             listeners,
             metrics,
+            ladders,
             phase,
+            reloads,
             thread: Some(thread),
         })
     }
@@ -159,8 +191,21 @@ impl Edge {
         &self.metrics
     }
 
-    /// Takes no more connections; everything else goes on.
+    /// What was said in the last calls, where that is kept.
+    pub fn ladders(&self) -> Option<&Ladders> {
+        self.ladders.as_ref()
+    }
+
+    /// Gives the engine other settings while calls go on; [`Input::Reloaded`] says which of them it takes over.
+    ///
+    /// [`Input::Reloaded`]: crate::engine::Input::Reloaded
+    pub fn reload(&self, settings: Settings) {
+        self.reloads.send(settings).ok(); // an edge that has ended needs no settings
+    }
+
+    /// Takes no more connections and no more calls; everything else goes on.
     pub fn stop_accepting(&self) {
+        self.metrics.set_draining();
         self.phase.send_replace(Phase::Draining);
     }
 

@@ -9,9 +9,8 @@ use super::clock;
 use crate::config::Config;
 use crate::engine::Settings;
 
-/// What the engine is told: addresses instead of names, and a sealing key that nobody knows.
-///
-/// The key is made anew at each start, so that dialogs of an earlier process are answered 481 in this version.
+/// What the engine is told: addresses instead of names, and a sealing key that nobody knows. A store replaces the key by
+/// the one of the process before ([`super::Edge::start`]).
 pub async fn resolve(config: &Config) -> Result<Settings, StartError> {
     let mut known = BTreeMap::new();
     for target in config.names() {

@@ -12,12 +12,15 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
+use super::ladders::{Recorder, Seen};
+use super::memory::Kept;
 use super::stream::{StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use crate::api::{EventLog, Order};
-use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply};
+use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
 use crate::observe::{self, Metrics, Way};
+use crate::store::Writer;
 use crate::transport::{Flow, Transport};
 
 /// Datagrams taken from one socket before timers and commands get their turn.
@@ -27,11 +30,14 @@ const DATAGRAM: usize = 65_535;
 /// Stream events that may wait for the engine; more make their connections wait.
 const QUEUE: usize = 1_024;
 
+/// When a caller who was refused by an edge on its way out may try again: another process is up by then, in seconds.
+const RETRY_AFTER: u32 = 10;
+
 /// How far the edge is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Serving,
-    /// No new connections.
+    /// No new connections, no new calls.
     Draining,
     Stopped,
 }
@@ -43,10 +49,13 @@ pub(super) struct Parts {
     pub(super) tcp: Vec<(Listener, tokio::net::TcpListener)>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) phase: watch::Receiver<Phase>,
+    pub(super) reloaded: mpsc::UnboundedReceiver<Settings>,
     pub(super) events: Arc<EventLog>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) tap: Option<Tap>,
     pub(super) limits: StreamLimits,
+    pub(super) kept: Kept,
+    pub(super) recorder: Option<Recorder>,
 }
 
 struct Shell {
@@ -60,6 +69,8 @@ struct Shell {
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
     tap: Option<Tap>,
+    writer: Option<Writer>,
+    recorder: Option<Recorder>,
 }
 
 /// Runs until the phase says stop.
@@ -70,13 +81,16 @@ pub(super) async fn run(parts: Parts) {
         tcp,
         mut orders,
         mut phase,
+        mut reloaded,
         events,
         metrics,
         tap,
         limits,
+        kept,
+        recorder,
     } = parts;
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
-    let mut streams = Streams::new(sender, limits);
+    let mut streams = Streams::new(sender, limits, kept.first_connection);
     for (listener, socket) in tcp {
         streams.listen(listener.address, socket);
     }
@@ -91,8 +105,10 @@ pub(super) async fn run(parts: Parts) {
         events,
         metrics,
         tap,
+        writer: kept.writer,
+        recorder,
     };
-    shell.perform(clock::now());
+    shell.tell(Input::Restored { users: kept.users });
     loop {
         let deadline = shell.engine.poll_timeout();
         tokio::select! {
@@ -100,9 +116,13 @@ pub(super) async fn run(parts: Parts) {
             () = until(deadline) => shell.time_has_come(),
             changed = phase.changed() => match (changed, *phase.borrow_and_update()) {
                 (Ok(()), Phase::Serving) => {}
-                (Ok(()), Phase::Draining) => shell.streams.stop_listening(),
+                (Ok(()), Phase::Draining) => {
+                    shell.streams.stop_listening();
+                    shell.tell(Input::Draining { retry_after: RETRY_AFTER });
+                }
                 (Ok(()), Phase::Stopped) | (Err(_), _) => break,
             },
+            Some(settings) = reloaded.recv() => shell.tell(Input::Reloaded { settings: Box::new(settings) }),
             Some(order) = orders.recv() => shell.order(order),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
@@ -139,6 +159,12 @@ async fn readable(sockets: &[(Listener, UdpSocket)]) -> usize {
 }
 
 impl Shell {
+    fn tell(&mut self, input: Input) {
+        let now = clock::now();
+        self.engine.handle_input(now, input);
+        self.perform(now);
+    }
+
     fn time_has_come(&mut self) {
         let now = clock::now();
         self.engine.handle_timeout(now);
@@ -232,9 +258,17 @@ impl Shell {
             while let Some(output) = self.engine.poll_output() {
                 match output {
                     Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
+                    Output::Store { user } => {
+                        if let Some(writer) = &self.writer {
+                            writer.keep(user);
+                        }
+                    }
                     Output::Event(event) => {
                         self.metrics.event(&event);
                         observe::log(&event);
+                        if let Some(recorder) = &self.recorder {
+                            recorder.see(Seen::Event(now, event.clone()));
+                        }
                         self.events.push(clock::wall(), event);
                     }
                     Output::Reply { id, reply } => {
@@ -297,14 +331,17 @@ impl Shell {
     }
 
     fn tapped(&self, at: Instant, way: Way, flow: Flow, bytes: &Bytes) {
+        let copy = || Tapped {
+            at,
+            way,
+            flow,
+            bytes: bytes.clone(),
+        };
+        if let Some(recorder) = &self.recorder {
+            recorder.see(Seen::Message(copy()));
+        }
         if let Some(tap) = &self.tap {
-            tap.send(Tapped {
-                at,
-                way,
-                flow,
-                bytes: bytes.clone(),
-            })
-            .ok(); // nobody looks on any more
+            tap.send(copy()).ok(); // nobody looks on any more
         }
     }
 }

@@ -20,6 +20,28 @@ pub async fn asked_to_stop() -> std::io::Result<&'static str> {
     }
 }
 
+/// SIGHUPs as they come. From the first look on, the signal no longer ends the process.
+#[derive(Debug)]
+pub struct Hangups(tokio::signal::unix::Signal);
+
+impl Hangups {
+    /// Begins to look.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn watch() -> std::io::Result<Hangups> {
+        let kind = tokio::signal::unix::SignalKind::hangup();
+        tokio::signal::unix::signal(kind).map(Hangups)
+    }
+
+    /// Resolves at the next one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await; // there will never be another one
+        }
+    }
+}
+
 /// How long requests without a call (REGISTER, OPTIONS) may still take. Transactions stay for 32 s to catch repetitions
 /// (RFC 3261 §17.2.2): those are not waited for.
 const GRACE: Duration = Duration::from_millis(500);

@@ -41,12 +41,13 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(events: Events, limits: StreamLimits) -> Streams {
+    pub(super) fn new(events: Events, limits: StreamLimits, first: u64) -> Streams {
         Streams {
             connections: HashMap::new(),
             by_remote: HashMap::new(),
             by_source: HashMap::new(),
-            next: 1,
+            // A sealed flow of an earlier process names no connection of this one.
+            next: first,
             events,
             limits,
             acceptors: Vec::new(),

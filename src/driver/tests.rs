@@ -18,6 +18,7 @@ fn edge(limits: StreamLimits) -> (Edge, SocketAddr) {
         Options {
             tap: None,
             streams: limits,
+            ..Options::default()
         },
     )
     .unwrap();

@@ -41,6 +41,7 @@ impl Engine {
                 self.transfers.calls.hang_up(now, call)?;
                 Reply::Done
             }
+            Command::Dial { from, to, ring_timeout } => self.dial(now, &from, &to, ring_timeout)?,
             Command::StartTransfer {
                 transferor,
                 target,
@@ -105,6 +106,7 @@ impl Engine {
             expires_s: binding.expires_in(now),
             address: binding.flow.remote,
             kept: binding.kept.as_str(),
+            reachable: !binding.waiting,
         };
         self.registrar.all(now).into_iter().map(view).collect()
     }

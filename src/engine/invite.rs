@@ -38,6 +38,14 @@ impl Engine {
             self.legs().transactions.respond(now, server, draft.print(), 422);
             return;
         }
+        if let Some(seconds) = self.draining
+            && request.header(HeaderName::Replaces).is_none()
+        {
+            // RFC 3261 §21.5.4. What takes a place in a running call is no new call.
+            let draft = request.respond(503).header(HeaderName::RetryAfter, seconds);
+            self.legs().transactions.respond(now, server, draft.print(), 503);
+            return;
+        }
         let caller = self.caller(&flow, &request);
         let user = match self.authenticate(now, flow, &request, caller) {
             Ok(user) => user,

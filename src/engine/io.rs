@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 
+use super::Settings;
+use crate::registrar::StoredUser;
 use crate::transport::Flow;
 use crate::vocabulary::{Command, CommandId, Event, Refusal, Reply};
 
@@ -23,6 +25,22 @@ pub enum Input {
     FlowFailed {
         /// The flow, as it was given in [`Output::Transmit`] or [`Input::Received`].
         flow: Flow,
+    },
+    /// What an earlier process had the host keep ([`Output::Store`]). Once, before the first message.
+    Restored {
+        /// The registrar's bindings.
+        users: Vec<StoredUser>,
+    },
+    /// Other settings from now on. Taken over: users, routes, peers, transfer and hold policy, ring timeout, bounds of
+    /// bindings, digest algorithms. Everything else stays as the engine began; calls go on.
+    Reloaded {
+        /// The new ones.
+        settings: Box<Settings>,
+    },
+    /// The edge is about to stop: new calls are refused with 503 and Retry-After, running ones go on.
+    Draining {
+        /// In how many seconds callers may try again.
+        retry_after: u32,
     },
     /// An order from an API client; answered by exactly one [`Output::Reply`] with the same id.
     Command {
@@ -42,6 +60,11 @@ pub enum Output {
         flow: Flow,
         /// One whole message.
         bytes: Bytes,
+    },
+    /// Keep this for the next process, in place of what was kept of the same user before.
+    Store {
+        /// The user and all its bindings.
+        user: StoredUser,
     },
     /// Something happened that an observer may want to know.
     Event(Event),

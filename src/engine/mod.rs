@@ -14,6 +14,8 @@
 //! | `refer` | REFER: what the site says to it, and those outside of dialogs |
 //! | `plugin` | site policy as code |
 //! | `command` | orders of API clients |
+//! | `reload` | what may change while calls are up; what an earlier process left |
+//! | `dial` | calls that an API client has the edge make |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```
@@ -34,12 +36,14 @@
 //! ```
 
 mod command;
+mod dial;
 mod invite;
 mod io;
 mod plugin;
 mod receive;
 mod refer;
 mod register;
+mod reload;
 mod route;
 mod settings;
 mod settle;
@@ -75,11 +79,15 @@ pub struct Engine {
     forwarded: BTreeMap<ServerHandle, (Flow, Message)>,
     outputs: VecDeque<Output>,
     plugin: Option<Box<dyn Plugin>>,
+    /// On the way out: when callers may try again, in seconds.
+    draining: Option<u32>,
 }
 
 impl Engine {
     /// An engine that knows nobody yet. `now` is only the beginning of its time.
     pub fn new(settings: Settings, now: Instant) -> Engine {
+        // What need not outlive the process is made under a key that does not.
+        let own = of_process(settings.key, settings.process.seed);
         let identity = Identity {
             addresses: settings
                 .listeners
@@ -96,11 +104,14 @@ impl Engine {
             min_se: settings.min_se,
             t1: settings.timers.t1,
             t2: settings.timers.t2,
-            key: derive(settings.key, 1),
+            key: derive(own, 1),
         };
-        let transactions = Transactions::new(settings.timers, derive(settings.key, 2));
-        let table = Table::new(Seal::new(derive(settings.key, 3), settings.node), 0);
-        let registrar = Registrar::new(
+        let transactions = Transactions::new(settings.timers, derive(own, 2));
+        let table = Table::new(
+            Seal::new(derive(settings.key, 3), settings.node),
+            settings.process.seed as u32,
+        );
+        let mut registrar = Registrar::new(
             RegistrarConfig {
                 domain: settings.domain.clone(),
                 users: settings
@@ -112,10 +123,13 @@ impl Engine {
                 expires: settings.expires,
                 max_contacts: settings.max_contacts,
                 digest: settings.digest.clone(),
-                key: derive(settings.key, 4),
+                key: derive(own, 4),
             },
             now,
         );
+        if let Some(started) = settings.process.started {
+            registrar = registrar.with_wall_clock(started);
+        }
         let proxy = Proxy::new(ProxyConfig {
             domain: settings.domain.clone(),
             edges: settings
@@ -139,6 +153,7 @@ impl Engine {
             forwarded: BTreeMap::new(),
             outputs: VecDeque::new(),
             plugin: None,
+            draining: None,
             settings,
         }
     }
@@ -154,6 +169,9 @@ impl Engine {
                     self.note_bindings(changes);
                 }
             }
+            Input::Restored { users } => self.restored(now, users),
+            Input::Reloaded { settings } => self.reload(*settings),
+            Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),
         }
         self.settle(now);
@@ -204,6 +222,15 @@ impl Engine {
     fn event(&mut self, event: Event) {
         self.transfers.calls.legs.events.push_back(event);
     }
+}
+
+/// A key that ends with the process.
+fn of_process(key: [u8; 16], seed: u64) -> [u8; 16] {
+    let mut mixed = derive(key, 7);
+    for (octet, part) in mixed.iter_mut().zip(seed.to_be_bytes()) {
+        *octet ^= part;
+    }
+    derive(mixed, 8)
 }
 
 /// A key of its own for each use, so that a token of one kind is never one of another.

@@ -25,6 +25,7 @@ struct Refused(u16, String);
 impl Engine {
     pub(super) fn demanded(&mut self, now: Instant, demand: Demand) {
         match demand {
+            Demand::Dial { call, dialled } => self.dial_on(now, call, &dialled),
             Demand::Refer {
                 call,
                 transferor,

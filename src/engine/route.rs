@@ -90,7 +90,7 @@ impl Engine {
                     .registrar
                     .all(now)
                     .into_iter()
-                    .filter(|binding| binding.contact.uri.same_user(target))
+                    .filter(|binding| !binding.waiting && binding.contact.uri.same_user(target))
                     .collect(),
             };
             let ways: Vec<_> = bindings

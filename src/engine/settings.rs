@@ -61,6 +61,18 @@ pub struct Settings {
     pub key: [u8; 16],
     /// This node's number in the cluster.
     pub node: u16,
+    /// What no two processes have in common.
+    pub process: Process,
+}
+
+/// What no two processes have in common. The key outlives a process (it may stand in a store), and under it nothing that
+/// must be unique may come twice: branches, tags, Call-IDs (RFC 3261 §8.1.1.4, §8.1.1.7, §19.3), nonces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Drawn at random at each start.
+    pub seed: u64,
+    /// Unix time in seconds at the `now` of `Engine::new`; `None`: unknown.
+    pub started: Option<u64>,
 }
 
 /// A socket the driver listens on.
@@ -97,7 +109,7 @@ pub enum Register {
 }
 
 /// A known source: trunk, PBX, or phones with a profile.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// For logs and metrics.
     pub name: String,
@@ -116,7 +128,7 @@ pub struct Peer {
 }
 
 /// User, password and realm at a peer.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PeerCredentials {
     /// The user.
     pub user: String,
@@ -167,7 +179,7 @@ impl Network {
 }
 
 /// A user of the local registrar.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The user part of its address of record.
     pub name: String,
@@ -221,6 +233,7 @@ impl Settings {
             digest: vec![Algorithm::Sha256, Algorithm::Md5],
             key: [0; 16],
             node: 0,
+            process: Process::default(),
         }
     }
 }

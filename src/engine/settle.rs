@@ -59,6 +59,9 @@ impl Engine {
                 bytes: transmit.bytes,
             });
         }
+        while let Some(user) = self.registrar.poll_stored() {
+            self.outputs.push_back(Output::Store { user });
+        }
         while let Some(event) = self.legs().events.pop_front() {
             if let Some(plugin) = &mut self.plugin {
                 orders.extend(plugin.observe(now, &event));

@@ -164,6 +164,7 @@
 //!
 //! Found by the simulator: a join sends its re-INVITE right behind the ACK of the 2xx. If that ACK is lost, the 2xx comes again
 //! when the newer ACK has taken its place; a leg that remembered one ACK let the target time out after 32 s.
+//!
 //! ## What says nothing new is answered where it arrives
 //!
 //! A phone that refreshes its session sends the description that it has; some do so every minute. Passed to the other
@@ -199,3 +200,43 @@
 //!
 //! `username` and `password` of a `[[peer]]` need `realm`: a challenge may come from anybody behind the trunk (LESSONS
 //! 37). Each request is answered once; what is challenged again is refused.
+//!
+//! ## The store keeps the key and the bindings; nonces and branches end with the process
+//!
+//! With `[store]` the sealing key outlives the process, and with it dialog tags and the flow tokens in Path and
+//! Record-Route. What must never come twice under one key is made under a second one, mixed with a seed that each process
+//! draws: branches, Call-IDs, nonces. Generations of tags and numbers of connections begin at that seed, so that neither an
+//! old tag nor an old flow token names something new. A nonce of an earlier process is answered with `stale=true`: its
+//! count is forgotten, and accepting it again would let a REGISTER be replayed; a phone answers the new one by itself.
+//!
+//! The engine says what is to be kept (`Output::Store`, always all bindings of one user) and takes it back
+//! (`Input::Restored`); a thread of its own writes, so that no call waits for a disk. A binding over UDP is reachable at
+//! once. One over a connection *waits*: it is listed as not reachable, and nobody dials it until its phone is back.
+//! redb was taken because it is pure Rust and one file; the file is for its owner only, because it holds the key.
+//!
+//! ## What a reload may change
+//!
+//! Users, routes, peers, transfer and hold policy, ring timeout, the registrar's bounds, the log level and the API's token:
+//! whatever the next call or the next request asks for anew. Listeners, domain, node, PBX, timers, the API's address and
+//! the store are what running dialogs were built on; a reload says that they differ and leaves them. A bad file changes
+//! nothing. Without `--config` SIGHUP ends the process as it always did: the terminal has gone.
+//!
+//! ## Click to dial is RFC 3725 flow III, and ends as a join does
+//!
+//! The first party gets an INVITE without an offer, because only it knows what it can do; the answer in the ACK is
+//! `inactive` with its own addresses. So no 2xx waits for the other party (flow I), and no description without media lines
+//! is sent, which some phones refuse (flow IV). The second is offered what the first has, and then both are matched by
+//! re-INVITE like the sides of a join. While the second rings the first hears nothing; the media rooms will change that.
+//! The first party is rung on its own flow even when the PBX keeps its binding: the PBX would ask us for its password.
+//!
+//! ## Ladders are kept by default, beside the engine
+//!
+//! A transfer that went wrong is asked about afterwards. So the last 200 calls keep their messages, at most 200 a dialog.
+//! The engine's thread hands copies to a thread of their own, over a bounded queue: when that is full a ladder has a gap,
+//! and no call waits. Shown are first lines, session descriptions in three words, and the steps of transfers with their
+//! rules; never a body and never a header, so no credential. `[ladder] calls = 0` turns it off.
+//!
+//! ## The PBX is asked from a socket of its own
+//!
+//! `/readyz` says whether the PBX answers OPTIONS. The probe stands in the driver beside the engine: any answer counts, it
+//! never holds back a call, and the engine's transactions are not mixed with a question that concerns no party.

@@ -62,6 +62,7 @@ struct Party {
 /// Draws messages between the edge and its parties.
 pub struct Ladder {
     style: Style,
+    redact: bool,
     parties: Vec<Party>,
     started: Option<Instant>,
     seen: HashSet<u64>,
@@ -72,10 +73,17 @@ impl Ladder {
     pub fn new(style: Style) -> Ladder {
         Ladder {
             style,
+            redact: false,
             parties: Vec::new(),
             started: None,
             seen: HashSet::new(),
         }
+    }
+
+    /// Whether numbers and names in messages are hidden. Names of columns are the caller's.
+    #[must_use]
+    pub fn redacted(self, redact: bool) -> Ladder {
+        Ladder { redact, ..self }
     }
 
     /// Adds a column, from left to right: a party by the address that its messages come from, or the edge (`None`).
@@ -128,7 +136,7 @@ impl Ladder {
             labels,
             mut note,
             colour,
-        } = told(&message);
+        } = told(&message, self.redact);
         if again {
             note = if note.is_empty() {
                 "repeated".to_owned()
@@ -205,6 +213,17 @@ impl Ladder {
             self.seen.clear();
         }
         !self.seen.insert(hasher.finish())
+    }
+}
+
+/// A message in one line, and what matters in it.
+pub(super) fn summary(bytes: &Bytes, redact: bool) -> (String, String) {
+    match Message::parse(bytes.clone()) {
+        Ok(message) => {
+            let Told { labels, note, .. } = told(&message, redact);
+            (labels.into_iter().next().unwrap_or_default(), note)
+        }
+        Err(_) => (format!("{} octets that are no message", bytes.len()), String::new()),
     }
 }
 

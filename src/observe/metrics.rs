@@ -30,6 +30,9 @@ pub struct Metrics {
     completed: AtomicU64,
     /// By status; 0: dropped in silence.
     refused: Vec<AtomicU64>,
+    draining: AtomicU64,
+    /// 0: there is no PBX or it was not asked yet; 1: it is silent; 2: it answers.
+    pbx: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -62,6 +65,8 @@ impl Metrics {
             failures: zero(TransferFailure::NAMES.len()),
             completed: AtomicU64::new(0),
             refused: zero(700),
+            draining: AtomicU64::new(0),
+            pbx: AtomicU64::new(0),
         }
     }
 
@@ -77,6 +82,26 @@ impl Metrics {
     /// One message could not be handed to the network.
     pub fn send_failure(&self) {
         add(Some(&self.send_failures));
+    }
+
+    /// The edge is on its way out.
+    pub fn set_draining(&self) {
+        self.draining.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether the edge is on its way out.
+    pub fn is_draining(&self) -> bool {
+        read(&self.draining) == 1
+    }
+
+    /// Whether the PBX answers.
+    pub fn set_pbx_up(&self, up: bool) {
+        self.pbx.store(1 + u64::from(up), Ordering::Relaxed);
+    }
+
+    /// Whether the PBX answers; `None`: there is none, or it was not asked yet.
+    pub fn pbx_up(&self) -> Option<bool> {
+        read(&self.pbx).checked_sub(1).map(|up| up == 1)
     }
 
     /// One event happened.
@@ -132,6 +157,13 @@ impl Metrics {
         ] {
             page.family(name, "gauge", help);
             page.line(name, &[], value as u64);
+        }
+        let help = "1 while the edge is stopping and refuses new calls.";
+        page.family("warmline_draining", "gauge", help);
+        page.line("warmline_draining", &[], read(&self.draining));
+        if let Some(up) = self.pbx_up() {
+            page.family("warmline_pbx_up", "gauge", "Whether the PBX answers OPTIONS.");
+            page.line("warmline_pbx_up", &[], u64::from(up));
         }
         page.family(
             "warmline_messages_total",

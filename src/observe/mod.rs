@@ -10,6 +10,7 @@
 //! assert_eq!(Redact("sip:+4930123456@example.test").to_string(), "sip:***56@example.test");
 //! ```
 
+mod book;
 mod ladder;
 mod log;
 mod metrics;
@@ -17,6 +18,7 @@ mod names;
 mod note;
 mod redact;
 
+pub use book::{Book, LadderLimits, LadderLine, LadderPage};
 pub use ladder::{Ladder, Style};
 pub use log::log;
 pub use metrics::{Metrics, Way};

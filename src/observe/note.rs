@@ -1,5 +1,6 @@
 //! What a ladder says about one message: a label for the arrow, and a note about what matters for hold and transfer.
 
+use super::redact::Redact;
 use crate::sdp::Description;
 use crate::sip::{HeaderName, Message, Method, ReferTo, Sipfrag, SubscriptionState, Uri};
 
@@ -13,10 +14,10 @@ pub(super) struct Told {
     pub(super) colour: &'static str,
 }
 
-pub(super) fn told(message: &Message) -> Told {
+pub(super) fn told(message: &Message, redact: bool) -> Told {
     let method = message.method();
     let (labels, colour) = match message.status() {
-        None => (request_labels(message), request_colour(method)),
+        None => (request_labels(message, redact), request_colour(method)),
         Some(status) => {
             let phrase = message.reason_phrase().map(String::from_utf8_lossy).unwrap_or_default();
             let labels = vec![
@@ -29,17 +30,17 @@ pub(super) fn told(message: &Message) -> Told {
     };
     Told {
         labels,
-        note: note(message),
+        note: note(message, redact),
         colour,
     }
 }
 
-fn request_labels(message: &Message) -> Vec<String> {
+fn request_labels(message: &Message, redact: bool) -> Vec<String> {
     let method = message.method();
     let user = message
         .request_uri()
         .and_then(|uri| Uri::parse(uri).ok())
-        .and_then(|uri| uri.user().map(str::to_owned));
+        .and_then(|uri| uri.user().map(|user| shown(user, redact)));
     let is_first = message.to_tag().is_none();
     let name = match method {
         // A re-INVITE is an INVITE within a dialog: newcomers look for the difference.
@@ -93,13 +94,23 @@ fn status_colour(status: u16) -> &'static str {
     }
 }
 
-fn note(message: &Message) -> String {
+fn shown(user: &str, redact: bool) -> String {
+    if redact {
+        Redact(user).to_string()
+    } else {
+        user.to_owned()
+    }
+}
+
+fn note(message: &Message, redact: bool) -> String {
     let mut parts = Vec::new();
     if message.method() == &Method::Refer && message.is_request() {
         parts.push(match ReferTo::of(message) {
             Ok(refer_to) => {
                 let uri = refer_to.target.uri;
-                let target = uri.user().unwrap_or_else(|| uri.host());
+                let target = uri
+                    .user()
+                    .map_or_else(|| uri.host().to_owned(), |user| shown(user, redact));
                 let how = if refer_to.replaces.is_some() { ", Replaces" } else { "" };
                 format!("Refer-To {target}{how}")
             }

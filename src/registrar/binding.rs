@@ -51,6 +51,8 @@ pub struct Binding {
     pub q: u16,
     /// The Path of the REGISTER, top first: the Route of requests to this contact (RFC 3327 §5.3).
     pub path: Vec<CompactString>,
+    /// Restored from an earlier process, whose connection to the phone is gone: not to be dialled until it comes back.
+    pub waiting: bool,
     /// Names the binding over its refreshes; a higher one was made later, or moved to a new flow later.
     pub(super) id: u64,
 }

@@ -22,6 +22,8 @@ pub(super) struct Bindings {
     deadlines: BTreeSet<(Instant, CompactString)>,
     count: usize,
     last_id: u64,
+    /// Users whose bindings are not kept yet as they are now.
+    changed: BTreeSet<CompactString>,
 }
 
 impl Bindings {
@@ -59,6 +61,9 @@ impl Bindings {
                 contact: binding.contact.clone(),
             });
         let changes = removed.chain(added).collect();
+        if !old.is_empty() || !new.is_empty() {
+            self.changed.insert(user.clone());
+        }
 
         if let Some(earliest) = earliest(&old) {
             self.deadlines.remove(&(earliest, user.clone()));
@@ -91,6 +96,27 @@ impl Bindings {
             changes.extend(self.commit(&user, kept));
         }
         changes
+    }
+
+    /// Removes what `gone` picks.
+    pub(super) fn remove_where(&mut self, gone: impl Fn(&CompactString, &Binding) -> bool) -> Vec<Change> {
+        let concerned = |(user, list): &(&CompactString, &Vec<Binding>)| list.iter().any(|binding| gone(user, binding));
+        let users: Vec<CompactString> = self
+            .users
+            .iter()
+            .filter(concerned)
+            .map(|(user, _)| user.clone())
+            .collect();
+        let mut changes = Vec::new();
+        for user in users {
+            changes.extend(self.remove(vec![user.clone()], |binding| gone(&user, binding)));
+        }
+        changes
+    }
+
+    /// Takes the next user out whose bindings have changed.
+    pub(super) fn next_changed(&mut self) -> Option<CompactString> {
+        self.changed.pop_first()
     }
 
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Change> {

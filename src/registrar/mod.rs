@@ -85,6 +85,7 @@ mod bindings;
 mod date;
 mod nonce_count;
 mod register;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod through;
@@ -92,6 +93,7 @@ mod through;
 pub use binding::{Binding, Kept};
 use bindings::Bindings;
 use nonce_count::NonceCounts;
+pub use stored::{StoredBinding, StoredUser};
 
 /// What the registrar is told.
 #[derive(Clone)]
@@ -152,6 +154,11 @@ impl std::fmt::Debug for Password {
     }
 }
 
+fn passwords(users: &[(String, String)]) -> BTreeMap<CompactString, Password> {
+    let word = |(name, password): &(String, String)| (name.into(), Password(password.into()));
+    users.iter().map(word).collect()
+}
+
 /// All bindings and all users of one domain.
 #[derive(Debug)]
 pub struct Registrar {
@@ -170,11 +177,7 @@ pub struct Registrar {
 impl Registrar {
     /// A registrar without bindings. `epoch` is any moment not after the first message; nonces count from it.
     pub fn new(config: RegistrarConfig, epoch: Instant) -> Registrar {
-        let passwords = config
-            .users
-            .iter()
-            .map(|(name, password)| (name.into(), Password(password.into())))
-            .collect();
+        let passwords = passwords(&config.users);
         Registrar {
             config,
             passwords,
@@ -195,13 +198,13 @@ impl Registrar {
         }
     }
 
-    /// Where a user is now: highest q first, among equals the newest first. `user` is the unescaped user part.
+    /// Where a user can be reached now: highest q first, among equals the newest first. `user` is the unescaped user part.
     pub fn lookup(&self, now: Instant, user: &str) -> Vec<&Binding> {
         let mut found: Vec<&Binding> = self
             .bindings
             .of(user)
             .iter()
-            .filter(|binding| binding.expires > now)
+            .filter(|binding| binding.expires > now && !binding.waiting)
             .collect();
         found.sort_by_key(|binding| Reverse((binding.q, binding.id)));
         found

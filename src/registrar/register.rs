@@ -193,7 +193,7 @@ impl Registrar {
             if seconds == 0 {
                 continue;
             }
-            let same_place = |old: &&Binding| old.flow == flow && old.contact.uri == contact.uri;
+            let same_place = |old: &&Binding| !old.waiting && old.flow == flow && old.contact.uri == contact.uri;
             let id = match old.as_ref().filter(same_place) {
                 Some(old) => old.id,
                 None => self.bindings.next_id(),
@@ -209,11 +209,16 @@ impl Registrar {
                 reg_id: outbound.map(|outbound| outbound.reg_id),
                 q: preference(&contact),
                 path: request.values(HeaderName::Path).map(CompactString::from).collect(),
+                waiting: false,
                 id,
                 contact: without_expires(contact),
             };
             // A refreshed binding keeps its place in the response.
             bindings.insert(found.unwrap_or(bindings.len()), binding);
+        }
+        if bindings.len() > self.config.max_contacts {
+            // What waits for a phone that has come back under another contact must not lock it out.
+            bindings.retain(|binding| !binding.waiting);
         }
         if bindings.len() > self.config.max_contacts {
             return Err(self.refuse(request, 403, "Too Many Contacts"));

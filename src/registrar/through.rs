@@ -55,7 +55,7 @@ impl Registrar {
             if seconds == 0 || seconds_of(&contact, request) == Some(0) {
                 continue;
             }
-            let same_place = |old: &&Binding| old.flow == flow && old.contact.uri == contact.uri;
+            let same_place = |old: &&Binding| !old.waiting && old.flow == flow && old.contact.uri == contact.uri;
             let id = match self.bindings.of(&user).iter().find(same_place) {
                 Some(old) => old.id,
                 None => self.bindings.next_id(),
@@ -71,6 +71,7 @@ impl Registrar {
                 reg_id: contact.param("reg-id").flatten().and_then(|id| id.parse().ok()),
                 q: preference(&contact),
                 path: request.values(HeaderName::Path).map(CompactString::from).collect(),
+                waiting: false,
                 id,
                 contact: without_expires(contact),
             });

@@ -6,6 +6,7 @@ use super::{
     CallHandle, CallView, HoldDirection, LegHandle, OnFailure, RegistrationView, Totals, TransferHandle, TransferMode,
     TransferTarget, TransferView,
 };
+use crate::sip::Uri;
 
 /// Names one [`Command`] until its reply; chosen by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +55,15 @@ pub enum Command {
         /// The call.
         call: CallHandle,
     },
+    /// Ring `from`, and when it has answered, `to` (RFC 3725).
+    Dial {
+        /// Rings first.
+        from: Uri,
+        /// Rings when `from` has answered.
+        to: Uri,
+        /// How long each may ring; `None`: the configured time.
+        ring_timeout: Option<Duration>,
+    },
     /// Transfer the party that talks with `transferor` to `target`.
     StartTransfer {
         /// The leg of the operator who leaves.
@@ -79,7 +89,7 @@ pub enum Command {
 pub enum Reply {
     /// To [`Command::Calls`].
     Calls(Vec<CallView>),
-    /// To [`Command::Call`].
+    /// To [`Command::Call`], and to [`Command::Dial`] as soon as the first party is called.
     Call(CallView),
     /// To [`Command::Transfers`].
     Transfers(Vec<TransferView>),

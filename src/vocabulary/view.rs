@@ -93,4 +93,6 @@ pub struct RegistrationView {
     pub address: SocketAddr,
     /// `local` (kept here) or `through` (kept by the PBX).
     pub kept: &'static str,
+    /// Whether it can be called; `false`: its connection ended with an earlier process, and the phone has not come back.
+    pub reachable: bool,
 }

@@ -312,6 +312,7 @@ impl World {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit { flow, bytes } => self.post(None, flow, bytes),
+                Output::Store { .. } => {}
                 Output::Event(event) => {
                     let text = serde_json::to_string(&event).expect("an event is plain data");
                     self.ladder.push(format!("{:>8}  · {text}", self.clock()));

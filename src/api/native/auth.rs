@@ -21,14 +21,14 @@ impl Token {
         Token(Sha256::digest(token).into())
     }
 
-    fn is(&self, given: &str) -> bool {
+    pub(super) fn is(&self, given: &str) -> bool {
         Token::of(given).0.ct_eq(&self.0).into()
     }
 }
 
-/// Lets nobody pass without the token, but for the health check, which a load balancer asks.
+/// Lets nobody pass without the token, but for the health checks, which a load balancer asks.
 pub(super) async fn check(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    if request.uri().path() == "/healthz" {
+    if matches!(request.uri().path(), "/healthz" | "/readyz") {
         return next.run(request).await;
     }
     let given = request
@@ -39,7 +39,7 @@ pub(super) async fn check(State(shared): State<Arc<Shared>>, request: Request, n
         None => "there is no Authorization header",
         // RFC 9110 §11.1: the scheme is compared without regard to case.
         Some(Some((scheme, token))) if scheme.eq_ignore_ascii_case("bearer") => {
-            if shared.token.is(token.trim()) {
+            if shared.access.admits(token.trim()) {
                 return next.run(request).await;
             }
             "the token is wrong"

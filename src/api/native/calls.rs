@@ -10,17 +10,21 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::named::Named;
+use super::page::Page;
 use super::problem::Problem;
 use super::{Shared, body, schema};
 use crate::engine::{CallHandle, Command, HoldDirection, LegHandle, Reply};
 
 /// All calls.
-#[utoipa::path(get, path = "/v1/calls", tag = "calls", responses((status = 200, body = schema::Calls), (status = 401, body = Problem)))]
-pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Problem> {
+#[utoipa::path(get, path = "/v1/calls", tag = "calls",
+    params(("limit" = Option<usize>, Query, description = "At most so many")),
+    responses((status = 200, body = schema::Calls), (status = 400, body = Problem), (status = 401, body = Problem)))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>, page: Page) -> Result<Json<Value>, Problem> {
     let Reply::Calls(calls) = shared.ask(Command::Calls).await? else {
         return Err(shared.confused());
     };
-    Ok(Json(json!({ "calls": calls })))
+    let total = calls.len();
+    Ok(Json(json!({ "calls": page.first(calls), "total": total })))
 }
 
 /// One call.
@@ -83,7 +87,7 @@ pub(super) async fn hold(
     let direction = match wish {
         Some(Direction::SendOnly) => HoldDirection::SendOnly,
         Some(Direction::Inactive) => HoldDirection::Inactive,
-        None => shared.hold,
+        None => shared.access.hold(),
     };
     shared.done(Command::Hold { leg, direction }).await
 }
@@ -110,10 +114,13 @@ pub(super) async fn drop_leg(
 }
 
 /// All bindings of the registrar.
-#[utoipa::path(get, path = "/v1/registrations", tag = "registrations", responses((status = 200, body = schema::Registrations)))]
-pub(super) async fn registrations(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Problem> {
+#[utoipa::path(get, path = "/v1/registrations", tag = "registrations",
+    params(("limit" = Option<usize>, Query, description = "At most so many")),
+    responses((status = 200, body = schema::Registrations), (status = 400, body = Problem)))]
+pub(super) async fn registrations(State(shared): State<Arc<Shared>>, page: Page) -> Result<Json<Value>, Problem> {
     let Reply::Registrations(bindings) = shared.ask(Command::Registrations).await? else {
         return Err(shared.confused());
     };
-    Ok(Json(json!({ "registrations": bindings })))
+    let total = bindings.len();
+    Ok(Json(json!({ "registrations": page.first(bindings), "total": total })))
 }

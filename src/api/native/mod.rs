@@ -8,13 +8,14 @@
 //!
 //! | path | methods |
 //! |---|---|
-//! | `/v1/calls`, `/v1/calls/{call}` | GET, DELETE (one) |
+//! | `/v1/calls`, `/v1/calls/{call}` | GET, POST (all), DELETE (one) |
+//! | `/v1/calls/{call}/ladder` | GET |
 //! | `/v1/legs/{leg}` | DELETE |
 //! | `/v1/legs/{leg}/hold`, `/v1/legs/{leg}/resume` | POST |
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
 //! | `/v1/registrations` | GET |
-//! | `/v1/events` | GET (server-sent events) |
-//! | `/healthz` (no token), `/metrics`, `/openapi.json` | GET |
+//! | `/v1/events` | GET (server-sent events, or WebSocket) |
+//! | `/healthz`, `/readyz` (no token), `/metrics`, `/openapi.json` | GET |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -22,17 +23,21 @@
 //! use warmline::engine::HoldDirection;
 //!
 //! let (edge, _orders) = EngineHandle::new(Arc::new(EventLog::new()));
-//! let metrics: native::MetricsPage = Arc::new(|totals| format!("warmline_calls {}\n", totals.calls));
-//! let options = native::Options { edge, token: "secret".to_owned(), hold: HoldDirection::SendOnly, metrics };
-//! let router: axum::Router = native::router(options);
+//! let access = native::Access::new("secret", HoldDirection::SendOnly);
+//! let router: axum::Router = native::router(native::Options::new(edge, access));
 //! # drop(router);
 //! ```
 
+mod access;
 mod auth;
 mod body;
 mod calls;
+mod dial;
 mod idempotency;
+mod ladder;
 mod named;
+mod order;
+mod page;
 mod problem;
 pub mod schema;
 mod stream;
@@ -50,15 +55,22 @@ use utoipa::openapi::{Components, Info, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use access::Access;
 pub use problem::Problem;
+pub use system::Readiness;
 
 use super::EngineHandle;
-use crate::engine::{Command, HoldDirection, Reply, Totals};
-use auth::Token;
+use crate::engine::{CallHandle, Command, Reply, Totals};
 use idempotency::Answers;
 
 /// Prints the metrics; given what lives in the engine at the moment.
 pub type MetricsPage = Arc<dyn Fn(&Totals) -> String + Send + Sync>;
+
+/// Says whether the edge can take calls.
+pub type ReadyCheck = Arc<dyn Fn() -> Readiness + Send + Sync>;
+
+/// Gives the ladder of a call as JSON with its drawing in `text`; `None`: it is not remembered.
+pub type LadderSource = Arc<dyn Fn(CallHandle) -> Option<serde_json::Value> + Send + Sync>;
 
 /// The longest that a command may take: a party that never answers a re-INVITE is given up after 64*T1 (RFC 3261
 /// §17.1.1.2), and a glare may come before that.
@@ -68,19 +80,35 @@ const PATIENCE: Duration = Duration::from_secs(45);
 pub struct Options {
     /// The engine.
     pub edge: EngineHandle,
-    /// The bearer token.
-    pub token: String,
-    /// How a party is held when the client does not say.
-    pub hold: HoldDirection,
+    /// Who may use it.
+    pub access: Access,
     /// For `/metrics`.
     pub metrics: MetricsPage,
+    /// For `/readyz`.
+    pub ready: ReadyCheck,
+    /// For `/v1/calls/{call}/ladder`.
+    pub ladder: LadderSource,
+}
+
+impl Options {
+    /// An API that counts nothing and is always ready.
+    pub fn new(edge: EngineHandle, access: Access) -> Options {
+        Options {
+            edge,
+            access,
+            metrics: Arc::new(|_| String::new()),
+            ready: Arc::new(Readiness::default),
+            ladder: Arc::new(|_| None),
+        }
+    }
 }
 
 struct Shared {
     edge: EngineHandle,
-    token: Token,
-    hold: HoldDirection,
+    access: Access,
     metrics: MetricsPage,
+    ready: ReadyCheck,
+    ladder: LadderSource,
     answers: Mutex<Answers>,
     description: String,
 }
@@ -113,17 +141,19 @@ pub fn router(options: Options) -> Router {
     let (router, description) = routes().split_for_parts();
     let Options {
         edge,
-        token,
-        hold,
+        access,
         metrics,
+        ready,
+        ladder,
     } = options;
     let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
     let answers = Mutex::new(Answers::default());
     let shared = Arc::new(Shared {
         edge,
-        token: Token::of(&token),
-        hold,
+        access,
         metrics,
+        ready,
+        ladder,
         answers,
         description,
     });
@@ -141,8 +171,9 @@ pub fn openapi() -> OpenApi {
 
 fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
-        .routes(routes!(calls::list))
+        .routes(routes!(calls::list, dial::dial))
         .routes(routes!(calls::show, calls::hang_up))
+        .routes(routes!(ladder::ladder))
         .routes(routes!(calls::hold))
         .routes(routes!(calls::resume))
         .routes(routes!(calls::drop_leg))
@@ -151,6 +182,7 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(transfers::show, transfers::cancel))
         .routes(routes!(stream::events))
         .routes(routes!(system::health))
+        .routes(routes!(system::ready))
         .routes(routes!(system::metrics))
         .routes(routes!(system::description))
 }

@@ -81,6 +81,15 @@ impl Problem {
             .hint("send `Authorization: Bearer TOKEN` with the token of [api] in the configuration, or the one printed at start")
     }
 
+    /// A page of somebody else: 403.
+    pub(super) fn foreign_origin(origin: &str) -> Problem {
+        let (kind, title) = ("urn:warmline:problem:foreign-origin", "This page may not read here");
+        let origin: String = origin.chars().take(100).collect();
+        Problem::new(StatusCode::FORBIDDEN, kind, title, format!("Origin is `{origin}`"))
+            .field("Origin")
+            .hint("serve the page from the API's own host and port, or read from a program that is no browser")
+    }
+
     /// No such path: 404.
     pub(super) fn no_such_path(path: &str) -> Problem {
         let path: String = path.chars().take(200).collect();
@@ -147,6 +156,19 @@ impl Problem {
             "the order stands; its outcome is unknown",
         )
         .hint("look at GET /v1/calls and GET /v1/events for what came of it")
+    }
+
+    /// Nothing is remembered of this call: 404.
+    pub(super) fn no_ladder(call: &str) -> Problem {
+        let (kind, title) = ("urn:warmline:problem:no-ladder", "There is no ladder of this call");
+        Problem::new(StatusCode::NOT_FOUND, kind, title, format!("{call} is not remembered"))
+            .hint("the ladders of the last calls are kept: [ladder] in the configuration says of how many")
+    }
+
+    /// New calls should go elsewhere: 503.
+    pub(super) fn not_ready(detail: impl Into<String>) -> Problem {
+        let (kind, title) = ("urn:warmline:problem:not-ready", "The edge is not ready for new calls");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
     }
 
     /// The edge does not do what it should: 500.

@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 pub struct Calls {
     /// In the order of their handles.
     pub calls: Vec<Call>,
+    /// How many there are, however many were asked for.
+    pub total: usize,
 }
 
 /// A call: the legs that talk together.
@@ -54,6 +56,8 @@ pub struct Leg {
 pub struct Transfers {
     /// The oldest first.
     pub transfers: Vec<Transfer>,
+    /// How many there are, however many were asked for.
+    pub total: usize,
 }
 
 /// A transfer, whoever asked for it.
@@ -89,6 +93,8 @@ pub struct Transfer {
 pub struct Registrations {
     /// In the order of their addresses of record.
     pub registrations: Vec<Registration>,
+    /// How many there are, however many were asked for.
+    pub total: usize,
 }
 
 /// A binding: where a phone is reached.
@@ -105,6 +111,8 @@ pub struct Registration {
     pub address: String,
     /// `local` (kept here) or `through` (kept by the PBX).
     pub kept: String,
+    /// `false`: its connection ended with an earlier process, and the phone has not come back yet.
+    pub reachable: bool,
 }
 
 /// That the engine answers.
@@ -113,6 +121,46 @@ pub struct Health {
     /// `ok`.
     #[schema(example = "ok")]
     pub status: String,
+}
+
+/// What was said in a call.
+#[derive(ToSchema)]
+pub struct Ladder {
+    /// The call.
+    pub call: String,
+    /// In the order in which they happened.
+    pub lines: Vec<LadderLine>,
+    /// Messages that were not kept because a dialog had more than the limit.
+    pub more: usize,
+    /// All of it drawn, for a terminal.
+    pub text: String,
+}
+
+/// One message, or one step of a transfer.
+#[derive(ToSchema)]
+pub struct LadderLine {
+    /// Milliseconds since the first line.
+    pub at_ms: u64,
+    /// `in` (to the edge), `out`, or `step` (of a transfer).
+    pub way: String,
+    /// The party at the other end.
+    pub party: Option<String>,
+    /// Its address.
+    pub address: Option<String>,
+    /// The message in short, or the step with the rule that fired.
+    pub what: String,
+    /// Direction and port of the session description, Refer-To, an outcome.
+    pub note: String,
+}
+
+/// That the edge can take calls.
+#[derive(ToSchema)]
+pub struct Ready {
+    /// `ready`.
+    #[schema(example = "ready")]
+    pub status: String,
+    /// Whether the PBX answers; null without a PBX.
+    pub pbx_up: Option<bool>,
 }
 
 #[cfg(test)]
@@ -176,6 +224,7 @@ mod tests {
             expires_s: 1,
             address,
             kept: "local",
+            reachable: true,
         };
         assert_eq!(keys(serde_json::to_value(view).unwrap()), properties::<Registration>());
     }

@@ -5,27 +5,28 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::idempotency::{self, Answer};
 use super::named::Named;
+use super::page::Page;
 use super::problem::Problem;
-use super::{Shared, body, schema};
+use super::{Shared, body, order, schema};
 use crate::engine::{BadHandle, Command, LegHandle, OnFailure, Reply, TransferHandle, TransferMode, TransferTarget};
 use crate::sip::{Scheme, Uri};
 
 /// All transfers that are running, and the last ones that ended.
-#[utoipa::path(get, path = "/v1/transfers", tag = "transfers", responses((status = 200, body = schema::Transfers)))]
-pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Problem> {
+#[utoipa::path(get, path = "/v1/transfers", tag = "transfers",
+    params(("limit" = Option<usize>, Query, description = "At most so many, the newest")),
+    responses((status = 200, body = schema::Transfers), (status = 400, body = Problem)))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>, page: Page) -> Result<Json<Value>, Problem> {
     let Reply::Transfers(transfers) = shared.ask(Command::Transfers).await? else {
         return Err(shared.confused());
     };
-    Ok(Json(json!({ "transfers": transfers })))
+    let total = transfers.len();
+    Ok(Json(json!({ "transfers": page.last(transfers), "total": total })))
 }
 
 /// One transfer.
@@ -159,54 +160,5 @@ fn uri(field: &'static str, text: &str) -> Result<Uri, Problem> {
     responses((status = 202, body = schema::Transfer, headers(("Location" = String, description = "The transfer"))),
         (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn start(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
-    let key = idempotency::key(request.headers())?;
-    let octets = body::octets(request).await?;
-    let command = body::json::<Start>(&octets)?.command()?;
-    let Some(key) = key else {
-        return Ok(carry_out(&shared, command).await?.into_response());
-    };
-    if let Some(answer) = shared.answers().begin(&key, Sha256::digest(&octets).into())? {
-        return Ok(answer.into_response());
-    }
-    // A task of its own: a client that hangs up now must find the answer when it comes back.
-    let carried_out = tokio::spawn(async move {
-        let result = carry_out(&shared, command).await;
-        let answer = match &result {
-            Ok(answer) => Some(answer.clone()),
-            // What the edge could not do today it may do tomorrow; what the engine refused, it refused.
-            Err(problem) if problem.status >= 500 => None,
-            Err(problem) => Some(refused(problem)),
-        };
-        shared.answers().end(&key, answer);
-        result
-    });
-    let result = carried_out.await.map_err(|_| Problem::defect("the order was lost"))?;
-    Ok(result?.into_response())
-}
-
-async fn carry_out(shared: &Shared, command: Command) -> Result<Answer, Problem> {
-    let Reply::Transfer(transfer) = shared.ask(command).await? else {
-        return Err(shared.confused());
-    };
-    let body = serde_json::to_vec(&transfer)
-        .map_err(|error| Problem::defect(error.to_string()))?
-        .into();
-    let location = Some(format!("/v1/transfers/{}", transfer.id));
-    Ok(Answer {
-        status: StatusCode::ACCEPTED,
-        kind: "application/json",
-        location,
-        body,
-    })
-}
-
-fn refused(problem: &Problem) -> Answer {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
-    let body = serde_json::to_vec(problem).unwrap_or_default().into();
-    Answer {
-        status,
-        kind: "application/problem+json",
-        location: None,
-        body,
-    }
+    order::accept(shared, request, |octets| body::json::<Start>(octets)?.command()).await
 }

@@ -1,0 +1,49 @@
+//! What the process takes from the one before it, and leaves to the next.
+
+use super::bind::StartError;
+use super::clock;
+use crate::engine::{Process, Settings};
+use crate::store::{Identity, Store, StoredUser, Writer};
+
+/// What was kept, and who keeps on keeping.
+pub(super) struct Kept {
+    pub(super) users: Vec<StoredUser>,
+    pub(super) writer: Option<Writer>,
+    /// Connections are numbered from here: a sealed flow of an earlier process must not name one of this process.
+    pub(super) first_connection: u64,
+}
+
+/// Makes this process different from every other one; with a store, gives it the key of the one before it.
+pub(super) fn recall(settings: &mut Settings, store: Option<Box<dyn Store>>) -> Result<Kept, StartError> {
+    let system = |what| move |source| StartError::System { what, source };
+    let dice = clock::random().map_err(system("random numbers"))?;
+    let started = clock::wall().duration_since(std::time::UNIX_EPOCH);
+    settings.process = Process {
+        seed: dice
+            .iter()
+            .fold(0, |seed: u64, octet| seed.rotate_left(8) ^ u64::from(*octet)),
+        started: started.ok().map(|since| since.as_secs()),
+    };
+    // Room for 2^63 connections before it wraps.
+    let first_connection = (settings.process.seed >> 1).max(1);
+    let Some(mut store) = store else {
+        return Ok(Kept {
+            users: Vec::new(),
+            writer: None,
+            first_connection,
+        });
+    };
+    let identity = store.identity(Identity {
+        key: settings.key,
+        node: settings.node,
+    })?;
+    settings.key = identity.key;
+    let users = store.users()?;
+    let writer = Writer::start(store).map_err(system("a thread"))?;
+    tracing::info!(users = users.len(), "restored from the store");
+    Ok(Kept {
+        users,
+        writer: Some(writer),
+        first_connection,
+    })
+}

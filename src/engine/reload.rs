@@ -1,0 +1,49 @@
+//! What may change while calls are up, and what an earlier process left.
+
+use std::time::Instant;
+
+use super::{Engine, Settings};
+use crate::registrar::StoredUser;
+
+impl Engine {
+    /// Takes over what [`super::Input::Reloaded`] names. Legs, transactions and bindings of users that stay are untouched.
+    pub(super) fn reload(&mut self, new: Settings) {
+        let users: Vec<_> = new
+            .users
+            .iter()
+            .map(|user| (user.name.clone(), user.password.clone()))
+            .collect();
+        let changes = self.registrar.set_users(&users, new.open);
+        self.note_bindings(changes);
+        self.registrar
+            .set_bounds(new.expires, new.max_contacts, new.digest.clone());
+        self.legs().identity.ring_timeout = new.ring_timeout;
+        let kept = &mut self.settings;
+        kept.users = new.users;
+        kept.open = new.open;
+        kept.routes = new.routes;
+        kept.peers = new.peers;
+        kept.transfer = new.transfer;
+        kept.refer_answer = new.refer_answer;
+        kept.on_failure = new.on_failure;
+        kept.transfer_depth = new.transfer_depth;
+        kept.transfer_timeout = new.transfer_timeout;
+        kept.hold = new.hold;
+        kept.ring_timeout = new.ring_timeout;
+        kept.expires = new.expires;
+        kept.max_contacts = new.max_contacts;
+        kept.digest = new.digest;
+    }
+
+    /// Bindings of an earlier process. It may have listened elsewhere: what goes to them goes out where we listen now.
+    pub(super) fn restored(&mut self, now: Instant, mut users: Vec<StoredUser>) {
+        for binding in users.iter_mut().flat_map(|user| &mut user.bindings) {
+            let ours = |listener: &super::Listener| listener.address == binding.local;
+            if !self.settings.listeners.iter().any(ours) {
+                binding.local = self.flow_to(crate::transport::Transport::Udp, binding.remote).local;
+            }
+        }
+        let changes = self.registrar.restore(now, users);
+        self.note_bindings(changes);
+    }
+}

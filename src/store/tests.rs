@@ -1,0 +1,93 @@
+use super::*;
+
+fn user(name: &str, cseq: u32) -> StoredUser {
+    let binding = StoredBinding {
+        aor: format!("sip:{name}@example.test").into(),
+        contact: format!("<sip:{name}@192.0.2.1:5062>"),
+        transport: "UDP".into(),
+        local: "192.0.2.9:5060".parse().unwrap(),
+        remote: "192.0.2.1:5062".parse().unwrap(),
+        expires: 1_800_000_000,
+        call_id: "r1".into(),
+        cseq,
+        local_registrar: true,
+        instance: None,
+        reg_id: None,
+        q: 1_000,
+        path: vec!["<sip:edge;lr>".into()],
+    };
+    StoredUser {
+        user: name.into(),
+        bindings: vec![binding],
+    }
+}
+
+fn file(name: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("warmline-store-{}-{name}.db", std::process::id()));
+    std::fs::remove_file(&path).ok();
+    path
+}
+
+fn serves(mut store: impl Store, mut again: impl FnMut() -> Box<dyn Store>) {
+    let identity = Identity { key: [7; 16], node: 3 };
+    assert_eq!(store.identity(identity.clone()).unwrap(), identity);
+    store.keep(&[user("alice", 1), user("bob", 1)]).unwrap();
+    store.keep(&[user("alice", 2)]).unwrap();
+    let nobody = StoredUser {
+        user: "bob".into(),
+        bindings: Vec::new(),
+    };
+    store.keep(&[nobody]).unwrap();
+    drop(store);
+    let mut store = again();
+    let other = Identity { key: [8; 16], node: 3 };
+    assert_eq!(store.identity(other).unwrap(), identity);
+    assert_eq!(store.users().unwrap(), [user("alice", 2)]);
+    let elsewhere = Identity { key: [8; 16], node: 4 };
+    assert!(matches!(
+        store.identity(elsewhere),
+        Err(StoreError::OtherNode { found: 3, wanted: 4 })
+    ));
+}
+
+#[test]
+fn both_back_ends_keep_what_they_are_given() {
+    let memory = Memory::default();
+    serves(memory.clone(), || Box::new(memory.clone()));
+    let path = file("keeps");
+    serves(Embedded::open(&path).unwrap(), || {
+        Box::new(Embedded::open(&path).unwrap())
+    });
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "the key is for its owner only");
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_file_that_is_in_use_or_no_store_says_so() {
+    let path = file("busy");
+    let _held = Embedded::open(&path).unwrap();
+    assert!(matches!(Embedded::open(&path), Err(StoreError::Busy { .. })));
+    std::fs::remove_file(&path).unwrap();
+    let path = file("text");
+    std::fs::write(&path, "no store at all, and never was one").unwrap();
+    let error = Embedded::open(&path).unwrap_err();
+    assert!(error.to_string().contains("warmline-store-") && !error.hint().is_empty());
+    std::fs::remove_file(path).unwrap();
+    assert!(Embedded::open(std::path::Path::new("/no/such/folder/x.db")).is_err());
+}
+
+#[test]
+fn the_writer_writes_all_before_it_ends() {
+    let memory = Memory::default();
+    let writer = Writer::start(Box::new(memory.clone())).unwrap();
+    for cseq in 0..500 {
+        writer.keep(user("alice", cseq));
+        writer.keep(user(&format!("user{cseq}"), 1));
+    }
+    drop(writer);
+    let users = memory.clone().users().unwrap();
+    assert_eq!(users.len(), 501);
+    assert_eq!(users.first(), Some(&user("alice", 499)));
+}
