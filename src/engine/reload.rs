@@ -18,6 +18,8 @@ impl Engine {
         self.registrar
             .set_bounds(new.expires, new.max_contacts, new.digest.clone());
         self.legs().identity.ring_timeout = new.ring_timeout;
+        self.transfers.limits.depth = new.transfer_depth;
+        self.transfers.limits.total = new.transfer_timeout;
         let kept = &mut self.settings;
         kept.users = new.users;
         kept.open = new.open;
