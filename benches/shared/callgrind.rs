@@ -34,22 +34,29 @@ pub(crate) fn count(inside: &str, arguments: &[&str]) -> Result<Count, String> {
     }
 }
 
-/// `totals:` is the run's instructions; a `cfn=(7) malloc` gives a name to a number, and `calls=` follows each `cfn=`.
+/// `totals:` is the run's instructions. `calls=` cannot tell the allocations, because callgrind goes on counting calls
+/// while it does not collect; but the allocator's entries are one jump each, so that their own cost is their number.
 fn read(profile: &str) -> Option<Count> {
-    let mut mallocs = Vec::new();
-    let (mut allocations, mut is_malloc, mut total) = (0, false, None);
+    let mut entries = Vec::new();
+    let (mut allocations, mut is_entry, mut after_call, mut total) = (0, false, false, None);
     for line in profile.lines() {
         if let Some(name) = line.strip_prefix("cfn=").or_else(|| line.strip_prefix("fn=")) {
             let (id, name) = name.split_once(' ').unwrap_or((name, ""));
-            if ["malloc", "realloc", "calloc", "posix_memalign", "aligned_alloc"].contains(&name) {
-                mallocs.push(id);
+            if ["__rust_alloc", "__rust_alloc_zeroed", "__rust_realloc"].contains(&name.trim_start_matches("__rustc::"))
+            {
+                entries.push(id);
             }
-            is_malloc = line.starts_with("cfn=") && mallocs.contains(&id);
-        } else if let Some(figures) = line.strip_prefix("calls=") {
-            let count: u64 = figures.split_whitespace().next()?.parse().ok()?;
-            allocations += if is_malloc { count } else { 0 };
+            if line.starts_with("fn=") {
+                is_entry = entries.contains(&id);
+            }
+        } else if line.starts_with("calls=") {
+            after_call = true; // the next line is what the callee cost
         } else if let Some(figure) = line.strip_prefix("totals:") {
             total = figure.trim().parse().ok();
+        } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
+            let own: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+            allocations += if is_entry && !after_call { own } else { 0 };
+            after_call = false;
         }
     }
     Some(Count {

@@ -21,7 +21,11 @@ pub(crate) fn child(size: u64) {
         edge.advance(Duration::from_millis(1_000 * BATCH / RATE - 70));
     }
     edge.advance(Duration::from_secs(70));
-    assert_eq!(edge.totals(), (2 * size as usize, 0), "the calls are up, no transaction lives");
+    assert_eq!(
+        edge.totals(),
+        (2 * size as usize, 0),
+        "the calls are up, no transaction lives"
+    );
     println!("{}", resident().saturating_sub(before) / size);
 }
 

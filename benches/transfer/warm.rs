@@ -73,7 +73,11 @@ impl World {
         self.run(LONG);
         self.edge.counting = false;
         assert_eq!(self.edge.completed, completed + 1, "transferred");
-        assert_eq!(self.edge.totals(), (2, 0), "the operator has left, no transaction lives");
+        assert_eq!(
+            self.edge.totals(),
+            (2, 0),
+            "the operator has left, no transaction lives"
+        );
         let call = self.phones[CUSTOMER].latest().expect("its call");
         self.phones[CUSTOMER].bye(self.edge.now, call).expect("it is up");
         self.run(LONG);
