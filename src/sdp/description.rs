@@ -302,6 +302,9 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
                 Some(before) => before.range.end = line.start,
                 None => parts.session_end = line.start,
             }
+            if parts.sections.is_empty() {
+                parts.sections.reserve_exact(1); // mostly there is one, and a call keeps the list
+            }
             parts.sections.push(media(&line, bytes.len())?);
             continue;
         }

@@ -138,6 +138,9 @@ pub(crate) fn owned(text: &str) -> Result<OwnedParams, ParseError> {
     let mut list = OwnedParams::new();
     for param in params(text, true) {
         let (name, value) = readable(param?)?;
+        if list.is_empty() {
+            list.reserve_exact(1); // mostly it is the tag alone, and a dialog keeps the list
+        }
         list.push((name.into(), value.map(CompactString::from)));
     }
     Ok(list)
