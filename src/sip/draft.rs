@@ -59,8 +59,11 @@ impl Draft {
 
     /// Adds a header line. CR, LF and NUL inside the value become spaces: a value cannot make a second header.
     /// Content-Length is written by itself and refused here.
-    pub fn header(self, name: HeaderName, value: impl Display) -> Draft {
-        self.header_named(name.canonical(), value)
+    pub fn header(mut self, name: HeaderName, value: impl Display) -> Draft {
+        if !matches!(name, HeaderName::ContentLength | HeaderName::Other) {
+            self.push_line(name, name.canonical(), value);
+        }
+        self
     }
 
     /// Adds a header line by its name; a name that is no token adds nothing.
@@ -69,6 +72,11 @@ impl Draft {
         if !is_token(name.as_bytes()) || id == HeaderName::ContentLength {
             return self;
         }
+        self.push_line(id, name, value);
+        self
+    }
+
+    fn push_line(&mut self, id: HeaderName, name: &str, value: impl Display) {
         self.head.push_str(name);
         self.head.push_str(": ");
         let from = self.head.len();
@@ -79,7 +87,6 @@ impl Draft {
             self.to_end = (!has_tag).then_some(self.head.len());
         }
         self.head.push_str("\r\n");
-        self
     }
 
     /// Adds every line of this header of `message`, values byte for byte.

@@ -50,13 +50,16 @@ impl NameAddr {
         })
     }
 
-    /// The URI's scheme, if [`NameAddr::parse_bytes`] could read the value; nothing is kept of it.
-    pub(super) fn check(value: &[u8]) -> Result<Scheme, ParseError> {
+    /// The URI's scheme, if [`NameAddr::parse_bytes`] could read the value; nothing is kept of it. The tag is known to be
+    /// a token: a value that has no other parameter needs no further look at it.
+    pub(super) fn check(value: &[u8], tag: Option<&str>) -> Result<Scheme, ParseError> {
         let Ok(text) = std::str::from_utf8(value) else {
             return NameAddr::parse_bytes(value).map(|party| party.uri.scheme());
         };
         let pieces = Pieces::of(text)?;
-        params::check(pieces.params)?;
+        if tag.is_none() || pieces.params.strip_prefix(";tag=") != tag {
+            params::check(pieces.params)?;
+        }
         Uri::check(pieces.uri)
     }
 

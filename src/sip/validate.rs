@@ -19,8 +19,8 @@ impl Message {
     pub fn validate(&self) -> Result<(), ParseError> {
         self.check_start()?;
         self.check_vias()?;
-        self.check_party(HeaderName::From)?;
-        let to = self.check_party(HeaderName::To)?;
+        self.check_party(HeaderName::From, self.from_tag())?;
+        let to = self.check_party(HeaderName::To, self.to_tag())?;
         if *self.method() == Method::Register && !is_dialable(to) {
             // RFC 3261 §10.3: an address of record is a SIP or SIPS URI.
             return Err(ParseError::at(ParseErrorKind::Uri, HeaderName::To));
@@ -53,9 +53,9 @@ impl Message {
         }
     }
 
-    fn check_party(&self, name: HeaderName) -> Result<Scheme, ParseError> {
+    fn check_party(&self, name: HeaderName, tag: Option<&str>) -> Result<Scheme, ParseError> {
         let value = self.header(name).ok_or(ParseError::at(ParseErrorKind::Missing, name))?;
-        NameAddr::check(value).map_err(|error| error.within(name))
+        NameAddr::check(value, tag).map_err(|error| error.within(name))
     }
 
     fn check_vias(&self) -> Result<(), ParseError> {
@@ -71,12 +71,13 @@ impl Message {
     }
 
     fn check_contacts(&self) -> Result<(), ParseError> {
-        let star = self.has_token(HeaderName::Contact, "*");
+        let star = self.headers(HeaderName::Contact).any(|line| line.contains(&b'*'))
+            && self.has_token(HeaderName::Contact, "*");
         if !star {
             return self
                 .headers(HeaderName::Contact)
                 .flat_map(comma_list)
-                .try_for_each(|value| NameAddr::check(value).map(drop))
+                .try_for_each(|value| NameAddr::check(value, None).map(drop))
                 .map_err(|error| error.within(HeaderName::Contact));
         }
         // RFC 3261 §10.2.2: `*` stands alone, in a REGISTER, with Expires 0.
