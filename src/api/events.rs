@@ -79,7 +79,8 @@ impl EventLog {
         }
         ring.events.push_back(Arc::clone(&stamped));
         drop(ring);
-        self.newest.send_replace(stamped.sequence);
+        // Refused when nobody listens, which is the usual case; whoever comes next reads the ring before waiting.
+        self.newest.send(stamped.sequence).ok();
         stamped
     }
 

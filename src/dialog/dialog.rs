@@ -241,7 +241,11 @@ pub fn refreshes_target(method: &Method) -> bool {
 
 /// A header's value as it stands. The field is not all UTF-8, but a display name is no part of the dialog's identity.
 fn value(message: &Message, name: HeaderName) -> CompactString {
-    CompactString::from_utf8_lossy(message.header(name).unwrap_or_default())
+    let value = message.header(name).unwrap_or_default();
+    match std::str::from_utf8(value) {
+        Ok(text) => text.into(),
+        Err(_) => CompactString::from_utf8_lossy(value),
+    }
 }
 
 /// RFC 3261 §12.1.1: a remote target is a SIP or SIPS URI. Its headers would become part of our Request-URI.

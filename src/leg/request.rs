@@ -4,6 +4,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::{LegHandle, Legs, Purpose};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED};
@@ -88,5 +90,6 @@ pub(crate) fn description(message: &Message) -> Option<Description> {
     if !essence.eq_ignore_ascii_case("application/sdp") {
         return None;
     }
-    Description::parse(message.body()).ok()
+    // Copied: a leg that keeps the description for the length of a call would keep the whole datagram with it.
+    Description::parse(Bytes::copy_from_slice(&message.body())).ok()
 }

@@ -57,6 +57,31 @@ struct Parts {
     sections: Vec<Section>,
 }
 
+impl Parts {
+    /// The same parts when what they stand behind ends at `new` and not at `old`; `None` if one stands before it.
+    fn behind(&self, old: usize, new: usize) -> Option<Parts> {
+        let at = |offset: usize| Some(offset.checked_sub(old)? + new);
+        let range = |range: &Range<usize>| Some(at(range.start)?..at(range.end)?);
+        let connection = |connection: &Option<Range<usize>>| match connection {
+            Some(connection) => range(connection).map(Some),
+            None => Some(None),
+        };
+        let section = |section: &Section| {
+            Some(Section {
+                range: range(&section.range)?,
+                connection: connection(&section.connection)?,
+                ..*section
+            })
+        };
+        Some(Parts {
+            session_end: at(self.session_end)?,
+            direction: self.direction,
+            connection: connection(&self.connection)?,
+            sections: self.sections.iter().map(section).collect::<Option<_>>()?,
+        })
+    }
+}
+
 /// A session description. Cloning shares everything.
 #[derive(Clone, Debug)]
 pub struct Description {
@@ -149,6 +174,9 @@ impl Description {
     /// edge is nobody's business, and the line is never used to reach anybody).
     pub fn with_origin(&self, id: u64, version: u64) -> Description {
         let origin = format!("o=- {id} {version} IN IP4 127.0.0.1");
+        if let Some(replaced) = self.with_only_origin(&origin) {
+            return replaced;
+        }
         let mut out = Vec::with_capacity(self.bytes.len() + origin.len());
         let mut written = false;
         let has_origin = self.session_lines().any(|line| line.kind == b'o');
@@ -170,6 +198,24 @@ impl Description {
             }
         }
         self.rebuilt(out)
+    }
+
+    /// The ordinary case: one o-line, which everything else stands behind. Nothing is read again.
+    fn with_only_origin(&self, origin: &str) -> Option<Description> {
+        let mut origins = self.session_lines().filter(|line| line.kind == b'o');
+        let (old, None) = (origins.next()?, origins.next()) else {
+            return None;
+        };
+        let (from, to) = (old.start, old.start + old.content.len());
+        let parts = self.parts.behind(to, from + origin.len())?;
+        let mut out = Vec::with_capacity(self.bytes.len() + origin.len());
+        out.extend_from_slice(self.slice(&(0..from)));
+        out.extend_from_slice(origin.as_bytes());
+        out.extend_from_slice(self.slice(&(to..self.bytes.len())));
+        Some(Description {
+            bytes: Bytes::from(out),
+            parts: Arc::new(parts),
+        })
     }
 
     fn session_lines(&self) -> impl Iterator<Item = Line<'_>> {
@@ -255,6 +301,9 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
             match parts.sections.last_mut() {
                 Some(before) => before.range.end = line.start,
                 None => parts.session_end = line.start,
+            }
+            if parts.sections.is_empty() {
+                parts.sections.reserve_exact(1); // mostly there is one, and a call keeps the list
             }
             parts.sections.push(media(&line, bytes.len())?);
             continue;

@@ -1,12 +1,16 @@
 //! Octet classes of RFC 3261 §25.1, and cuts that cannot panic.
 
-use super::find::find2;
+use super::find::{find, find2};
 
 const TOKEN: u8 = 1;
 /// What may stand in a Request-URI: printable ASCII but angle brackets and quotes (RFC 4475 §3.1.2.7).
 const URI: u8 = 2;
 /// Printable ASCII.
 const PRINTABLE: u8 = 4;
+/// Host names and IPv4 addresses; underscores are let pass: the field has them.
+const HOST: u8 = 8;
+/// What an `addr-spec` may hold: what [`URI`] may, and octets above ASCII, which the field has.
+const ADDR_SPEC: u8 = 16;
 
 const fn classes() -> [u8; 256] {
     let mut table = [0u8; 256];
@@ -15,6 +19,12 @@ const fn classes() -> [u8; 256] {
         let c = octet as u8;
         if c.is_ascii_alphanumeric() {
             table[octet] |= TOKEN;
+        }
+        if c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_') {
+            table[octet] |= HOST;
+        }
+        if c > b' ' && c != 127 && !matches!(c, b'<' | b'>' | b'"') {
+            table[octet] |= ADDR_SPEC;
         }
         if c > b' ' && c < 127 {
             table[octet] |= PRINTABLE;
@@ -68,6 +78,16 @@ pub(crate) fn is_printable(text: &[u8]) -> bool {
         && rest.iter().all(|octet| CLASS[*octet as usize] & PRINTABLE != 0)
 }
 
+/// A non-empty host name or IPv4 address.
+pub(crate) fn is_host_name(text: &[u8]) -> bool {
+    all(text, HOST)
+}
+
+/// Non-empty, and fit for an `addr-spec`.
+pub(crate) fn is_addr_spec(text: &[u8]) -> bool {
+    all(text, ADDR_SPEC)
+}
+
 /// A non-empty `token`.
 pub(crate) fn is_token(text: &[u8]) -> bool {
     all(text, TOKEN)
@@ -116,8 +136,19 @@ pub(crate) fn trim(data: &[u8]) -> &[u8] {
 }
 
 /// As [`trim`], for text.
+#[inline]
 pub(crate) fn trim_text(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let octets = text.as_bytes();
+    let start = octets.len() - trim_start(octets).len();
+    // What is trimmed is ASCII, so that the cuts are between characters.
+    text.get(start..start + trim(octets).len()).unwrap_or_default()
+}
+
+/// A text cut at the first of this ASCII octet, which belongs to neither part.
+#[inline]
+pub(crate) fn split_once(text: &str, at: u8) -> Option<(&str, &str)> {
+    let found = find(text.as_bytes(), at)?;
+    Some((text.get(..found)?, text.get(found + 1..)?))
 }
 
 /// One unsigned decimal, nothing else; `None` also when it does not fit (RFC 4475 §3.1.2.4: never wrap).

@@ -1,6 +1,7 @@
 //! Messages that this edge originates, printed once.
 
-use super::chars::{is_token, trim};
+use super::chars::{is_printable, is_token, trim};
+use super::find::find3;
 use super::header_name::HeaderName;
 use super::message::Message;
 use super::method::Method;
@@ -31,7 +32,7 @@ pub struct Draft {
 impl Draft {
     /// A request. White space and controls in `uri` are dropped: a start line has no other way to be read.
     pub fn request(method: &Method, uri: &str) -> Draft {
-        let uri = uri.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        let uri = one_word(uri);
         Draft::new(Start::Request {
             method: method.clone(),
             uri,
@@ -58,8 +59,11 @@ impl Draft {
 
     /// Adds a header line. CR, LF and NUL inside the value become spaces: a value cannot make a second header.
     /// Content-Length is written by itself and refused here.
-    pub fn header(self, name: HeaderName, value: impl Display) -> Draft {
-        self.header_named(name.canonical(), value)
+    pub fn header(mut self, name: HeaderName, value: impl Display) -> Draft {
+        if !matches!(name, HeaderName::ContentLength | HeaderName::Other) {
+            self.push_line(name, name.canonical(), value);
+        }
+        self
     }
 
     /// Adds a header line by its name; a name that is no token adds nothing.
@@ -68,6 +72,11 @@ impl Draft {
         if !is_token(name.as_bytes()) || id == HeaderName::ContentLength {
             return self;
         }
+        self.push_line(id, name, value);
+        self
+    }
+
+    fn push_line(&mut self, id: HeaderName, name: &str, value: impl Display) {
         self.head.push_str(name);
         self.head.push_str(": ");
         let from = self.head.len();
@@ -78,7 +87,6 @@ impl Draft {
             self.to_end = (!has_tag).then_some(self.head.len());
         }
         self.head.push_str("\r\n");
-        self
     }
 
     /// Adds every line of this header of `message`, values byte for byte.
@@ -125,8 +133,8 @@ impl Draft {
     /// Adds `;tag=` to To if it has none.
     pub fn to_tag(mut self, tag: &str) -> Draft {
         if let Some(at) = self.to_end.take() {
-            let tag: String = tag.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-            let text = format!(";tag={tag}");
+            let tag = one_word(tag);
+            let text = CompactString::const_new(";tag=") + &tag;
             if self.head.is_char_boundary(at) {
                 self.head.insert_str(at, &text);
                 // Octets that stood at the insertion point belong to the value before it.
@@ -216,7 +224,8 @@ impl Draft {
 
     /// A request with this Via as its first header line.
     pub fn print_with_via(&self, via: impl Display) -> Bytes {
-        let mut line = CompactString::const_new("Via: ");
+        let mut line = String::with_capacity(128);
+        line.push_str("Via: ");
         write!(OneLine(&mut line), "{via}").ok(); // writing to a string cannot fail
         line.push_str("\r\n");
         self.print_lines(&line)
@@ -263,6 +272,14 @@ impl Draft {
     }
 }
 
+/// The text without white space and controls.
+fn one_word(text: &str) -> CompactString {
+    if is_printable(text.as_bytes()) {
+        return text.into();
+    }
+    text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect()
+}
+
 /// What follows the address of a From or To value.
 fn after_bracket(value: &str) -> &str {
     let from = value
@@ -276,6 +293,9 @@ struct OneLine<'a, W>(&'a mut W);
 
 impl<W: Write> Write for OneLine<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if find3(text.as_bytes(), b'\r', b'\n', 0).is_none() {
+            return self.0.write_str(text);
+        }
         let mut parts = text.split(['\r', '\n', '\0']);
         if let Some(first) = parts.next() {
             self.0.write_str(first)?;

@@ -1,11 +1,12 @@
 //! `name-addr` and `addr-spec` with parameters: From, To, Contact, Route, Refer-To and their like (RFC 3261 §20.10).
 
-use super::chars::{is_lws, is_token_octet, quoted_len, trim_text};
+use super::chars::{is_lws, is_token_octet, quoted_len, split_once, trim_text};
 use super::error::{ParseError, ParseErrorKind};
+use super::find::find;
 use super::header_name::HeaderName;
 use super::message::Message;
 use super::params::{self, OwnedParams};
-use super::uri::Uri;
+use super::uri::{Scheme, Uri};
 use compact_str::CompactString;
 use std::fmt;
 
@@ -40,32 +41,34 @@ impl NameAddr {
     /// Reads one value. In the form without angle brackets every `;` starts a header parameter and `?` and `,` are
     /// refused (RFC 3261 §20, RFC 4475 §3.1.2.13).
     pub fn parse(text: &str) -> Result<NameAddr, ParseError> {
-        let text = trim_text(text);
-        let Some((display, rest)) = split_display(text)? else {
-            let end = text.find(';').unwrap_or(text.len());
-            let uri = trim_text(text.get(..end).unwrap_or_default());
-            if uri.contains(['?', ',']) {
-                return Err(BAD);
-            }
-            let params = params::owned(text.get(end..).unwrap_or_default())?;
-            return Ok(NameAddr {
-                display: None,
-                uri: Uri::parse(uri)?,
-                params,
-            });
-        };
-        let (uri, tail) = rest.split_once('>').ok_or(BAD)?;
-        let params = params::owned(trim_text(tail))?;
+        let pieces = Pieces::of(text)?;
+        let params = params::owned(pieces.params)?;
         Ok(NameAddr {
-            display,
-            uri: Uri::parse(uri)?,
+            display: pieces.display.map(params::unquote),
+            uri: Uri::parse(pieces.uri)?,
             params,
         })
     }
 
+    /// The URI's scheme, if [`NameAddr::parse_bytes`] could read the value; nothing is kept of it. The tag is known to be
+    /// a token: a value that has no other parameter needs no further look at it.
+    pub(super) fn check(value: &[u8], tag: Option<&str>) -> Result<Scheme, ParseError> {
+        let Ok(text) = std::str::from_utf8(value) else {
+            return NameAddr::parse_bytes(value).map(|party| party.uri.scheme());
+        };
+        let pieces = Pieces::of(text)?;
+        if tag.is_none() || pieces.params.strip_prefix(";tag=") != tag {
+            params::check(pieces.params)?;
+        }
+        Uri::check(pieces.uri)
+    }
+
     /// As [`NameAddr::parse`]; octets that are not UTF-8 are replaced in the display name.
     pub fn parse_bytes(value: &[u8]) -> Result<NameAddr, ParseError> {
-        NameAddr::parse(&String::from_utf8_lossy(value))
+        match std::str::from_utf8(value) {
+            Ok(text) => NameAddr::parse(text),
+            Err(_) => NameAddr::parse(&String::from_utf8_lossy(value)),
+        }
     }
 
     /// Every value of this header, in order; one that does not parse is an error.
@@ -118,26 +121,49 @@ impl NameAddr {
     }
 }
 
-/// The display name and what follows `<`; `None` for a bare `addr-spec`.
-fn split_display(text: &str) -> Result<Option<(Option<CompactString>, &str)>, ParseError> {
-    if text.starts_with('"') {
-        let len = quoted_len(text.as_bytes()).ok_or(BAD)?;
-        let display = params::unquote(text.get(..len).unwrap_or_default());
-        let rest = trim_text(text.get(len..).unwrap_or_default())
-            .strip_prefix('<')
-            .ok_or(BAD)?;
-        return Ok(Some((Some(display), rest)));
+/// Where the parts of a value are, each as it stands.
+struct Pieces<'a> {
+    /// With its quotes, if it has some; none for a bare `addr-spec` and before a lone `<`.
+    display: Option<&'a str>,
+    uri: &'a str,
+    params: &'a str,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(text: &'a str) -> Result<Pieces<'a>, ParseError> {
+        let text = trim_text(text);
+        let (display, rest) = if text.starts_with('"') {
+            let len = quoted_len(text.as_bytes()).ok_or(BAD)?;
+            let rest = trim_text(text.get(len..).unwrap_or_default());
+            (text.get(..len), rest.strip_prefix('<').ok_or(BAD)?)
+        } else if let Some((display, rest)) = split_once(text, b'<') {
+            let display = trim_text(display);
+            // RFC 4475 §3.1.2.15: an unquoted display name is tokens. Octets above ASCII are let pass: the field has them.
+            let fits = |o: u8| is_token_octet(o) || is_lws(o) || o >= 0x80;
+            if !display.bytes().all(fits) {
+                return Err(BAD);
+            }
+            ((!display.is_empty()).then_some(display), rest)
+        } else {
+            let end = find(text.as_bytes(), b';').unwrap_or(text.len());
+            let uri = trim_text(text.get(..end).unwrap_or_default());
+            if uri.contains(['?', ',']) {
+                return Err(BAD);
+            }
+            let params = text.get(end..).unwrap_or_default();
+            return Ok(Pieces {
+                display: None,
+                uri,
+                params,
+            });
+        };
+        let (uri, tail) = split_once(rest, b'>').ok_or(BAD)?;
+        Ok(Pieces {
+            display,
+            uri,
+            params: trim_text(tail),
+        })
     }
-    let Some((display, rest)) = text.split_once('<') else {
-        return Ok(None);
-    };
-    let display = trim_text(display);
-    // RFC 4475 §3.1.2.15: an unquoted display name is tokens. Octets above ASCII are let pass: the field has them.
-    let fits = |o: u8| is_token_octet(o) || is_lws(o) || o >= 0x80;
-    if !display.bytes().all(fits) {
-        return Err(BAD);
-    }
-    Ok(Some(((!display.is_empty()).then(|| display.into()), rest)))
 }
 
 impl fmt::Display for NameAddr {

@@ -1,7 +1,8 @@
 //! Splitting of header values: comma lists and `;name=value` lists, with quotes and angle brackets respected.
 
-use super::chars::{is_lws, is_token, quoted_len, trim, trim_text};
+use super::chars::{is_lws, is_token, quoted_len, split_once, trim, trim_text};
 use super::error::{ParseError, ParseErrorKind};
+use super::find::{find as find_octet, find2};
 use compact_str::CompactString;
 
 /// The values of a comma-separated header line, trimmed; empty ones are skipped (RFC 3261 §7.3.1).
@@ -32,6 +33,9 @@ impl<'a> Iterator for CommaList<'a> {
 
 /// Where the first value of a list ends: at a comma outside quotes and angle brackets, or at the end.
 pub(crate) fn until_comma(data: &[u8]) -> usize {
+    if find_octet(data, b',').is_none() {
+        return data.len();
+    }
     let mut at = 0;
     let mut bracket = false;
     while let Some(octet) = data.get(at) {
@@ -95,7 +99,7 @@ impl<'a> Iterator for Params<'a> {
             if lead {
                 return Some(Err(ParseError::new(ParseErrorKind::Value)));
             }
-            return Some(Ok(match part.split_once('=') {
+            return Some(Ok(match split_once(part, b'=') {
                 Some((name, value)) => (trim_text(name), Some(trim_text(value))),
                 None => (part, None),
             }));
@@ -105,17 +109,14 @@ impl<'a> Iterator for Params<'a> {
 
 fn until_semicolon(data: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(octet) = data.get(at) {
-        match octet {
-            b'"' => match quoted_len(data.get(at..).unwrap_or_default()) {
-                Some(len) => {
-                    at += len;
-                    continue;
-                }
+    while let Some(found) = data.get(at..).and_then(|rest| find2(rest, b';', b'"')) {
+        at += found;
+        match data.get(at..) {
+            Some(rest @ [b'"', ..]) => match quoted_len(rest) {
+                Some(len) => at += len,
                 None => return data.len(),
             },
-            b';' => return at,
-            _ => at += 1,
+            Some(_) | None => return at,
         }
     }
     data.len()
@@ -136,13 +137,26 @@ pub(crate) type OwnedParams = Vec<(CompactString, Option<CompactString>)>;
 pub(crate) fn owned(text: &str) -> Result<OwnedParams, ParseError> {
     let mut list = OwnedParams::new();
     for param in params(text, true) {
-        let (name, value) = param?;
-        if !is_token(name.as_bytes()) || value.is_some_and(|v| !is_param_value(v.as_bytes())) {
-            return Err(ParseError::new(ParseErrorKind::Value));
+        let (name, value) = readable(param?)?;
+        if list.is_empty() {
+            list.reserve_exact(1); // mostly it is the tag alone, and a dialog keeps the list
         }
         list.push((name.into(), value.map(CompactString::from)));
     }
     Ok(list)
+}
+
+/// Whether [`owned`] could read the list.
+pub(crate) fn check(text: &str) -> Result<(), ParseError> {
+    params(text, true).try_for_each(|param| readable(param?).map(drop))
+}
+
+fn readable(param: RawParam<'_>) -> Result<RawParam<'_>, ParseError> {
+    let (name, value) = param;
+    if !is_token(name.as_bytes()) || value.is_some_and(|v| !is_param_value(v.as_bytes())) {
+        return Err(ParseError::new(ParseErrorKind::Value));
+    }
+    Ok(param)
 }
 
 /// `gen-value` (token, host or quoted-string), with what the field adds: `/`, `=`, `@` and the like are let pass,

@@ -1,7 +1,9 @@
 //! SIP, SIPS and tel URIs (RFC 3261 §19.1, RFC 3966), kept as the text that came.
 
+use super::chars::{is_addr_spec, is_host_name};
 use super::error::{ParseError, ParseErrorKind};
 use super::escape::{escape_user, normalised_user, unescape_text};
+use super::find::{find, find2, find3};
 use super::params;
 use compact_str::{CompactString, format_compact};
 use std::borrow::Cow;
@@ -24,10 +26,9 @@ pub enum Scheme {
 #[derive(Clone, Copy, Default)]
 struct Span(u16, u16);
 
-/// A URI. Equality, hashing and display go by its text; see [`Uri::same_user`] for RFC 3261 §19.1.4.
-#[derive(Clone)]
-pub struct Uri {
-    text: CompactString,
+/// Where the parts of a URI stand in its text.
+#[derive(Clone, Copy)]
+struct Shape {
     scheme: Scheme,
     user: Option<Span>,
     host: Span,
@@ -36,35 +37,26 @@ pub struct Uri {
     headers: Span,
 }
 
+/// A URI. Equality, hashing and display go by its text; see [`Uri::same_user`] for RFC 3261 §19.1.4.
+#[derive(Clone)]
+pub struct Uri {
+    text: CompactString,
+    shape: Shape,
+}
+
 const BAD: ParseError = ParseError::new(ParseErrorKind::Uri);
 
 /// No URI of a message may be longer, whatever its header line allows.
 const LONGEST: usize = 8_192;
 
-impl Uri {
-    /// Reads an `addr-spec`, without angle brackets or surrounding white space.
-    pub fn parse(text: &str) -> Result<Uri, ParseError> {
-        let bad = |o: u8| o <= b' ' || o == 127 || matches!(o, b'<' | b'>' | b'"');
-        if text.len() > LONGEST || text.bytes().any(bad) {
+impl Shape {
+    fn of(text: &str) -> Result<Shape, ParseError> {
+        if text.len() > LONGEST || !is_addr_spec(text.as_bytes()) {
             return Err(BAD);
         }
-        let colon = text.find(':').ok_or(BAD)?;
-        let name = text.get(..colon).unwrap_or_default();
-        let letters = |o: u8| o.is_ascii_alphanumeric() || matches!(o, b'+' | b'-' | b'.');
-        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.bytes().all(letters) {
-            return Err(BAD);
-        }
-        let scheme = if name.eq_ignore_ascii_case("sip") {
-            Scheme::Sip
-        } else if name.eq_ignore_ascii_case("sips") {
-            Scheme::Sips
-        } else if name.eq_ignore_ascii_case("tel") {
-            Scheme::Tel
-        } else {
-            Scheme::Other
-        };
-        let mut uri = Uri {
-            text: text.into(),
+        let colon = find(text.as_bytes(), b':').ok_or(BAD)?;
+        let scheme = scheme(text.get(..colon).unwrap_or_default()).ok_or(BAD)?;
+        let mut shape = Shape {
             scheme,
             user: None,
             host: Span::default(),
@@ -73,30 +65,29 @@ impl Uri {
             headers: Span::default(),
         };
         match scheme {
-            Scheme::Sip | Scheme::Sips => uri.locate_sip(colon + 1)?,
-            Scheme::Tel => uri.locate_tel(colon + 1)?,
+            Scheme::Sip | Scheme::Sips => shape.locate_sip(text, colon + 1)?,
+            Scheme::Tel => shape.locate_tel(text, colon + 1)?,
             Scheme::Other if text.len() == colon + 1 => return Err(BAD),
             Scheme::Other => {}
         }
-        Ok(uri)
+        Ok(shape)
     }
 
-    fn locate_tel(&mut self, start: usize) -> Result<(), ParseError> {
-        let rest = self.text.get(start..).unwrap_or_default();
-        let end = rest.find(';').map_or(self.text.len(), |at| start + at);
+    fn locate_tel(&mut self, text: &str, start: usize) -> Result<(), ParseError> {
+        let rest = text.get(start..).unwrap_or_default();
+        let end = find(rest.as_bytes(), b';').map_or(text.len(), |at| start + at);
         if end == start {
             return Err(BAD);
         }
         self.user = Some(span(start, end));
-        self.params = span(end, self.text.len());
+        self.params = span(end, text.len());
         Ok(())
     }
 
-    fn locate_sip(&mut self, start: usize) -> Result<(), ParseError> {
-        let text = self.text.as_str();
+    fn locate_sip(&mut self, text: &str, start: usize) -> Result<(), ParseError> {
         let rest = text.get(start..).unwrap_or_default();
         // The user part may hold `;`, `?`, `/` and more, but never `@` (RFC 4475 §3.1.1.9): so that goes first.
-        let host_start = match rest.find('@') {
+        let host_start = match find(rest.as_bytes(), b'@') {
             Some(0) => return Err(BAD),
             Some(at) => {
                 self.user = Some(span(start, start + at));
@@ -106,9 +97,9 @@ impl Uri {
         };
         let tail = text.get(host_start..).unwrap_or_default();
         let host_len = if tail.starts_with('[') {
-            tail.find(']').ok_or(BAD)? + 1
+            find(tail.as_bytes(), b']').ok_or(BAD)? + 1
         } else {
-            tail.find([':', ';', '?']).unwrap_or(tail.len())
+            find3(tail.as_bytes(), b':', b';', b'?').unwrap_or(tail.len())
         };
         let host = tail.get(..host_len).unwrap_or_default();
         if !is_host(host) {
@@ -118,7 +109,7 @@ impl Uri {
         let mut at = host_start + host_len;
         if text.as_bytes().get(at) == Some(&b':') {
             let digits = text.get(at + 1..).unwrap_or_default();
-            let len = digits.find([';', '?']).unwrap_or(digits.len());
+            let len = find2(digits.as_bytes(), b';', b'?').unwrap_or(digits.len());
             let digits = digits.get(..len).unwrap_or_default();
             if !digits.bytes().all(|o| o.is_ascii_digit()) {
                 return Err(BAD);
@@ -130,13 +121,29 @@ impl Uri {
         if !(rest.is_empty() || rest.starts_with([';', '?'])) {
             return Err(BAD);
         }
-        let query = rest.find('?').map_or(text.len(), |q| at + q);
-        if text.get(at..query).unwrap_or_default().contains('@') {
+        let query = find(rest.as_bytes(), b'?').map_or(text.len(), |q| at + q);
+        if find(text.get(at..query).unwrap_or_default().as_bytes(), b'@').is_some() {
             return Err(BAD);
         }
         self.params = span(at, query);
         self.headers = span((query + 1).min(text.len()), text.len());
         Ok(())
+    }
+}
+
+impl Uri {
+    /// Reads an `addr-spec`, without angle brackets or surrounding white space.
+    pub fn parse(text: &str) -> Result<Uri, ParseError> {
+        let shape = Shape::of(text)?;
+        Ok(Uri {
+            text: text.into(),
+            shape,
+        })
+    }
+
+    /// The scheme of what [`Uri::parse`] could read, without keeping it.
+    pub(super) fn check(text: &str) -> Result<Scheme, ParseError> {
+        Shape::of(text).map(|shape| shape.scheme)
     }
 
     /// Makes `sip:user@host_port`; what may not stand in a user part is escaped. A `host_port` that is no host gives
@@ -148,12 +155,14 @@ impl Uri {
         };
         Uri::parse(&text).unwrap_or_else(|_| Uri {
             text: CompactString::const_new("sip:invalid.invalid"),
-            scheme: Scheme::Sip,
-            user: None,
-            host: Span(4, 19),
-            port: None,
-            params: Span(19, 19),
-            headers: Span(19, 19),
+            shape: Shape {
+                scheme: Scheme::Sip,
+                user: None,
+                host: Span(4, 19),
+                port: None,
+                params: Span(19, 19),
+                headers: Span(19, 19),
+            },
         })
     }
 
@@ -165,12 +174,12 @@ impl Uri {
 
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.shape.scheme
     }
 
     /// The user part as escaped, password included; the number of a tel URI.
     pub fn user(&self) -> Option<&str> {
-        self.user.map(|user| self.at(user))
+        self.shape.user.map(|user| self.at(user))
     }
 
     /// The user part, unescaped once; `None` when there is none or it is not UTF-8.
@@ -180,25 +189,25 @@ impl Uri {
 
     /// The host, an IPv6 address with its brackets; empty for tel and unknown schemes.
     pub fn host(&self) -> &str {
-        self.at(self.host)
+        self.at(self.shape.host)
     }
 
     /// The port, if the URI names one.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.shape.port
     }
 
     /// `host` or `host:port`, as it stands.
     pub fn host_port(&self) -> &str {
-        if self.host.0 == self.host.1 {
+        if self.shape.host.0 == self.shape.host.1 {
             return "";
         }
-        self.at(Span(self.host.0, self.params.0))
+        self.at(Span(self.shape.host.0, self.shape.params.0))
     }
 
     /// A URI parameter; `Some(None)` when it stands without a value.
     pub fn param(&self, name: &str) -> Option<Option<&str>> {
-        params::find(self.at(self.params), name)
+        params::find(self.at(self.shape.params), name)
     }
 
     /// A header of the URI (after `?`), still escaped.
@@ -210,7 +219,7 @@ impl Uri {
 
     /// All headers of the URI, still escaped, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
-        self.at(self.headers)
+        self.at(self.shape.headers)
             .split('&')
             .filter(|part| !part.is_empty())
             .map(|part| part.split_once('=').unwrap_or((part, "")))
@@ -223,12 +232,12 @@ impl Uri {
 
     /// The same URI without its headers.
     pub fn without_headers(&self) -> Uri {
-        match self.scheme {
+        match self.shape.scheme {
             Scheme::Sip | Scheme::Sips => {
-                let end = usize::from(self.params.1);
+                let end = usize::from(self.shape.params.1);
                 let mut uri = self.clone();
                 uri.text.truncate(end);
-                uri.headers = span(end, end);
+                uri.shape.headers = span(end, end);
                 uri
             }
             Scheme::Tel | Scheme::Other => self.clone(),
@@ -237,8 +246,8 @@ impl Uri {
 
     /// The address that the host names by itself, port 5060 (5061 for sips) where none is given.
     pub fn addr(&self) -> Option<SocketAddr> {
-        let default = if self.scheme == Scheme::Sips { 5061 } else { 5060 };
-        host_addr(self.host()).map(|ip| SocketAddr::new(ip, self.port.unwrap_or(default)))
+        let default = if self.shape.scheme == Scheme::Sips { 5061 } else { 5060 };
+        host_addr(self.host()).map(|ip| SocketAddr::new(ip, self.shape.port.unwrap_or(default)))
     }
 
     /// Same user and same host: escapes of unreserved characters equal, host without case (RFC 3261 §19.1.4).
@@ -249,22 +258,33 @@ impl Uri {
 
     /// The same URI with this parameter added (replacing one of the same name).
     pub fn with_param(self, name: &str, value: Option<&str>) -> Uri {
-        if self.scheme == Scheme::Other {
+        if self.shape.scheme == Scheme::Other {
             return self;
         }
-        let mut text = CompactString::from(self.text.get(..usize::from(self.params.0)).unwrap_or_default());
-        for (n, v) in params::params(self.at(self.params), false).flatten() {
+        let mut text = CompactString::from(self.text.get(..usize::from(self.shape.params.0)).unwrap_or_default());
+        for (n, v) in params::params(self.at(self.shape.params), false).flatten() {
             if !n.eq_ignore_ascii_case(name) {
                 push_param(&mut text, n, v);
             }
         }
         push_param(&mut text, name, value);
-        let headers = self.at(self.headers);
+        let headers = self.at(self.shape.headers);
         if !headers.is_empty() {
             text.push('?');
             text.push_str(headers);
         }
         Uri::parse(&text).unwrap_or(self)
+    }
+}
+
+fn scheme(name: &str) -> Option<Scheme> {
+    let letters = |o: u8| o.is_ascii_alphanumeric() || matches!(o, b'+' | b'-' | b'.');
+    match name.as_bytes() {
+        [b's' | b'S', b'i' | b'I', b'p' | b'P'] => Some(Scheme::Sip),
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S'] => Some(Scheme::Sips),
+        [b't' | b'T', b'e' | b'E', b'l' | b'L'] => Some(Scheme::Tel),
+        [first, rest @ ..] if first.is_ascii_alphabetic() && rest.iter().all(|o| letters(*o)) => Some(Scheme::Other),
+        _ => None,
     }
 }
 
@@ -291,10 +311,7 @@ pub(crate) fn is_host(host: &str) -> bool {
         let inner = inner.strip_suffix(']').unwrap_or_default();
         return inner.contains(':') && inner.bytes().all(|o| o.is_ascii_hexdigit() || matches!(o, b':' | b'.'));
     }
-    !host.is_empty()
-        && host
-            .bytes()
-            .all(|o| o.is_ascii_alphanumeric() || matches!(o, b'-' | b'.' | b'_'))
+    is_host_name(host.as_bytes())
 }
 
 /// The address that a host names by itself. RFC 5118 §4.10: `:::` came from a bug in the ABNF and means `::`.

@@ -19,9 +19,9 @@ impl Message {
     pub fn validate(&self) -> Result<(), ParseError> {
         self.check_start()?;
         self.check_vias()?;
-        self.from()?;
-        let to = self.to()?;
-        if *self.method() == Method::Register && !is_dialable(to.uri.scheme()) {
+        self.check_party(HeaderName::From, self.from_tag())?;
+        let to = self.check_party(HeaderName::To, self.to_tag())?;
+        if *self.method() == Method::Register && !is_dialable(to) {
             // RFC 3261 §10.3: an address of record is a SIP or SIPS URI.
             return Err(ParseError::at(ParseErrorKind::Uri, HeaderName::To));
         }
@@ -53,6 +53,11 @@ impl Message {
         }
     }
 
+    fn check_party(&self, name: HeaderName, tag: Option<&str>) -> Result<Scheme, ParseError> {
+        let value = self.header(name).ok_or(ParseError::at(ParseErrorKind::Missing, name))?;
+        NameAddr::check(value, tag).map_err(|error| error.within(name))
+    }
+
     fn check_vias(&self) -> Result<(), ParseError> {
         let bad = ParseError::at(ParseErrorKind::Value, HeaderName::Via);
         for value in self.headers(HeaderName::Via).flat_map(comma_list) {
@@ -66,9 +71,14 @@ impl Message {
     }
 
     fn check_contacts(&self) -> Result<(), ParseError> {
-        let star = self.has_token(HeaderName::Contact, "*");
+        let star = self.headers(HeaderName::Contact).any(|line| line.contains(&b'*'))
+            && self.has_token(HeaderName::Contact, "*");
         if !star {
-            return NameAddr::list(self, HeaderName::Contact).map(|_| ());
+            return self
+                .headers(HeaderName::Contact)
+                .flat_map(comma_list)
+                .try_for_each(|value| NameAddr::check(value, None).map(drop))
+                .map_err(|error| error.within(HeaderName::Contact));
         }
         // RFC 3261 §10.2.2: `*` stands alone, in a REGISTER, with Expires 0.
         let alone = self.headers(HeaderName::Contact).flat_map(comma_list).count() == 1;

@@ -1,7 +1,8 @@
 //! One Via value (RFC 3261 §20.42, RFC 3581).
 
-use super::chars::{is_token, trim_text};
+use super::chars::{is_lws, is_token, split_once, trim_text};
 use super::error::{ParseError, ParseErrorKind};
+use super::find::find;
 use super::header_name::HeaderName;
 use super::params;
 use super::uri::is_host;
@@ -24,14 +25,14 @@ impl<'a> Via<'a> {
     /// Reads one value; white space and folding may stand around every separator (RFC 3261 §25.1, `wsinv`).
     pub fn parse(text: &'a str) -> Result<Via<'a>, ParseError> {
         let text = trim_text(text);
-        let (head, params) = text.split_at(text.find(';').unwrap_or(text.len()));
-        let (name, rest) = head.split_once('/').ok_or(BAD)?;
-        let (version, rest) = rest.split_once('/').ok_or(BAD)?;
+        let (head, params) = text.split_at(find(text.as_bytes(), b';').unwrap_or(text.len()));
+        let (name, rest) = split_once(head, b'/').ok_or(BAD)?;
+        let (version, rest) = split_once(rest, b'/').ok_or(BAD)?;
         if !trim_text(name).eq_ignore_ascii_case("SIP") || !is_token(trim_text(version).as_bytes()) {
             return Err(BAD);
         }
         let rest = trim_text(rest);
-        let (transport, sent_by) = rest.split_at(rest.find([' ', '\t', '\r', '\n']).ok_or(BAD)?);
+        let (transport, sent_by) = rest.split_at(rest.bytes().position(is_lws).ok_or(BAD)?);
         if !is_token(transport.as_bytes()) {
             return Err(BAD);
         }
@@ -74,9 +75,9 @@ impl<'a> Via<'a> {
 /// `host [COLON port]`, with white space around the colon.
 pub(crate) fn sent_by_parts(text: &str) -> Option<(&str, Option<u16>)> {
     let host_len = if text.starts_with('[') {
-        text.find(']')? + 1
+        find(text.as_bytes(), b']')? + 1
     } else {
-        text.find([':', ' ', '\t', '\r', '\n']).unwrap_or(text.len())
+        (text.bytes().position(|o| o == b':' || is_lws(o))).unwrap_or(text.len())
     };
     let (host, rest) = text.split_at(host_len);
     if !is_host(host) {
