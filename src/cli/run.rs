@@ -13,7 +13,7 @@ use super::file;
 use super::say::say;
 use crate::api::native;
 use crate::config::{Config, Log};
-use crate::driver::{self, DRAIN, Edge, Options, StartError};
+use crate::driver::{self, DRAIN, Edge, StartError};
 use crate::engine::HoldDirection;
 
 /// Start the edge
@@ -54,7 +54,8 @@ async fn run(config: &Config, embedded: bool) -> Result<(), Failure> {
     let api = listen(config).await?;
     let hold = settings.hold;
     let open = settings.open;
-    let edge = Edge::start(settings, Options::default()).map_err(unstarted)?;
+    let options = driver::options(config, &settings);
+    let edge = Edge::start(settings, options).map_err(unstarted)?;
     greet(&edge, open, embedded);
     let (closing, closed) = watch::channel(false);
     let server = match api {

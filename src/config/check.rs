@@ -33,9 +33,10 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, Report> {
 
 fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Config {
     let edge = edge(file, problems);
-    let listeners = parts::listeners(file, problems);
-    let pbx = parts::pbx(file, text, &listeners, problems);
-    let peers = parts::peers(file, edge.transfer, problems);
+    let mut tls = super::tls::tls(file, problems);
+    let listeners = parts::listeners(file, &mut tls, problems);
+    let pbx = parts::pbx(file, text, &listeners, &mut tls, problems);
+    let peers = parts::peers(file, edge.transfer, &mut tls, problems);
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
     let (registrar, open) = registrar(file, problems);
@@ -81,6 +82,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         guard,
         api,
         log,
+        tls,
     }
 }
 

@@ -13,17 +13,30 @@
 //! hold = "sendonly"             # sendonly inactive
 //! ring_timeout_s = 60
 //! [[listen]]
-//! transport = "udp"             # udp tcp
+//! transport = "udp"             # udp tcp tls ws wss
 //! address = "127.0.0.1:5060"    # port 0: any free port
 //! advertise = "203.0.113.7"     # what we call ourselves, behind NAT or on a wildcard
+//! [[listen]]
+//! transport = "wss"
+//! address = "127.0.0.1:8443"
+//! certificate = "edge.pem"      # tls, wss: PEM; default: that of [tls]
+//! key = "edge.key"
+//! origins = ["https://phones.example.test"] # ws, wss: default any page on loopback, elsewhere pages of our own host
+//! [tls]
+//! certificate = "edge.pem"      # omit: one that the edge signs itself on its first start
+//! key = "edge.key"
+//! state = "/var/lib/warmline"   # where that one is kept; default: the user's state folder
+//! ca = "roots.pem"              # whom our own connections trust; default: the system's roots
 //! [pbx]                         # omit: local registrar and routing
 //! uri = "sip:127.0.0.1:5080"    # host names are looked up once, at start
 //! register = "through"          # through local
+//! verify = true                 # false: any certificate will do, if the URI says transport=tls
 //! [[peer]]                      # trunks, PBXs, phones with a profile
 //! name = "carrier"
 //! match = ["192.0.2.0/24"]      # source addresses
 //! auth = "none"                 # digest none; default digest
 //! transfer = "auto"             # native refer auto; default: that of [edge]
+//! verify = true                 # false: any certificate will do when we connect to it by TLS
 //! [[user]]
 //! name = "agent1"
 //! password = "a long one"
@@ -61,6 +74,7 @@ mod fields;
 mod parts;
 mod report;
 mod target;
+mod tls;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -68,7 +82,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::engine::{HoldDirection, Listener, Pbx, Peer, Register, Route, Settings, TransferMode, User};
+use crate::engine::{HoldDirection, Listener, Network, Pbx, Peer, Register, Route, Settings, TransferMode, User};
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Transport;
@@ -91,6 +105,56 @@ pub struct Config {
     pub api: Option<Api>,
     /// What is logged and how.
     pub log: Log,
+    /// Certificates, trust and origins.
+    pub tls: Tls,
+}
+
+/// A certificate chain and its key, as the file names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PemFiles {
+    /// The chain.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}
+
+/// Certificates, trust and origins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// For listeners without their own; `None`: the edge signs one itself.
+    pub identity: Option<PemFiles>,
+    /// The folder in which the self-signed one is kept.
+    pub state: Option<String>,
+    /// Roots for connections of ours.
+    pub ca: Option<String>,
+    /// Whether the PBX's certificate is verified.
+    pub verify_pbx: bool,
+    /// Peers whose certificates are not.
+    pub unverified: Vec<Network>,
+    /// What each listener has of its own, in the order of the file.
+    pub listeners: Vec<ListenExtras>,
+}
+
+/// What one listener has of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenExtras {
+    /// Its certificate.
+    pub identity: Option<PemFiles>,
+    /// Whose pages may open a WebSocket.
+    pub origins: Vec<String>,
+}
+
+impl Default for Tls {
+    fn default() -> Tls {
+        Tls {
+            identity: None,
+            state: None,
+            ca: None,
+            verify_pbx: true,
+            unverified: Vec::new(),
+            listeners: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -115,9 +179,9 @@ struct Registrar {
 pub struct Target {
     /// A host name or an address; IPv6 without brackets.
     pub host: String,
-    /// 5060 where the file does not say.
+    /// That of the transport where the file does not say.
     pub port: u16,
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// The key and its line, for messages: `[pbx] uri, line 7`.
     pub place: String,
@@ -223,6 +287,7 @@ impl Config {
                 level: tracing::Level::INFO,
                 json: false,
             },
+            tls: Tls::default(),
         }
     }
 

@@ -12,9 +12,10 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
-use super::stream::{StreamEvent, StreamLimits};
+use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
+use super::tls::Connector;
 use crate::api::{EventLog, Order};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply};
 use crate::observe::{self, Metrics, Way};
@@ -40,7 +41,8 @@ pub(super) enum Phase {
 pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) udp: Vec<(Listener, UdpSocket)>,
-    pub(super) tcp: Vec<(Listener, tokio::net::TcpListener)>,
+    pub(super) doors: Vec<(Door, tokio::net::TcpListener)>,
+    pub(super) connector: Connector,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) events: Arc<EventLog>,
@@ -67,7 +69,8 @@ pub(super) async fn run(parts: Parts) {
     let Parts {
         engine,
         udp,
-        tcp,
+        doors,
+        connector,
         mut orders,
         mut phase,
         events,
@@ -76,9 +79,9 @@ pub(super) async fn run(parts: Parts) {
         limits,
     } = parts;
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
-    let mut streams = Streams::new(sender, limits);
-    for (listener, socket) in tcp {
-        streams.listen(listener.address, socket);
+    let mut streams = Streams::new(sender, limits, connector);
+    for (door, socket) in doors {
+        streams.listen(door, socket);
     }
     let mut shell = Shell {
         engine,
@@ -170,7 +173,7 @@ impl Shell {
 
     fn stream_event(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Accepted { stream, local, remote } => self.streams.accepted(stream, local, remote),
+            StreamEvent::Accepted { stream, door, remote } => self.streams.accepted(stream, door, remote),
             StreamEvent::Message { flow, bytes } => self.received(clock::now(), flow, bytes),
             StreamEvent::Closed { flow } => {
                 self.failed.extend(self.streams.closed(flow.connection));
@@ -254,9 +257,7 @@ impl Shell {
         self.tapped(now, Way::Out, flow, &bytes);
         let failed = match flow.transport {
             Transport::Udp => self.send_datagram(flow, &bytes),
-            Transport::Tcp => self.streams.send(flow, bytes),
-            // The engine has no such listener and so no such flow; if it made one up, it is told.
-            Transport::Tls | Transport::Ws | Transport::Wss => Err(vec![flow]),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(flow, bytes),
         };
         if let Err(flows) = failed {
             self.metrics.send_failure();

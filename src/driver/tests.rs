@@ -16,8 +16,8 @@ fn edge(limits: StreamLimits) -> (Edge, SocketAddr) {
     let edge = Edge::start(
         settings,
         Options {
-            tap: None,
             streams: limits,
+            ..Options::default()
         },
     )
     .unwrap();
@@ -125,11 +125,16 @@ fn orders_are_answered_until_the_edge_stops() {
 }
 
 #[test]
-fn a_listener_that_this_version_lacks_is_refused() {
+fn a_certificate_that_cannot_be_read_is_refused_before_a_port_is_bound() {
     let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
     settings.listeners[0].transport = Transport::Tls;
-    let error = Edge::start(settings, Options::default()).unwrap_err();
-    assert!(error.to_string().contains("not in this version") && error.hint().is_some());
+    let mut options = Options::default();
+    options.tls.identity = Some(KeyFiles {
+        certificate: "/nowhere/edge.pem".into(),
+        key: "/nowhere/edge.key".into(),
+    });
+    let error = Edge::start(settings, options).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/edge.pem") && error.hint().is_some(), "{error}");
 }
 
 /// An edge whose number 1 leads over TCP to `route`.

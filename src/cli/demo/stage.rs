@@ -14,7 +14,7 @@ use super::super::failure::{Failure, UNSTARTED};
 use super::super::say::say;
 use super::wire::Wire;
 use crate::api::{Happened, Stamped, Subscription};
-use crate::driver::{self, Edge, Options, StreamLimits, Tapped};
+use crate::driver::{self, Edge, Options, Tapped};
 use crate::engine::{Event, Listener, Settings, Totals, User};
 use crate::observe::{Ladder, Style};
 use crate::phone::{Phone, PhoneCall, PhoneConfig, PhoneEvent, PhoneTransport};
@@ -75,12 +75,15 @@ impl Stage {
         let settings = settings(driver::random().map_err(broken)?);
         let options = Options {
             tap: Some(sender),
-            streams: StreamLimits::default(),
+            ..Options::default()
         };
         let edge = Edge::start(settings, options).map_err(|error| Failure::new(UNSTARTED, error))?;
         let wanted = match transport {
             PhoneTransport::Udp => Transport::Udp,
             PhoneTransport::Tcp => Transport::Tcp,
+            PhoneTransport::Tls => Transport::Tls,
+            PhoneTransport::Ws => Transport::Ws,
+            PhoneTransport::Wss => Transport::Wss,
         };
         let listener = edge.listeners().iter().find(|listener| listener.transport == wanted);
         let address = listener
