@@ -110,12 +110,7 @@ pub(super) fn pbx(
     target.map(|target| (target, register))
 }
 
-pub(super) fn peers(
-    file: &mut Fields<'_>,
-    default: TransferMode,
-    tls: &mut Tls,
-    problems: &mut Problems,
-) -> Vec<Peer> {
+pub(super) fn peers(file: &mut Fields<'_>, default: TransferMode, tls: &mut Tls, problems: &mut Problems) -> Vec<Peer> {
     let mut peers: Vec<Peer> = Vec::new();
     for mut fields in file.tables("peer", "[[peer]]", problems) {
         let name = fields.required("name", "\"carrier\"", problems);

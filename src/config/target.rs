@@ -60,7 +60,12 @@ pub(super) fn target(
         Some(Some(name)) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
         Some(Some(name)) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
         Some(Some(name)) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
-        Some(_) => return wrong(format!("{key}: nobody is called over this transport"), "udp, tcp or tls"),
+        Some(_) => {
+            return wrong(
+                format!("{key}: nobody is called over this transport"),
+                "udp, tcp or tls",
+            );
+        }
     };
     let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     if host.is_empty() {

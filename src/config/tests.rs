@@ -259,15 +259,26 @@ fn certificates_and_origins_belong_to_their_listeners() {
     assert_eq!(config.tls.listeners[0].identity, Some(pem));
     assert_eq!(config.tls.listeners[0].origins, ["https://a.test"]);
     assert_eq!(config.tls.listeners[1], ListenExtras::default());
-    assert_eq!((config.tls.ca.as_deref(), config.tls.verify_pbx), (Some("ca.pem"), false));
+    assert_eq!(
+        (config.tls.ca.as_deref(), config.tls.verify_pbx),
+        (Some("ca.pem"), false)
+    );
     assert_eq!(config.tls.unverified.len(), 1);
     let pbx = config.settings([0; 16], |_| None).unwrap().pbx.unwrap();
-    assert_eq!((pbx.address, pbx.transport), ("[::1]:5061".parse().unwrap(), Transport::Tls));
+    assert_eq!(
+        (pbx.address, pbx.transport),
+        ("[::1]:5061".parse().unwrap(), Transport::Tls)
+    );
     let bad = "[[listen]]\ntransport = \"ws\"\naddress = \"127.0.0.1:80\"\nkey = \"k\"\norigins = [\"a.test\"]\n\
         [[listen]]\ntransport = \"tcp\"\naddress = \"127.0.0.1:80\"\n[tls]\ncertificate = \"c\"\n[registrar]\nopen = true\n";
     let told = told(bad);
     assert_eq!(told.len(), 4, "{told:#?}");
-    for (told, expect) in told.iter().zip(["4: `key` has", "5: `a.test` is no origin", "8: a second", "10: `certificate` without"]) {
+    for (told, expect) in told.iter().zip([
+        "4: `key` has",
+        "5: `a.test` is no origin",
+        "8: a second",
+        "10: `certificate` without",
+    ]) {
         assert!(told.starts_with(expect), "{told}\nis not\n{expect}");
     }
 }

@@ -33,7 +33,11 @@ fn identity(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<PemFiles
             None
         }
         (None, Some(lonely)) => {
-            problems.add(lonely.span, "`key` without `certificate`", "add certificate = \"edge.pem\"");
+            problems.add(
+                lonely.span,
+                "`key` without `certificate`",
+                "add certificate = \"edge.pem\"",
+            );
             None
         }
         (None, None) => None,
@@ -67,7 +71,11 @@ pub(super) fn extras(fields: &mut Fields<'_>, transport: Option<Transport>, prob
                 origins.push(origin.value.to_owned());
             } else {
                 let what = format!("`{}` is no origin", origin.value.escape_debug());
-                problems.add(origin.span, what, "scheme and host, as in \"https://phones.example.test\"");
+                problems.add(
+                    origin.span,
+                    what,
+                    "scheme and host, as in \"https://phones.example.test\"",
+                );
             }
         }
     }

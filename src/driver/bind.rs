@@ -55,7 +55,9 @@ impl StartError {
                 address,
                 source,
             } => bind_hint(transport.param(), *address, source),
-            StartError::Certificate { .. } => Some("PEM files are wanted, the listener's own certificate first".to_owned()),
+            StartError::Certificate { .. } => {
+                Some("PEM files are wanted, the listener's own certificate first".to_owned())
+            }
             StartError::Unresolved(_) => {
                 Some("check the name and this machine's resolver, or write the address".to_owned())
             }

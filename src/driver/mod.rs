@@ -93,9 +93,7 @@ fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError
     let door = |(at, listener): (usize, &Listener)| {
         let own = options.listeners.get(at).unwrap_or(&nothing);
         let tls = match listener.transport {
-            Transport::Tls | Transport::Wss => {
-                Some(tls::acceptor(own.identity.as_ref(), &options.tls, settings)?)
-            }
+            Transport::Tls | Transport::Wss => Some(tls::acceptor(own.identity.as_ref(), &options.tls, settings)?),
             Transport::Udp | Transport::Tcp | Transport::Ws => None,
         };
         let origins = match listener.address.ip().is_loopback() {

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
@@ -19,7 +20,7 @@ use super::tls::Connector;
 use crate::api::{EventLog, Order};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply};
 use crate::observe::{self, Metrics, Way};
-use crate::transport::{Flow, Transport};
+use crate::transport::{Flow, Transport, stun};
 
 /// Datagrams taken from one socket before timers and commands get their turn.
 const BATCH: usize = 64;
@@ -62,6 +63,32 @@ struct Shell {
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
     tap: Option<Tap>,
+    stun: Stun,
+}
+
+/// STUN keepalives that are answered in one second: 100,000 phones at 25 s each, and no more for a flood.
+const STUN_PER_SECOND: u32 = 4_000;
+
+/// What may still be answered in this second.
+struct Stun {
+    second: Instant,
+    left: u32,
+}
+
+impl Stun {
+    fn answer(&mut self, now: Instant, socket: &UdpSocket, request: &[u8], source: SocketAddr) {
+        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+            *self = Stun {
+                second: now,
+                left: STUN_PER_SECOND,
+            };
+        }
+        let Some(left) = self.left.checked_sub(1) else { return };
+        if let Some(answer) = stun::answer(request, source) {
+            self.left = left;
+            socket.try_send_to(&answer, source).ok(); // lost like any datagram; the phone asks again
+        }
+    }
 }
 
 /// Runs until the phase says stop.
@@ -94,6 +121,10 @@ pub(super) async fn run(parts: Parts) {
         events,
         metrics,
         tap,
+        stun: Stun {
+            second: clock::now(),
+            left: STUN_PER_SECOND,
+        },
     };
     shell.perform(clock::now());
     loop {
@@ -198,6 +229,10 @@ impl Shell {
                         let octets = self.buffer.get(..length).unwrap_or_default();
                         // RFC 5626 §4.4.2 and phones' habits: an empty datagram or one of line ends keeps a NAT binding open.
                         if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | 0 | b' ')) {
+                            continue;
+                        }
+                        if stun::is_stun(octets) {
+                            self.stun.answer(now, socket, octets, remote);
                             continue;
                         }
                         // Copied, so that a dialog that keeps a header does not keep a 64 KiB buffer.

@@ -64,7 +64,11 @@ impl Streams {
                 match listener.accept().await {
                     Ok((stream, remote)) => {
                         let door = door.clone();
-                        if events.send(StreamEvent::Accepted { stream, door, remote }).await.is_err() {
+                        if events
+                            .send(StreamEvent::Accepted { stream, door, remote })
+                            .await
+                            .is_err()
+                        {
                             return;
                         }
                     }

@@ -134,11 +134,18 @@ fn a_certificate_that_cannot_be_read_is_refused_before_a_port_is_bound() {
         key: "/nowhere/edge.key".into(),
     });
     let error = Edge::start(settings, options).unwrap_err();
-    assert!(error.to_string().contains("/nowhere/edge.pem") && error.hint().is_some(), "{error}");
+    assert!(
+        error.to_string().contains("/nowhere/edge.pem") && error.hint().is_some(),
+        "{error}"
+    );
 }
 
 /// An edge whose number 1 leads over TCP to `route`.
 fn routed(route: SocketAddr) -> (Edge, std::net::UdpSocket) {
+    routed_by(Transport::Tcp, route)
+}
+
+fn routed_by(transport: Transport, route: SocketAddr) -> (Edge, std::net::UdpSocket) {
     let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
     let udp = settings.listeners[0];
     settings.listeners.push(Listener {
@@ -149,7 +156,7 @@ fn routed(route: SocketAddr) -> (Edge, std::net::UdpSocket) {
     settings.routes = vec![crate::engine::Route {
         pattern,
         address: route,
-        transport: Transport::Tcp,
+        transport,
         host,
     }];
     let edge = Edge::start(settings, Options::default()).unwrap();
@@ -162,7 +169,15 @@ fn routed(route: SocketAddr) -> (Edge, std::net::UdpSocket) {
 fn request(method: &str, phone: &std::net::UdpSocket) -> Vec<u8> {
     let (own, edge) = (phone.local_addr().unwrap(), phone.peer_addr().unwrap());
     let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 20004 RTP/AVP 0\r\n";
-    let body = if method == "INVITE" { sdp } else { "" };
+    let large = format!(
+        "{sdp}{}",
+        "a=x-filler:0123456789012345678901234567890123456789\r\n".repeat(30)
+    );
+    let (method, body) = match method {
+        "LARGE" => ("INVITE", large.as_str()),
+        "INVITE" => ("INVITE", sdp),
+        other => (other, ""),
+    };
     let text = format!(
         "{method} sip:1@{edge} SIP/2.0\r\nVia: SIP/2.0/UDP {own};rport;branch=z9hG4bK{method}\r\nMax-Forwards: 70\r\n\
          From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: {method}\r\nCSeq: 1 {method}\r\n\
@@ -232,4 +247,47 @@ fn a_connection_that_nobody_accepts_fails_the_call_at_once() {
     phone.send(&request("INVITE", &phone)).unwrap();
     let told = answer(&phone);
     assert!(told.starts_with("SIP/2.0 5") || told.starts_with("SIP/2.0 4"), "{told}");
+}
+
+/// RFC 3261 §18.1.1.
+#[test]
+fn a_request_that_is_too_large_for_a_datagram_goes_over_tcp_where_that_is_taken() {
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    let datagrams = std::net::UdpSocket::bind(address).unwrap();
+    datagrams.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut octets = [0; 8_192];
+    let first = |length: usize, octets: &[u8]| String::from_utf8_lossy(&octets[..length]).into_owned();
+
+    let (_edge, phone) = routed_by(Transport::Udp, address);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    let length = datagrams.recv(&mut octets).unwrap();
+    assert!(
+        first(length, &octets).contains("Via: SIP/2.0/UDP"),
+        "a small one stays a datagram"
+    );
+
+    let (_edge, phone) = routed_by(Transport::Udp, address);
+    phone.send(&request("LARGE", &phone)).unwrap();
+    let (mut stream, _) = place.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let length = stream.read(&mut octets).unwrap();
+    assert!(
+        first(length, &octets).contains("Via: SIP/2.0/TCP"),
+        "{}",
+        first(length, &octets)
+    );
+
+    drop((place, stream));
+    let (_edge, phone) = routed_by(Transport::Udp, address);
+    phone.send(&request("LARGE", &phone)).unwrap();
+    loop {
+        let length = datagrams.recv(&mut octets).unwrap();
+        let told = first(length, &octets);
+        // What is left of the first call may come in between.
+        if told.starts_with("INVITE") && length > 1_300 {
+            assert!(told.contains("Via: SIP/2.0/UDP"), "{told}");
+            break;
+        }
+    }
 }

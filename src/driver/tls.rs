@@ -70,7 +70,9 @@ pub(super) fn acceptor(
         Some(files) => read(files)?,
         None => self_signed(options.state.as_deref(), settings)?,
     };
-    let place = own.or(options.identity.as_ref()).map_or(Path::new("self-signed"), |files| &files.certificate);
+    let place = own
+        .or(options.identity.as_ref())
+        .map_or(Path::new("self-signed"), |files| &files.certificate);
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
@@ -112,12 +114,19 @@ fn self_signed(state: Option<&Path>, settings: &Settings) -> Result<Identity, St
 
 fn make(settings: &Settings) -> Result<(String, String), rcgen::Error> {
     let mut names = vec![settings.domain.clone(), "localhost".to_owned()];
-    names.extend(settings.listeners.iter().map(|listener| listener.advertised.ip().to_string()));
+    names.extend(
+        settings
+            .listeners
+            .iter()
+            .map(|listener| listener.advertised.ip().to_string()),
+    );
     names.sort();
     names.dedup();
     let key = rcgen::KeyPair::generate()?;
     let mut params = rcgen::CertificateParams::new(names)?;
-    params.distinguished_name.push(rcgen::DnType::CommonName, settings.domain.as_str());
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, settings.domain.as_str());
     let certificate = params.self_signed(&key)?;
     Ok((certificate.pem(), key.serialize_pem()))
 }
@@ -131,7 +140,11 @@ fn parse(certificate: &str, key: &str) -> Result<Identity, rustls::pki_types::pe
 fn keep(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let fresh = path.with_extension("new");
     fs::remove_file(&fresh).ok(); // left by a start that was cut short
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&fresh)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&fresh, path)
@@ -154,7 +167,9 @@ impl Connector {
                 .with_safe_default_protocol_versions()
                 .map_err(|error| wrong(Path::new("tls"), error))
         };
-        let verifying = builder()?.with_root_certificates(roots(options.ca.as_deref())?).with_no_client_auth();
+        let verifying = builder()?
+            .with_root_certificates(roots(options.ca.as_deref())?)
+            .with_no_client_auth();
         let trusting = builder()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())))

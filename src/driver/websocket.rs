@@ -64,7 +64,10 @@ where
 #[expect(clippy::result_large_err, reason = "the library's callback")]
 fn check(headers: &HeaderMap, origins: &Origins) -> Result<(), ErrorResponse> {
     let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
-    let words = offered.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let words = offered
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     // RFC 6455 §4.2.2: subprotocols are compared as they are written.
     if !words.into_iter().any(|word| word.trim() == SUBPROTOCOL) {
         let why = "this is a SIP server: ask for it with `Sec-WebSocket-Protocol: sip` (RFC 7118)\n";
@@ -72,11 +75,15 @@ fn check(headers: &HeaderMap, origins: &Origins) -> Result<(), ErrorResponse> {
     }
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // Only browsers say an origin, and only they can be misled by a page.
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
     let origin = origin.to_str().unwrap_or_default();
     let good = match origins {
         Origins::Any => true,
-        Origins::Same => origin.split_once("://").is_some_and(|(_, host)| text(header::HOST) == Some(host)),
+        Origins::Same => origin
+            .split_once("://")
+            .is_some_and(|(_, host)| text(header::HOST) == Some(host)),
         Origins::Listed(list) => list.iter().any(|known| known.eq_ignore_ascii_case(origin)),
     };
     if good {
@@ -91,7 +98,10 @@ fn refusal(status: StatusCode, why: &'static str) -> ErrorResponse {
     let mut response = ErrorResponse::new(Some(why.to_owned()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(why.len()));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

@@ -89,7 +89,8 @@ impl Engine {
             t2: settings.timers.t2,
             key: derive(settings.key, 1),
         };
-        let transactions = Transactions::new(settings.timers, derive(settings.key, 2));
+        let mut transactions = Transactions::new(settings.timers, derive(settings.key, 2));
+        transactions.large_to(settings.large());
         let table = Table::new(Seal::new(derive(settings.key, 3), settings.node), 0);
         let registrar = Registrar::new(
             RegistrarConfig {

@@ -37,6 +37,7 @@ use std::net::{IpAddr, SocketAddr};
 pub mod base32;
 mod framing;
 mod seal;
+pub mod stun;
 mod via;
 
 pub use framing::{Frame, FrameError, FrameErrorKind, INCOMPLETE_LIMIT, MESSAGE_LIMIT, PONG, StreamFramer};
