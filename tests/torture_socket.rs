@@ -48,8 +48,9 @@ enum Expected {
     Silence,
     /// One of these, and nothing too if that is tolerated.
     Status(Vec<u16>, bool),
-    /// Taken as a good message: any final answer that does not call it malformed.
-    Taken,
+    /// Taken as a good message: any final answer that does not call it malformed; or, where that is allowed too, one
+    /// of these.
+    Taken(Vec<u16>),
 }
 
 fn expected(row: &Row) -> Expected {
@@ -65,9 +66,13 @@ fn expected(row: &Row) -> Expected {
     let codes: Vec<u16> = words.map(|word| word.parse().unwrap()).collect();
     if get("kind") == "response" {
         Expected::Silence
-    } else if codes.is_empty() || codes.iter().any(|code| *code < 300) || uas.contains("process") {
+    } else if codes.is_empty()
+        || codes.iter().any(|code| *code < 300)
+        || uas.contains("process")
+        || uas.starts_with("REGISTER ok")
+    {
         // The users of the vectors are nobody here, so that 200 becomes 404: taken as a good message all the same.
-        Expected::Taken
+        Expected::Taken(codes)
     } else {
         Expected::Status(codes, get("expected_proxy").contains("silent drop tolerated"))
     }
@@ -121,9 +126,10 @@ impl Tester {
 }
 
 /// An edge that is registrar of `example.com`, and a tester with loopback addresses of its own in each process.
-fn start() -> (Edge, Tester) {
+fn start(open: bool) -> (Edge, Tester) {
     let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
     settings.domain = "example.com".to_owned();
+    settings.open = open;
     let edge = Edge::start(settings, Options::default()).unwrap();
     let [.., high, low] = std::process::id().to_be_bytes();
     let tester = Tester {
@@ -136,13 +142,20 @@ fn start() -> (Edge, Tester) {
 
 #[test]
 fn all_61_messages_meet_their_verdict_over_a_socket() {
-    let (edge, mut tester) = start();
+    let (edge, mut tester) = start(true);
+    // Only a registrar with passwords has a challenge for an unknown scheme.
+    let (_strict, mut strict) = start(false);
     let mut count = 0;
     let mut wrong = Vec::new();
     for set in ["rfc4475", "rfc5118"] {
         for row in rows(set) {
             let file = row["file"].as_str();
             let expected = expected(&row);
+            let tester = if file == "regaut01.dat" {
+                &mut strict
+            } else {
+                &mut tester
+            };
             let came = tester.send(&std::fs::read(folder(set).join(file)).unwrap());
             let finals: Vec<u16> = came.into_iter().filter(|status| *status >= 200).collect();
             let good = match &expected {
@@ -152,7 +165,9 @@ fn all_61_messages_meet_their_verdict_over_a_socket() {
                     [only] => codes.contains(&only),
                     _ => false,
                 },
-                Expected::Taken => matches!(finals[..], [only] if !matches!(only, 400 | 500..)),
+                Expected::Taken(codes) => {
+                    matches!(finals[..], [only] if codes.contains(&only) || !matches!(only, 400 | 500..))
+                }
             };
             if !good {
                 wrong.push(format!("{set}/{file}: {finals:?}, expected {expected:?}"));
@@ -171,7 +186,7 @@ fn all_61_messages_meet_their_verdict_over_a_socket() {
 
 #[test]
 fn a_keepalive_by_stun_is_answered_with_the_address_it_came_from() {
-    let (_edge, tester) = start();
+    let (_edge, tester) = start(true);
     for home in ["127.0.0.1:0", "127.45.0.1:0"] {
         let socket = UdpSocket::bind(home).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

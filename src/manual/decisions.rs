@@ -131,3 +131,43 @@
 //! A phone that holds knows that it does. When an API client holds a customer, the operator's phone would go on sending
 //! to somebody who is not to hear it. So the held party is offered `sendonly` (or `inactive`), and the other side
 //! `inactive`; resuming offers both `sendrecv`. With the media rooms the first will carry music.
+//!
+//! ## WebSocket by tokio-tungstenite, not by axum
+//!
+//! A listener of `ws` is a SIP port that begins with one HTTP request, at any path. axum would bring a router, an executor
+//! of its own and a connection that the driver's table does not know: limits by source, time-outs, draining and the end of
+//! a flow would exist twice. So the driver upgrades the connection itself and then treats it like any other. It is the
+//! crate that axum uses, in the same version. The library upgrades whoever asks; the missing subprotocol `sip` (400) and
+//! the foreign origin (403) are refused in its callback, before the upgrade.
+//!
+//! ## Whose pages may open a WebSocket
+//!
+//! A page of any site can open a WebSocket to an edge that its visitor's browser reaches. `origins` lists those that may.
+//! Without it: any page on loopback, where people try things out; elsewhere pages whose host is the one that was asked
+//! for. Who says no origin is no browser and is not held up: digest decides about it as about any phone.
+//!
+//! ## The self-signed certificate is kept
+//!
+//! An edge without a certificate signs one for its domain and advertised addresses and keeps it in `[tls] state` (default
+//! `$XDG_STATE_HOME/warmline`), so that a phone that was told to trust it still does after a restart. Renewing it is
+//! deleting two files. Weighed against making one at each start, which teaches people to click warnings away.
+//!
+//! ## `verify = false` is a property of the peer
+//!
+//! One switch for all connections would be turned off for a lab PBX and stay off for the carrier. So it stands at the PBX
+//! or the peer, is said at each start, and the other side must still hold the key of what it shows.
+//!
+//! ## STUN is answered on the SIP port, and outbound is kept over UDP
+//!
+//! Replaces the decision above that ignored `reg-id` over UDP. The answer has XOR-MAPPED-ADDRESS only: 32 octets for the
+//! 20 of the shortest request, which is above the 1.2 that other unauthenticated answers keep; RFC 8489 leaves nothing to
+//! take away. A flood gets 4,000 answers a second and no more. `Flow-Timer: 120` is said over streams; over UDP the
+//! phone's own 24 to 29 s hold a NAT's binding and we would only make them longer. `ob` in our Path is still promised over
+//! streams only.
+//!
+//! ## Large requests change to TCP towards configured places only
+//!
+//! RFC 3261 §18.1.1 speaks of every request above 1,300 octets. A phone behind a NAT is reached by its flow and by nothing
+//! else, so the rule applies to the PBX and to routes, when a TCP listener of their family exists. The request is printed
+//! for both transports under one branch; if the connection fails before anything came back, the datagram goes out after
+//! all. Not yet: requests that the proxy splices (REGISTER through, MESSAGE), and the ACK of a 2xx.
