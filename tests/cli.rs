@@ -68,7 +68,7 @@ fn check_accepts_a_good_file() {
 #[test]
 fn check_tells_every_mistake_with_its_line_and_a_hint() {
     let file = File::new(
-        "[edge]\ndomian = \"x\"\n[[listen]]\ntransport = \"wss\"\naddress = \"here\"\n[store]\npath = \"x\"\n",
+        "[edge]\ndomian = \"x\"\n[[listen]]\ntransport = \"sctp\"\naddress = \"here\"\n[store]\npath = \"x\"\n",
     );
     let output = run(&["check", "--config", file.path()]);
     let told = text(&output.stderr);

@@ -28,7 +28,7 @@
 //! state = "/var/lib/warmline"   # where that one is kept; default: the user's state folder
 //! ca = "roots.pem"              # whom our own connections trust; default: the system's roots
 //! [pbx]                         # omit: local registrar and routing
-//! uri = "sip:127.0.0.1:5080"    # host names are looked up once, at start
+//! uri = "sip:127.0.0.1:5080"    # host names: NAPTR, SRV, addresses, once at start
 //! register = "through"          # through local
 //! verify = true                 # false: any certificate will do, if the URI says transport=tls
 //! [[peer]]                      # trunks, PBXs, phones with a profile
@@ -86,6 +86,7 @@ use crate::engine::{HoldDirection, Listener, Network, Pbx, Peer, Register, Route
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Transport;
+use crate::transport::locate::{Place, Wanted};
 
 pub use report::{Problem, Report};
 
@@ -183,6 +184,10 @@ pub struct Target {
     pub port: u16,
     /// UDP, TCP or TLS.
     pub transport: Transport,
+    /// Whether the file says the port; if not, SRV records may (RFC 3263 §4.2).
+    pub port_given: bool,
+    /// Whether the file says the transport; if not, NAPTR and SRV records may (RFC 3263 §4.1).
+    pub transport_given: bool,
     /// The key and its line, for messages: `[pbx] uri, line 7`.
     pub place: String,
 }
@@ -194,6 +199,15 @@ impl Target {
             .parse::<IpAddr>()
             .ok()
             .map(|ip| SocketAddr::new(ip, self.port))
+    }
+
+    /// What is to be located (RFC 3263 §4).
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            host: self.host.clone(),
+            port: self.port_given.then_some(self.port),
+            transport: self.transport_given.then_some(self.transport),
+        }
     }
 
     /// The host as it is written in a URI.
@@ -298,41 +312,55 @@ impl Config {
         pbx.chain(routes).filter(|target| target.address().is_none()).collect()
     }
 
-    /// Whether a listener speaks this address's family (IPv4 or IPv6): a looked-up address must be one that we can send to.
-    pub fn reaches(&self, address: IpAddr) -> bool {
-        self.listeners
-            .iter()
-            .any(|listener| listener.address.is_ipv4() == address.is_ipv4())
+    /// Whether a listener speaks this place's transport and family (IPv4 or IPv6): it must be one that we can send to.
+    pub fn reaches(&self, place: &Place) -> bool {
+        self.listeners.iter().any(|listener| {
+            listener.transport == place.transport && listener.address.is_ipv4() == place.address.is_ipv4()
+        })
+    }
+
+    /// What we can send by, in the order of the file, without WebSocket.
+    pub fn transports(&self) -> Vec<Transport> {
+        let mut ours = Vec::new();
+        for listener in &self.listeners {
+            let known = ours.contains(&listener.transport);
+            if !known && !matches!(listener.transport, Transport::Ws | Transport::Wss) {
+                ours.push(listener.transport);
+            }
+        }
+        ours
     }
 
     /// What the engine is told. `key` seals dialog tags; `lookup` answers for each of [`Config::names`].
     pub fn settings(
         &self,
         key: [u8; 16],
-        mut lookup: impl FnMut(&Target) -> Option<SocketAddr>,
+        mut lookup: impl FnMut(&Target) -> Option<Place>,
     ) -> Result<Settings, Unresolved> {
-        let mut address = |target: &Target| {
-            let known = target.address().or_else(|| lookup(target));
+        let mut place = |target: &Target| {
+            let transport = target.transport;
+            let written = target.address().map(|address| Place { address, transport });
+            let known = written.or_else(|| lookup(target));
             known.ok_or_else(|| Unresolved { target: target.clone() })
         };
         let mut pbx = None;
         if let Some((target, register)) = &self.pbx {
-            let (host, transport) = (target.uri_host(), target.transport);
+            let Place { address, transport } = place(target)?;
             pbx = Some(Pbx {
-                host,
-                address: address(target)?,
+                host: target.uri_host(),
+                address,
                 transport,
                 register: *register,
             });
         }
         let mut routes = Vec::new();
         for (pattern, target) in &self.routes {
-            let (host, transport) = (target.uri_host(), target.transport);
+            let Place { address, transport } = place(target)?;
             routes.push(Route {
                 pattern: pattern.clone(),
-                address: address(target)?,
+                address,
                 transport,
-                host,
+                host: target.uri_host(),
             });
         }
         let first = self.listeners.first().map(|listener| listener.advertised.ip());

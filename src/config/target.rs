@@ -89,6 +89,8 @@ pub(super) fn target(
     Some(Target {
         host,
         port: uri.port().unwrap_or(transport.default_port()),
+        port_given: uri.port().is_some(),
+        transport_given: uri.param("transport").is_some(),
         transport,
         place: format!("{key}, line {line}"),
     })

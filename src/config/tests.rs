@@ -53,7 +53,13 @@ fn every_key_reaches_the_engine() {
         lost.to_string(),
         "host name `pbx.example.test` was not found ([pbx] uri, line 16)"
     );
-    let settings = config.settings([1; 16], |_| "192.0.2.9:5080".parse().ok()).unwrap();
+    let found = |target: &Target| {
+        Some(crate::transport::locate::Place {
+            address: "192.0.2.9:5080".parse().unwrap(),
+            transport: target.transport,
+        })
+    };
+    let settings = config.settings([1; 16], found).unwrap();
     assert_eq!(
         (settings.domain.as_str(), settings.node, settings.key),
         ("example.test", 7, [1; 16])

@@ -30,6 +30,7 @@
 
 mod bind;
 mod clock;
+mod dns;
 mod resolve;
 mod run;
 mod stop;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 
-use tokio::net::lookup_host;
-
 use super::bind::StartError;
+use super::dns::Dns;
 use super::tls::{KeyFiles, TlsOptions};
 use super::{ListenerOptions, Options, clock};
 use crate::config::{Config, PemFiles};
@@ -17,11 +16,15 @@ use crate::engine::{Network, Settings};
 /// The key is made anew at each start, so that dialogs of an earlier process are answered 481 in this version.
 pub async fn resolve(config: &Config) -> Result<Settings, StartError> {
     let mut known = BTreeMap::new();
-    for target in config.names() {
-        if let Ok(addresses) = lookup_host((target.host.as_str(), target.port)).await {
-            // The resolver orders them (RFC 6724); an address that no listener can send to is no use.
-            if let Some(address) = addresses.into_iter().find(|address| config.reaches(address.ip())) {
-                known.insert(target.host.clone(), address.ip());
+    let names = config.names();
+    if !names.is_empty() {
+        let (dns, ours) = (Dns::system(), config.transports());
+        for target in names {
+            let places = dns.locate(&target.wanted(), &ours, seed()).await;
+            // A place that no listener can send to is no use.
+            if let Some(place) = places.iter().find(|place| config.reaches(place)) {
+                tracing::info!(host = %target.host, address = %place.address, transport = %place.transport, "host name found");
+                known.insert((target.host.clone(), target.place.clone()), *place);
             }
         }
     }
@@ -30,8 +33,15 @@ pub async fn resolve(config: &Config) -> Result<Settings, StartError> {
         source,
     })?;
     Ok(config.settings(key, |target| {
-        known.get(&target.host).map(|ip| (*ip, target.port).into())
+        known.get(&(target.host.clone(), target.place.clone())).copied()
     })?)
+}
+
+/// RFC 2782: which of several servers is the first is a matter of dice.
+fn seed() -> u64 {
+    clock::random().map_or(0, |octets| {
+        u64::from_be_bytes(octets.first_chunk().copied().unwrap_or_default())
+    })
 }
 
 /// What the driver is told beside the engine's settings: certificates, trust, origins.

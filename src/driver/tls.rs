@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -202,7 +202,7 @@ impl Connector {
         let known = self.names.iter().find(|(address, _)| *address == remote);
         known
             .and_then(|(_, name)| ServerName::try_from(name.clone()).ok())
-            .unwrap_or_else(|| IpAddr::from(remote.ip()).into())
+            .unwrap_or_else(|| remote.ip().into())
     }
 }
 

@@ -26,7 +26,8 @@
 //! | 3261 | §22 | digest on both sides; credentials go to the configured PBX only | stands |
 //! | 3261 | §26 | TLS 1.2 and 1.3, both directions; names and roots verified | partly: no `sips:`, no client certificates |
 //! | 3262 | | PRACK, 100rel | not yet: 405, and `Require: 100rel` gets 420 |
-//! | 3263 | §4 | NAPTR, SRV | not yet: the PBX and routes are addresses |
+//! | 3263 | §4.1, §4.2 | NAPTR, SRV by priority and weight, addresses, for host names of the configuration at start | partly: not again while it runs |
+//! | 3263 | §4.3 | failover to the next place | not yet: the first that a listener reaches is used |
 //! | 3264 | §5, §6.1, §8, §8.4 | offer/answer, directions, hold | stands |
 //! | 3311 | | UPDATE | not yet: 405 |
 //! | 3326 | | Reason | not yet: passed through on what passes through |

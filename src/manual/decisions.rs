@@ -171,3 +171,11 @@
 //! else, so the rule applies to the PBX and to routes, when a TCP listener of their family exists. The request is printed
 //! for both transports under one branch; if the connection fails before anything came back, the datagram goes out after
 //! all. Not yet: requests that the proxy splices (REGISTER through, MESSAGE), and the ACK of a 2xx.
+//!
+//! ## RFC 3263: the order is decided in the core, asked for once at start
+//!
+//! [`crate::transport::locate::Locate`] asks questions and takes answers; a resolver is whoever holds it. The driver asks
+//! hickory for the host names of the PBX and of routes when it starts, and uses the first place that a listener reaches.
+//! The proxy passes to known places only (see above), so no other name is ever looked up. Not yet: asking again when a
+//! record's life is over, and going to the next place on 503, silence or a failed connection (§4.3), which needs several
+//! places in [`crate::engine::Pbx`] and [`crate::engine::Route`] and a leg that tries the next one.

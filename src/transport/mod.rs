@@ -36,6 +36,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub mod base32;
 mod framing;
+pub mod locate;
 mod seal;
 pub mod stun;
 mod via;
