@@ -1,11 +1,14 @@
 //! Four people do with their phones whatever comes to mind, at any moment: hold, transfer, hang up, take over, over a good
 //! network and a bad one. In the end everybody hangs up, and nothing may be left.
 //!
-//! A seed that fails fails again: `WARMLINE_SEED=17 cargo test --test random_walk`.
+//! A seed that fails fails again: `WARMLINE_SEED=17 cargo test --test random_walk`. The long form takes
+//! `WARMLINE_WALKS=5000` of each kind.
 
 mod world;
 
+use warmline::engine::{Command, HoldDirection, TransferTarget};
 use warmline::phone::{CallState, PhoneCall};
+use warmline::sip::Uri;
 use world::{EVERYBODY, Fate, Who, World, millis, seconds};
 
 /// Dice that fall the same way for the same seed (splitmix64).
@@ -87,6 +90,53 @@ fn talk(world: &mut World, dice: &mut Dice, who: Who, other: Who, call: PhoneCal
     }
 }
 
+/// One thing that a program does over the API.
+fn order(world: &mut World, dice: &mut Dice) {
+    let legs: Vec<_> = world
+        .calls()
+        .into_iter()
+        .flat_map(|call| call.legs.into_iter().map(move |leg| (call.id, leg.id)))
+        .collect();
+    if legs.is_empty() {
+        return;
+    }
+    let (call, leg) = dice.pick(&legs);
+    let (_, other) = dice.pick(&legs);
+    let target = match dice.throw(2) {
+        0 => TransferTarget::Leg(other),
+        _ => TransferTarget::Uri(Uri::parse(&dice.pick(&EVERYBODY).uri()).expect("a URI")),
+    };
+    let direction = dice.pick(&[HoldDirection::SendOnly, HoldDirection::Inactive]);
+    world.command(match dice.throw(12) {
+        0..=3 => Command::Hold { leg, direction },
+        4..=6 => Command::Resume { leg },
+        7 => Command::HangUpLeg { leg },
+        8 => Command::HangUpCall { call },
+        _ => Command::StartTransfer {
+            transferor: leg,
+            target,
+            mode: None,
+            ring_timeout: None,
+        },
+    });
+}
+
+/// Nobody is held by the API any more.
+fn release_all(world: &mut World) {
+    for _ in 0..3 {
+        let legs: Vec<_> = world
+            .calls()
+            .into_iter()
+            .flat_map(|call| call.legs)
+            .map(|leg| leg.id)
+            .collect();
+        for leg in legs {
+            world.command(Command::Resume { leg });
+            world.run();
+        }
+    }
+}
+
 /// Everybody puts the receiver down, as often as it takes.
 fn go_home(world: &mut World) {
     for _ in 0..12 {
@@ -107,11 +157,22 @@ fn go_home(world: &mut World) {
     }
 }
 
-fn walk(seed: u64, steps: u32, lossy: bool) {
+/// What a walk goes through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// A good network, and people.
+    Firm,
+    /// A network that loses, repeats and reorders.
+    Muddy,
+    /// A good network, and an API client that gives orders among the people.
+    Crowded,
+}
+
+fn walk(seed: u64, steps: u32, ground: Ground) {
     eprintln!("seed {seed}");
     let mut dice = Dice(seed);
     let mut world = World::new();
-    if lossy {
+    if ground == Ground::Muddy {
         let mut network = Dice(!seed);
         world.network(move |_| match network.throw(40) {
             0 | 1 => Fate::Lose,
@@ -123,7 +184,11 @@ fn walk(seed: u64, steps: u32, lossy: bool) {
         world.tolerate("");
     }
     for _ in 0..steps {
-        act(&mut world, &mut dice);
+        if ground == Ground::Crowded && dice.throw(4) == 0 {
+            order(&mut world, &mut dice);
+        } else {
+            act(&mut world, &mut dice);
+        }
         let pause = dice.pick(&[0, 0, 1, 2, 3, 5, 20, 300, 2_500]);
         world.advance(millis(pause));
     }
@@ -131,28 +196,42 @@ fn walk(seed: u64, steps: u32, lossy: bool) {
     // Longer than a phone rings, and than a re-INVITE is tried: what is left are calls.
     world.advance(seconds(100));
     world.run();
+    if ground == Ground::Crowded {
+        release_all(&mut world);
+    }
     world.assert_paired();
+    world.assert_answered();
     go_home(&mut world);
     world.assert_nothing_left();
 }
 
-fn seeds(many: u64) -> std::ops::Range<u64> {
-    match std::env::var("WARMLINE_SEED").ok().and_then(|seed| seed.parse().ok()) {
-        Some(seed) => seed..seed + 1,
-        None => 0..many,
+/// One seed by name, as many as wanted in the long form, or the few of the short one.
+fn seeds(few: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match (number("WARMLINE_SEED"), number("WARMLINE_WALKS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(many)) => 0..many,
+        (None, None) => 0..few,
     }
 }
 
 #[test]
 fn whatever_people_do_nothing_is_left() {
     for seed in seeds(40) {
-        walk(seed, 60, false);
+        walk(seed, 60, Ground::Firm);
     }
 }
 
 #[test]
 fn whatever_people_do_over_a_bad_network_nothing_is_left() {
     for seed in seeds(30) {
-        walk(seed, 40, true);
+        walk(seed, 40, Ground::Muddy);
+    }
+}
+
+#[test]
+fn whatever_people_and_programs_do_nothing_is_left() {
+    for seed in seeds(40) {
+        walk(seed, 60, Ground::Crowded);
     }
 }

@@ -2,7 +2,7 @@
 
 mod world;
 
-use warmline::engine::TransferFailure;
+use warmline::engine::{Command, TransferFailure};
 use warmline::phone::{CallState, EndReason};
 use warmline::sip::Method;
 use world::{ALICE, BOB, CAROL, EVERYBODY, Fate, Who, World, millis, seconds};
@@ -491,8 +491,10 @@ fn a_bye_waits_for_the_ack_that_a_reinvite_is_owed() {
             false => Fate::Deliver,
         });
         world.alice().refer_attended(warm.customer, warm.consult);
-        while world.count(slow, "< INVITE") == invites {
-            world.advance(millis(1));
+        for _ in 0..100 {
+            if world.count(slow, "< INVITE") == invites {
+                world.advance(millis(1));
+            }
         }
         // The other one hangs up while the re-INVITE's answer is on its way; so the edge lets go of both.
         world.alice().bye(warm.customer);
@@ -524,4 +526,27 @@ fn a_bye_that_nobody_answers_ends_after_all() {
         (totals.dialogs, totals.calls, totals.transfers, totals.transactions),
         (0, 0, 0, 0)
     );
+}
+
+/// LESSONS 4: an API client is a party too.
+#[test]
+fn a_call_that_the_api_ends_in_mid_transfer_ends_the_transfer() {
+    for wait in [1, 2, 3, 300, 2_000] {
+        let mut world = World::new();
+        let (_, customer) = world.call(BOB, ALICE);
+        world.alice().refer(customer, CAROL);
+        world.advance(millis(wait));
+        let call = world.call_of(BOB).id;
+        world.command(Command::HangUpCall { call });
+        world.run();
+        for who in EVERYBODY {
+            assert_eq!(
+                world.phone(who).live(),
+                [],
+                "{} is free, {wait} ms after the REFER",
+                who.user()
+            );
+        }
+        world.assert_nothing_left();
+    }
 }

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use rsip::headers::{ToTypedHeader, UntypedHeader};
 use rsip::message::HeadersExt;
 use std::path::PathBuf;
@@ -212,11 +213,11 @@ fn agree(message: &Message) -> bool {
     if let Ok(call_id) = theirs.call_id_header() {
         assert_eq!(message.call_id(), call_id.value().trim());
     }
-    // It does not take white space out of parameters: `;tag =1` is no tag to it.
+    // It does not take white space out of parameters: `;tag =1` and ` ;tag=1` are no tags to it.
     let plain = |name| {
         let value = message.header(name).unwrap_or_default();
         let params = value.iter().position(|octet| *octet == b';').unwrap_or(value.len());
-        !value[params..].iter().any(u8::is_ascii_whitespace)
+        !value[params.saturating_sub(1)..].iter().any(u8::is_ascii_whitespace)
     };
     if let Ok(Ok(from)) = theirs.from_header().map(|from| from.clone().typed())
         && plain(HeaderName::From)
@@ -320,7 +321,13 @@ fn assembled() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1_000,
+        failure_persistence: None,
+        // The same cases every time: a test that fails by chance is repaired by chance. Another seed searches on.
+        rng_seed: RngSeed::Fixed(4475),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn arbitrary_octets_never_panic(octets in vec(any::<u8>(), 0..400)) {

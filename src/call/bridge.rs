@@ -55,10 +55,16 @@ fn wanted(of: &Leg, other: &Leg) -> Direction {
     }
 }
 
-/// Whether `of` was sent what `other` last sent, in the wanted direction. The direction of a party that holds is its own.
+/// Whether `of` was sent what `other` last sent, in the wanted direction. A party that holds was answered accordingly:
+/// with whether the other side still listens, and with nothing to hear.
 fn is_matched(of: &Leg, other: &Leg) -> bool {
+    let wanted = wanted(of, other);
+    let to_holder = Direction::of(false, wanted.receives());
     match (&of.sent, &other.remote) {
-        (Some(sent), Some(remote)) => sent.same_media(remote) && (of.holding || sent.direction() == wanted(of, other)),
+        (Some(sent), Some(remote)) => {
+            let direction = sent.direction();
+            sent.same_media(remote) && (direction == wanted || (of.holding && direction == to_holder))
+        }
         (Some(_) | None, None) | (None, Some(_)) => false,
     }
 }

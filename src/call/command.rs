@@ -43,6 +43,18 @@ impl Calls {
             what: "call",
             handle: handle.to_string(),
         })?;
+        let lent = |leg: &LegHandle| {
+            self.legs
+                .get(*leg)
+                .is_some_and(|leg| matches!(leg.owner, LegOwner::Transfer(_)))
+        };
+        if legs.iter().any(lent) {
+            // The transfer that has the legs must hear of it; it gives the call back, and that is its end.
+            for leg in legs {
+                self.legs.hang_up(now, leg);
+            }
+            return Ok(());
+        }
         for leg in legs {
             self.legs.release(now, leg, Cause::Command);
         }

@@ -221,7 +221,10 @@ impl Calls {
             .find(|leg| !self.legs.get(*leg).is_some_and(Leg::is_alive));
         match gone {
             Some(leg) if alerting => self.left_while_alerting(now, handle, leg),
-            Some(leg) => self.left(now, handle, leg, Cause::Party),
+            Some(leg) => {
+                let cause = self.legs.get(leg).and_then(|leg| leg.cause);
+                self.left(now, handle, leg, cause.unwrap_or(Cause::Party));
+            }
             None if alerting => {}
             None => self.bring_together(now, handle, None),
         }

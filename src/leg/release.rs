@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::offer::Exchange;
 use super::setup_client::Client;
 use super::{LegEvent, LegHandle, Legs, Purpose, Setup, State, TransactionUser};
-use crate::sdp::Description;
+use crate::sdp::{Description, Direction};
 use crate::sip::{Message, Method};
 use crate::transaction::ServerHandle;
 use crate::vocabulary::{Cause, Event};
@@ -103,7 +103,11 @@ impl Legs {
         match &leg.exchange {
             Exchange::Received { .. } => self.refuse_offer(now, handle, 487),
             Exchange::Backoff { .. } => leg.exchange = Exchange::Stable,
-            Exchange::OwesAck { .. } => self.acknowledge(now, handle, None),
+            Exchange::OwesAck { .. } => {
+                // RFC 3261 §13.2.2.4: an offer is answered even where the BYE follows at once: no media either way.
+                let answer = leg.remote.as_ref().map(|offer| offer.with_direction(Direction::Inactive));
+                self.acknowledge(now, handle, answer.as_ref());
+            }
             Exchange::Stable | Exchange::Sent { .. } | Exchange::Answered(_) => {}
         }
     }

@@ -55,7 +55,17 @@ pub(crate) fn is_uri_text(text: &[u8]) -> bool {
 /// Non-empty printable ASCII in one piece.
 #[inline]
 pub(crate) fn is_printable(text: &[u8]) -> bool {
-    all(text, PRINTABLE)
+    let (words, rest) = text.as_chunks::<8>();
+    // The top bit of an octet is set where it is below `!` or above `~`.
+    let odd = |word: u64| {
+        (word.wrapping_sub(0x2121_2121_2121_2121) & !word) | word.wrapping_add(0x0101_0101_0101_0101) | word
+    };
+    let odd = words
+        .iter()
+        .fold(0, |odds, octets| odds | odd(u64::from_le_bytes(*octets)));
+    odd & 0x8080_8080_8080_8080 == 0
+        && !text.is_empty()
+        && rest.iter().all(|octet| CLASS[*octet as usize] & PRINTABLE != 0)
 }
 
 /// A non-empty `token`.
@@ -112,22 +122,27 @@ pub(crate) fn trim_text(text: &str) -> &str {
 
 /// One unsigned decimal, nothing else; `None` also when it does not fit (RFC 4475 §3.1.2.4: never wrap).
 pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    let mut value = 0u64;
-    for octet in text {
-        if !octet.is_ascii_digit() {
-            return None;
-        }
-        value = value.checked_mul(10)?.checked_add(u64::from(octet - b'0'))?;
-    }
-    Some(value)
+    text.iter()
+        .try_fold(0u64, |value, octet| {
+            digit(*octet).and_then(|d| value.checked_mul(10)?.checked_add(u64::from(d)))
+        })
+        .filter(|_| !text.is_empty())
 }
 
 /// As [`decimal`], at most 2³²−1.
+#[inline]
 pub(crate) fn decimal_u32(text: &[u8]) -> Option<u32> {
-    decimal(text).and_then(|value| u32::try_from(value).ok())
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u32, |value, octet| {
+        digit(*octet).and_then(|d| value.checked_mul(10)?.checked_add(u32::from(d)))
+    })
+}
+
+#[inline]
+fn digit(octet: u8) -> Option<u8> {
+    octet.is_ascii_digit().then(|| octet - b'0')
 }
 
 /// The length of the quoted string at the start of `data`, both quotes counted; `None` when it does not end.

@@ -74,37 +74,31 @@ pub(crate) fn find3(data: &[u8], a: u8, b: u8, c: u8) -> Option<usize> {
     )
 }
 
-/// The next line feed: most header lines are short, bodies and odd lines are not.
-#[inline]
-pub(crate) fn find_line_feed(data: &[u8]) -> Option<usize> {
+/// The next CR or LF: most header lines are short, bodies and odd lines are not.
+#[inline(always)]
+pub(crate) fn find_line_end(data: &[u8]) -> Option<usize> {
     const SHORT: usize = 96;
     let mut rest = data;
     while let Some((octets, next)) = rest.split_first_chunk::<16>() {
         // Without a branch, so that all sixteen are compared at once.
-        if octets.iter().fold(false, |any, octet| any | (*octet == b'\n')) {
+        let any = |needle| octets.iter().fold(false, |any, octet| any | (*octet == needle));
+        if any(b'\r') | any(b'\n') {
             let words = u128::from_le_bytes(*octets);
-            let low = find_in_word(words as u64, b'\n');
-            let at = low.or_else(|| find_in_word((words >> 64) as u64, b'\n').map(|at| 8 + at))?;
-            return Some(data.len() - rest.len() + at);
+            let hit = |word| (hits(word, b'\r') | hits(word, b'\n')) & HIGH;
+            let (low, high) = (hit(words as u64), hit((words >> 64) as u64));
+            let bits = if low != 0 {
+                low.trailing_zeros()
+            } else {
+                64 + high.trailing_zeros()
+            };
+            return Some(data.len() - rest.len() + (bits / 8) as usize);
         }
         rest = next;
         if data.len() - rest.len() >= SHORT {
             break;
         }
     }
-    memchr::memchr(b'\n', rest).map(|found| data.len() - rest.len() + found)
-}
-
-/// How many octets equal `needle`.
-#[inline]
-pub(crate) fn count(data: &[u8], needle: u8) -> usize {
-    // Sums of at most 128 fit an octet, so that sixteen are added at once.
-    let sum = |part: &[u8]| usize::from(part.iter().fold(0u8, |sum, octet| sum + u8::from(*octet == needle)));
-    let (parts, rest) = data.as_chunks::<128>();
-    let (small, rest) = rest.as_chunks::<16>();
-    let whole: usize = parts.iter().map(|part| sum(part)).sum();
-    let small: usize = small.iter().map(|part| sum(part)).sum();
-    whole + small + sum(rest)
+    memchr::memchr2(b'\r', b'\n', rest).map(|found| data.len() - rest.len() + found)
 }
 
 #[cfg(test)]
@@ -124,9 +118,13 @@ mod tests {
             assert_eq!(find(&data, 3), plain(&[3]));
             assert_eq!(find2(&data, 3, 0x83), plain(&[3, 0x83]));
             assert_eq!(find3(&data, 0, 1, 2), plain(&[0, 1, 2]));
-            assert_eq!(find_line_feed(&data), plain(b"\n"));
-            assert_eq!(count(&data, 10), data.iter().filter(|octet| **octet == 10).count());
-            assert_eq!(count(&vec![7; len], 7), len);
+            assert_eq!(find_line_end(&data), plain(b"\r\n"));
+            let dull = vec![b'x'; len];
+            assert_eq!(find_line_end(&dull), None);
+            for end in [b'\r', b'\n'] {
+                let late = [dull.as_slice(), &[end], b"\r\n"].concat();
+                assert_eq!(find_line_end(&late), Some(len));
+            }
         }
     }
 }

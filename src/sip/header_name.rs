@@ -169,7 +169,7 @@ fn known(wanted: Key) -> HeaderName {
     let mut at = slot(wanted);
     // The table is more than half empty, so that an empty slot ends every search.
     while let Some((key, id)) = KEYS.get(TABLE[at % SLOTS] as usize) {
-        if *key == wanted {
+        if (key[0] ^ wanted[0]) | (key[1] ^ wanted[1]) | (key[2] ^ wanted[2]) == 0 {
             return *id;
         }
         at += 1;

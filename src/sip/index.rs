@@ -82,13 +82,16 @@ impl Entries {
         }
     }
 
+    /// Adds a line; `false` when that would be more than `most` (asked only beyond the inline ones).
     #[inline]
-    pub(crate) fn push(&mut self, entry: Entry) {
+    pub(crate) fn push(&mut self, entry: Entry, most: usize) -> bool {
         match self.inline.get_mut(self.len) {
             Some(place) => *place = entry,
+            None if self.len >= most => return false,
             None => self.more.push(entry),
         }
         self.len += 1;
+        true
     }
 
     pub(crate) fn len(&self) -> usize {

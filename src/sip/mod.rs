@@ -57,6 +57,7 @@ mod escape;
 mod find;
 mod forward;
 mod header_name;
+mod identifiers;
 mod index;
 mod limits;
 mod message;

@@ -143,6 +143,15 @@ impl Transfers {
         if replaces.early_only && self.calls.legs.get(leg).is_some_and(Leg::is_confirmed) {
             return Ok(Target::Dead(486));
         }
+        if self
+            .calls
+            .legs
+            .get(leg)
+            .is_some_and(|leg| leg.is_early() && leg.we_called())
+        {
+            // The transferor's own phone rings there: the party beyond waits for her, and cannot be joined with anybody.
+            return Err(Refused::because(491, "Consult Not Answered By The Transferor"));
+        }
         match self.partner(leg) {
             Some((call, party)) => Ok(Target::Consult {
                 call,

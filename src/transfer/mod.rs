@@ -263,10 +263,12 @@ impl Transfers {
             (State::Joining { offered, .. }, LegEvent::OfferRefused { status }) if *offered == Some(leg) => {
                 self.fail(now, handle, TransferFailure::JoinRefused, Some(status));
             }
-            (State::Taking { .. }, LegEvent::OfferAnswered { description }) if leg == transfer.transferee => {
+            (State::Taking { offered: true, .. }, LegEvent::OfferAnswered { description })
+                if leg == transfer.transferee =>
+            {
                 self.peer_answered(now, handle, description.as_ref());
             }
-            (State::Taking { .. }, LegEvent::OfferRefused { status }) if leg == transfer.transferee => {
+            (State::Taking { offered: true, .. }, LegEvent::OfferRefused { status }) if leg == transfer.transferee => {
                 self.fail(now, handle, TransferFailure::JoinRefused, Some(status));
             }
             (State::Taking { newcomer, .. }, LegEvent::Acked { .. }) if leg == *newcomer => {}

@@ -265,6 +265,14 @@ impl World {
         }
     }
 
+    /// Every order was answered.
+    pub(crate) fn assert_answered(&self) {
+        let missing: Vec<_> = (1..self.next_command)
+            .filter(|id| !self.replies.contains_key(id))
+            .collect();
+        assert_eq!(missing, [] as [u64; 0], "orders without an answer");
+    }
+
     /// Every answered call of a phone is a leg of one of the edge's calls of two; its two phones were told each other's
     /// media address, and each knows whether the other holds it.
     pub(crate) fn assert_paired(&mut self) {
