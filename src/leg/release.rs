@@ -105,7 +105,10 @@ impl Legs {
             Exchange::Backoff { .. } => leg.exchange = Exchange::Stable,
             Exchange::OwesAck { .. } => {
                 // RFC 3261 §13.2.2.4: an offer is answered even where the BYE follows at once: no media either way.
-                let answer = leg.remote.as_ref().map(|offer| offer.with_direction(Direction::Inactive));
+                let answer = leg
+                    .remote
+                    .as_ref()
+                    .map(|offer| offer.with_direction(Direction::Inactive));
                 self.acknowledge(now, handle, answer.as_ref());
             }
             Exchange::Stable | Exchange::Sent { .. } | Exchange::Answered(_) => {}

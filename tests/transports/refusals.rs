@@ -16,13 +16,10 @@ use super::{address, edge, runtime};
 fn refused(edge: std::net::SocketAddr, subprotocol: Option<&str>, origin: Option<&str>) -> (u16, String) {
     runtime().block_on(async {
         let stream = tokio::net::TcpStream::connect(edge).await.unwrap();
-        match *upgrade(stream, "ws", edge, subprotocol, origin).await.unwrap_err() {
-            Error::Http(answer) => {
-                let body = answer.body().clone().unwrap_or_default();
-                (answer.status().as_u16(), String::from_utf8(body).unwrap())
-            }
-            other => panic!("{other}"),
-        }
+        let error = *upgrade(stream, "ws", edge, subprotocol, origin).await.unwrap_err();
+        let Error::Http(answer) = error else { panic!("{error}") };
+        let body = answer.body().clone().unwrap_or_default();
+        (answer.status().as_u16(), String::from_utf8(body).unwrap())
     })
 }
 
