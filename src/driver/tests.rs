@@ -146,10 +146,18 @@ fn routed(route: SocketAddr) -> (Edge, std::net::UdpSocket) {
 }
 
 fn routed_by(transport: Transport, route: SocketAddr) -> (Edge, std::net::UdpSocket) {
+    routed_with(transport, route, Options::default())
+}
+
+fn routed_with(transport: Transport, route: SocketAddr, options: Options) -> (Edge, std::net::UdpSocket) {
     let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
     let udp = settings.listeners[0];
     settings.listeners.push(Listener {
         transport: Transport::Tcp,
+        ..udp
+    });
+    settings.listeners.push(Listener {
+        transport: Transport::Tls,
         ..udp
     });
     let (pattern, host) = (regex::Regex::new("^1$").unwrap(), route.to_string());
@@ -159,7 +167,7 @@ fn routed_by(transport: Transport, route: SocketAddr) -> (Edge, std::net::UdpSoc
         transport,
         host,
     }];
-    let edge = Edge::start(settings, Options::default()).unwrap();
+    let edge = Edge::start(settings, options).unwrap();
     let phone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     phone.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     phone.connect(edge.listeners()[0].address).unwrap();
@@ -290,4 +298,39 @@ fn a_request_that_is_too_large_for_a_datagram_goes_over_tcp_where_that_is_taken(
             break;
         }
     }
+}
+
+#[test]
+fn a_connection_of_ours_by_tls_is_made_to_those_whose_certificate_is_trusted() {
+    let state = std::env::temp_dir().join(format!("warmline-tls-{}", std::process::id()));
+    let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
+    settings.listeners[0].transport = Transport::Tls;
+    let mut options = Options::default();
+    options.tls.state = Some(state.clone());
+    let other = Edge::start(settings, options).unwrap();
+    let there = other.listeners()[0].address;
+
+    let (_edge, phone) = routed_by(Transport::Tls, there);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    assert!(answer(&phone).starts_with("SIP/2.0 503"), "nobody vouches for it");
+
+    let mut options = Options::default();
+    options.tls.ca = Some(state.join("self-signed.pem"));
+    let (_edge, phone) = routed_with(Transport::Tls, there, options);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    let told = answer(&phone);
+    assert!(
+        told.starts_with("SIP/2.0 404"),
+        "the other edge knows no such user: {told}"
+    );
+
+    let mut options = Options::default();
+    options.tls.unverified = vec![crate::engine::Network {
+        address: there.ip(),
+        prefix: 32,
+    }];
+    let (_edge, phone) = routed_with(Transport::Tls, there, options);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    assert!(answer(&phone).starts_with("SIP/2.0 404"));
+    std::fs::remove_dir_all(&state).ok(); // a leftover in the temporary folder is no failure
 }
