@@ -68,7 +68,7 @@ fn check_accepts_a_good_file() {
 #[test]
 fn check_tells_every_mistake_with_its_line_and_a_hint() {
     let file = File::new(
-        "[edge]\ndomian = \"x\"\n[[listen]]\ntransport = \"wss\"\naddress = \"here\"\n[store]\npaht = \"x\"\n",
+        "[edge]\ndomian = \"x\"\n[[listen]]\ntransport = \"sctp\"\naddress = \"here\"\n[store]\npaht = \"x\"\n",
     );
     let output = run(&["check", "--config", file.path()]);
     let told = text(&output.stderr);
@@ -81,7 +81,7 @@ fn check_tells_every_mistake_with_its_line_and_a_hint() {
     }
     for words in [
         "did you mean `domain`?",
-        "not in this version",
+        "`transport` cannot be \"sctp\"",
         "`address` is no address",
         "5 errors in",
         "nothing was started",

@@ -68,7 +68,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let options = Options {
         ladders: config.ladder.map(limits),
         store: open_store(&config)?,
-        ..Options::default()
+        ..driver::options(&config, &settings)
     };
     let edge = Edge::start(settings, options).map_err(unstarted)?;
     greet(&edge, open, &config, file.is_none());

@@ -33,10 +33,11 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, Report> {
 
 fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Config {
     let edge = edge(file, problems);
-    let listeners = parts::listeners(file, problems);
-    let pbx = parts::pbx(file, text, &listeners, problems);
+    let mut tls = super::tls::tls(file, problems);
+    let listeners = parts::listeners(file, &mut tls, problems);
+    let pbx = parts::pbx(file, text, &listeners, &mut tls, problems);
     let transfer = transfer::transfer(file, problems);
-    let peers = parts::peers(file, edge.transfer, transfer.refer_answer, problems);
+    let peers = parts::peers(file, edge.transfer, transfer.refer_answer, &mut tls, problems);
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
     let (registrar, open) = registrar(file, problems);
@@ -85,6 +86,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         log,
         ladder,
         store,
+        tls,
     }
 }
 

@@ -247,6 +247,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A key that exists elsewhere, or will: refused with what to do.
+    pub(super) fn refuse(&mut self, key: &'static str, what: &str, hint: &str, problems: &mut Problems) {
+        if self.ask(key).is_some() {
+            problems.add(self.key_span(key), what, hint);
+        }
+    }
+
     /// Names every key that nobody asked for.
     pub(super) fn finish(self, problems: &mut Problems) {
         for (key, _) in self.table.iter() {

@@ -21,12 +21,24 @@
 //! max_depth = 5                 # transfers of one call, and targets of one transfer
 //! timeout_s = 300               # until a transfer is decided
 //! [[listen]]
-//! transport = "udp"             # udp tcp
+//! transport = "udp"             # udp tcp tls ws wss
 //! address = "127.0.0.1:5060"    # port 0: any free port
 //! advertise = "203.0.113.7"     # what we call ourselves, behind NAT or on a wildcard
+//! [[listen]]
+//! transport = "wss"
+//! address = "127.0.0.1:8443"
+//! certificate = "edge.pem"      # tls, wss: PEM; default: that of [tls]
+//! key = "edge.key"
+//! origins = ["https://phones.example.test"] # ws, wss: default any page on loopback, elsewhere pages of our own host
+//! [tls]
+//! certificate = "edge.pem"      # omit: one that the edge signs itself on its first start
+//! key = "edge.key"
+//! state = "/var/lib/warmline"   # where that one is kept; default: the user's state folder
+//! ca = "roots.pem"              # whom our own connections trust; default: the system's roots
 //! [pbx]                         # omit: local registrar and routing
-//! uri = "sip:127.0.0.1:5080"    # host names are looked up once, at start
+//! uri = "sip:127.0.0.1:5080"    # host names: NAPTR, SRV, addresses, once at start
 //! register = "through"          # through local
+//! verify = true                 # false: any certificate will do, if the URI says transport=tls
 //! [[peer]]                      # trunks, PBXs, phones with a profile
 //! name = "carrier"
 //! match = ["192.0.2.0/24"]      # source addresses
@@ -36,6 +48,7 @@
 //! username = "edge"             # for its challenges, in this realm only; all three or none
 //! password = "…"
 //! realm = "carrier.example"
+//! verify = true                 # false: any certificate will do when we connect to it by TLS
 //! [[user]]
 //! name = "agent1"
 //! password = "a long one"
@@ -81,6 +94,7 @@ mod parts;
 mod reload;
 mod report;
 mod target;
+mod tls;
 mod transfer;
 
 use std::fmt;
@@ -89,10 +103,13 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::engine::{HoldDirection, Listener, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User};
+use crate::engine::{
+    HoldDirection, Listener, Network, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
+};
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Transport;
+use crate::transport::locate::{Place, Wanted};
 
 pub use reload::Changes;
 pub use report::{Problem, Report};
@@ -118,6 +135,56 @@ pub struct Config {
     pub ladder: Option<Ladder>,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// Certificates, trust and origins.
+    pub tls: Tls,
+}
+
+/// A certificate chain and its key, as the file names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PemFiles {
+    /// The chain.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}
+
+/// Certificates, trust and origins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// For listeners without their own; `None`: the edge signs one itself.
+    pub identity: Option<PemFiles>,
+    /// The folder in which the self-signed one is kept.
+    pub state: Option<String>,
+    /// Roots for connections of ours.
+    pub ca: Option<String>,
+    /// Whether the PBX's certificate is verified.
+    pub verify_pbx: bool,
+    /// Peers whose certificates are not.
+    pub unverified: Vec<Network>,
+    /// What each listener has of its own, in the order of the file.
+    pub listeners: Vec<ListenExtras>,
+}
+
+/// What one listener has of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenExtras {
+    /// Its certificate.
+    pub identity: Option<PemFiles>,
+    /// Whose pages may open a WebSocket.
+    pub origins: Vec<String>,
+}
+
+impl Default for Tls {
+    fn default() -> Tls {
+        Tls {
+            identity: None,
+            state: None,
+            ca: None,
+            verify_pbx: true,
+            unverified: Vec::new(),
+            listeners: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -144,10 +211,14 @@ struct Registrar {
 pub struct Target {
     /// A host name or an address; IPv6 without brackets.
     pub host: String,
-    /// 5060 where the file does not say.
+    /// That of the transport where the file does not say.
     pub port: u16,
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
+    /// Whether the file says the port; if not, SRV records may (RFC 3263 §4.2).
+    pub port_given: bool,
+    /// Whether the file says the transport; if not, NAPTR and SRV records may (RFC 3263 §4.1).
+    pub transport_given: bool,
     /// The key and its line, for messages: `[pbx] uri, line 7`.
     pub place: String,
 }
@@ -159,6 +230,15 @@ impl Target {
             .parse::<IpAddr>()
             .ok()
             .map(|ip| SocketAddr::new(ip, self.port))
+    }
+
+    /// What is to be located (RFC 3263 §4).
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            host: self.host.clone(),
+            port: self.port_given.then_some(self.port),
+            transport: self.transport_given.then_some(self.transport),
+        }
     }
 
     /// The host as it is written in a URI.
@@ -278,6 +358,7 @@ impl Config {
             },
             ladder: Some(Ladder::default()),
             store: None,
+            tls: Tls::default(),
         }
     }
 
@@ -288,41 +369,55 @@ impl Config {
         pbx.chain(routes).filter(|target| target.address().is_none()).collect()
     }
 
-    /// Whether a listener speaks this address's family (IPv4 or IPv6): a looked-up address must be one that we can send to.
-    pub fn reaches(&self, address: IpAddr) -> bool {
-        self.listeners
-            .iter()
-            .any(|listener| listener.address.is_ipv4() == address.is_ipv4())
+    /// Whether a listener speaks this place's transport and family (IPv4 or IPv6): it must be one that we can send to.
+    pub fn reaches(&self, place: &Place) -> bool {
+        self.listeners.iter().any(|listener| {
+            listener.transport == place.transport && listener.address.is_ipv4() == place.address.is_ipv4()
+        })
+    }
+
+    /// What we can send by, in the order of the file, without WebSocket.
+    pub fn transports(&self) -> Vec<Transport> {
+        let mut ours = Vec::new();
+        for listener in &self.listeners {
+            let known = ours.contains(&listener.transport);
+            if !known && !matches!(listener.transport, Transport::Ws | Transport::Wss) {
+                ours.push(listener.transport);
+            }
+        }
+        ours
     }
 
     /// What the engine is told. `key` seals dialog tags; `lookup` answers for each of [`Config::names`].
     pub fn settings(
         &self,
         key: [u8; 16],
-        mut lookup: impl FnMut(&Target) -> Option<SocketAddr>,
+        mut lookup: impl FnMut(&Target) -> Option<Place>,
     ) -> Result<Settings, Unresolved> {
-        let mut address = |target: &Target| {
-            let known = target.address().or_else(|| lookup(target));
+        let mut place = |target: &Target| {
+            let transport = target.transport;
+            let written = target.address().map(|address| Place { address, transport });
+            let known = written.or_else(|| lookup(target));
             known.ok_or_else(|| Unresolved { target: target.clone() })
         };
         let mut pbx = None;
         if let Some((target, register)) = &self.pbx {
-            let (host, transport) = (target.uri_host(), target.transport);
+            let Place { address, transport } = place(target)?;
             pbx = Some(Pbx {
-                host,
-                address: address(target)?,
+                host: target.uri_host(),
+                address,
                 transport,
                 register: *register,
             });
         }
         let mut routes = Vec::new();
         for (pattern, target, users) in &self.routes {
-            let (host, transport) = (target.uri_host(), target.transport);
+            let Place { address, transport } = place(target)?;
             routes.push(Route {
                 pattern: pattern.clone(),
-                address: address(target)?,
+                address,
                 transport,
-                host,
+                host: target.uri_host(),
                 users: users.clone(),
             });
         }

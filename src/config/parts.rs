@@ -8,18 +8,17 @@ use super::check::TRANSFER;
 use super::fields::{Fields, Found};
 use super::report::Problems;
 use super::target::{socket_address, target};
-use super::{Api, Ladder, Target};
+use super::{Api, Ladder, Target, Tls};
 use crate::engine::{Listener, Network, Peer, PeerAuth, PeerCredentials, ReferAnswer, Register, TransferMode, User};
 use crate::transport::Transport;
 
-pub(super) fn listeners(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<Listener> {
-    let later = "listen with \"udp\" or \"tcp\"";
+pub(super) fn listeners(file: &mut Fields<'_>, tls: &mut Tls, problems: &mut Problems) -> Vec<Listener> {
     let words = [
         ("udp", Ok(Transport::Udp)),
         ("tcp", Ok(Transport::Tcp)),
-        ("tls", Err(later)),
-        ("ws", Err(later)),
-        ("wss", Err(later)),
+        ("tls", Ok(Transport::Tls)),
+        ("ws", Ok(Transport::Ws)),
+        ("wss", Ok(Transport::Wss)),
     ];
     let tables = file.tables("listen", "[[listen]]", problems);
     if tables.is_empty() {
@@ -36,9 +35,13 @@ pub(super) fn listeners(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<L
         let given = fields.required("address", "\"127.0.0.1:5060\"", problems);
         let address = given.and_then(|given| socket_address("address", &given, problems));
         let advertised = fields.text("advertise", problems);
+        let extras = super::tls::extras(&mut fields, transport, problems);
         if let (Some(transport), Some(address)) = (transport, address) {
             let advertised = advertise(&address, advertised, problems);
-            let twin = |other: &Listener| other.transport == transport && other.address == address.value;
+            // UDP has its own ports; all the others share those of TCP.
+            let twin = |other: &Listener| {
+                other.transport.is_reliable() == transport.is_reliable() && other.address == address.value
+            };
             if address.value.port() != 0 && listeners.iter().any(twin) {
                 let what = format!("a second {} listener on {}", transport.as_str(), address.value);
                 problems.add(address.span, what, "remove one of them");
@@ -48,6 +51,7 @@ pub(super) fn listeners(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<L
                 address: address.value,
                 advertised,
             });
+            tls.listeners.push(extras);
         }
         fields.finish(problems);
     }
@@ -93,6 +97,7 @@ pub(super) fn pbx(
     file: &mut Fields<'_>,
     text: &str,
     listeners: &[Listener],
+    tls: &mut Tls,
     problems: &mut Problems,
 ) -> Option<(Target, Register)> {
     let mut fields = file.table("pbx", "[pbx]", problems)?;
@@ -100,6 +105,7 @@ pub(super) fn pbx(
     let target = uri.and_then(|uri| target("[pbx] uri", &uri, text, listeners, problems));
     let words = [("through", Ok(Register::Through)), ("local", Ok(Register::Local))];
     let register = fields.choice("register", &words, problems).unwrap_or(Register::Through);
+    tls.verify_pbx = fields.flag("verify", problems).is_none_or(|verify| verify.value);
     fields.finish(problems);
     target.map(|target| (target, register))
 }
@@ -108,6 +114,7 @@ pub(super) fn peers(
     file: &mut Fields<'_>,
     default: TransferMode,
     answer: ReferAnswer,
+    tls: &mut Tls,
     problems: &mut Problems,
 ) -> Vec<Peer> {
     let mut peers: Vec<Peer> = Vec::new();
@@ -118,7 +125,10 @@ pub(super) fn peers(
             let hint = "add match = [\"192.0.2.0/24\"] with the addresses that its messages come from";
             problems.add(fields.span.clone(), "[[peer]] matches no address", hint);
         }
-        let networks = blocks.iter().filter_map(|block| network(block, problems)).collect();
+        let networks: Vec<Network> = blocks.iter().filter_map(|block| network(block, problems)).collect();
+        if fields.flag("verify", problems).is_some_and(|verify| !verify.value) {
+            tls.unverified.extend(&networks);
+        }
         let words = [("none", Ok(PeerAuth::None)), ("digest", Ok(PeerAuth::Digest))];
         let auth = fields.choice("auth", &words, problems).unwrap_or(PeerAuth::Digest);
         let transfer = fields.choice("transfer", &TRANSFER, problems).unwrap_or(default);

@@ -44,17 +44,24 @@ impl Config {
         let listen = |config: &Config| config.api.as_ref().map(|api| api.listen);
         // A token that was made up at start has nobody to replace it; one that is gone from the file stays good.
         let token = |config: &Config| config.api.as_ref().map(|api| api.token.is_some());
-        let same_listeners = self.listeners == new.listeners;
+        let same_listeners = self.listeners == new.listeners && self.tls.listeners == new.tls.listeners;
+        let tls = |config: &Config| {
+            let tls = &config.tls;
+            (tls.identity.clone(), tls.state.clone(), tls.ca.clone())
+        };
         let same_timers = format!("{:?} {:?}", self.timers, self.guard) == format!("{:?} {:?}", new.timers, new.guard);
         let pbx = |config: &Config| {
             let pbx = config.pbx.as_ref();
-            pbx.map(|(target, register)| (target.clone().without_place(), *register))
+            let pbx = pbx.map(|(target, register)| (target.clone().without_place(), *register));
+            (pbx, config.tls.verify_pbx)
         };
         changes.left = [
             ("[[listen]]", same_listeners),
             ("[edge] domain", self.edge.domain == new.edge.domain),
             ("[edge] node", self.edge.node == new.edge.node),
             ("[pbx]", pbx(self) == pbx(new)),
+            ("[[peer]] verify", self.tls.unverified == new.tls.unverified),
+            ("[tls]", tls(self) == tls(new)),
             ("[timers]", same_timers),
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
@@ -143,6 +150,7 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             store: self.store.clone(),
+            tls: self.tls.clone(),
         }
     }
 }
@@ -189,6 +197,21 @@ mod tests {
         let running = old.reloaded(new.clone());
         assert!(running.changes(&new).taken.is_empty());
         assert_eq!(running.changes(&new).left, ["[edge] domain", "[store]"]);
+    }
+
+    #[test]
+    fn certificates_origins_and_trust_wait_for_a_restart() {
+        let listen = "[[listen]]\ntransport = \"wss\"\naddress = \"127.0.0.1:8443\"\n";
+        let peer = "[[peer]]\nname = \"p\"\nmatch = [\"192.0.2.1\"]\n";
+        let pbx = "[pbx]\nuri = \"sip:127.0.0.1:5061;transport=udp\"\n";
+        let old = config(&format!("{listen}{peer}{pbx}"));
+        let new = config(&format!(
+            "{listen}origins = [\"https://a.test\"]\n{peer}verify = false\n{pbx}verify = false\n[tls]\nca = \"ca.pem\"\n"
+        ));
+        let left = ["[[listen]]", "[pbx]", "[[peer]] verify", "[tls]"];
+        assert_eq!(old.changes(&new).left, left);
+        assert!(old.changes(&new).taken.is_empty());
+        assert_eq!(old.reloaded(new.clone()).changes(&new).left, left);
     }
 
     #[test]

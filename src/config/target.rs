@@ -37,7 +37,7 @@ pub(super) fn target(
         problems.add(given.span.clone(), what, hint);
         None
     };
-    let example = "write sip:host or sip:host:port, with ;transport=tcp for TCP";
+    let example = "write sip:host or sip:host:port, with ;transport=tcp for TCP or ;transport=tls for TLS";
     let uri = match Uri::parse(given.value) {
         Ok(uri) => uri,
         Err(error) => return wrong(format!("{key} is no SIP URI: {}", error.reason()), example),
@@ -47,7 +47,7 @@ pub(super) fn target(
         Scheme::Sips => {
             return wrong(
                 format!("{key}: sips is not in this version"),
-                "use sip:, over UDP or TCP",
+                "use sip: with ;transport=tls",
             );
         }
         Scheme::Tel | Scheme::Other => return wrong(format!("{key} is no SIP URI"), example),
@@ -59,7 +59,13 @@ pub(super) fn target(
         None => Transport::Udp,
         Some(Some(name)) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
         Some(Some(name)) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        Some(_) => return wrong(format!("{key}: this transport is not in this version"), "udp or tcp"),
+        Some(Some(name)) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
+        Some(_) => {
+            return wrong(
+                format!("{key}: nobody is called over this transport"),
+                "udp, tcp or tls",
+            );
+        }
     };
     let host = uri.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     if host.is_empty() {
@@ -82,7 +88,9 @@ pub(super) fn target(
     let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
     Some(Target {
         host,
-        port: uri.port().unwrap_or(5060),
+        port: uri.port().unwrap_or(transport.default_port()),
+        port_given: uri.port().is_some(),
+        transport_given: uri.param("transport").is_some(),
         transport,
         place: format!("{key}, line {line}"),
     })

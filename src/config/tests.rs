@@ -59,7 +59,13 @@ fn every_key_reaches_the_engine() {
         lost.to_string(),
         "host name `pbx.example.test` was not found ([pbx] uri, line 18)"
     );
-    let settings = config.settings([1; 16], |_| "192.0.2.9:5080".parse().ok()).unwrap();
+    let found = |target: &Target| {
+        Some(crate::transport::locate::Place {
+            address: "192.0.2.9:5080".parse().unwrap(),
+            transport: target.transport,
+        })
+    };
+    let settings = config.settings([1; 16], found).unwrap();
     assert_eq!(
         (settings.domain.as_str(), settings.node, settings.key),
         ("example.test", 7, [1; 16])
@@ -170,7 +176,6 @@ path = "folder/"
         "2: unknown key `domian` in [edge] | did you mean `domain`?",
         "3: `hold` cannot be \"sendrecv\" | one of: sendonly, inactive",
         "4: `ring_timeout_s` is out of bounds | from 1 to 600",
-        "6: `transport = \"tls\"` is not in this version | listen with \"udp\" or \"tcp\"",
         "7: `address` is no address: \"localhost:5060\" | write IP:port",
         "10: nobody can answer to 0.0.0.0 | add advertise",
         "12: `name` is no user part of a SIP address | letters",
@@ -316,4 +321,41 @@ fn a_password_for_a_peer_needs_its_realm() {
     let told = told(text);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("belong together"), "{told:?}");
+}
+
+#[test]
+fn certificates_and_origins_belong_to_their_listeners() {
+    let text = "[[listen]]\ntransport = \"wss\"\naddress = \"127.0.0.1:8443\"\ncertificate = \"c.pem\"\nkey = \"c.key\"\n\
+        origins = [\"https://a.test\"]\n[[listen]]\ntransport = \"tls\"\naddress = \"[::1]:5061\"\n[tls]\nca = \"ca.pem\"\n\
+        [pbx]\nuri = \"sip:[::1];transport=tls\"\nverify = false\n[[peer]]\nname = \"p\"\nmatch = [\"192.0.2.0/24\"]\nverify = false\n";
+    let config = Config::read("x", text).unwrap_or_else(|report| panic!("{report}"));
+    let pem = PemFiles {
+        certificate: "c.pem".to_owned(),
+        key: "c.key".to_owned(),
+    };
+    assert_eq!(config.tls.listeners[0].identity, Some(pem));
+    assert_eq!(config.tls.listeners[0].origins, ["https://a.test"]);
+    assert_eq!(config.tls.listeners[1], ListenExtras::default());
+    assert_eq!(
+        (config.tls.ca.as_deref(), config.tls.verify_pbx),
+        (Some("ca.pem"), false)
+    );
+    assert_eq!(config.tls.unverified.len(), 1);
+    let pbx = config.settings([0; 16], |_| None).unwrap().pbx.unwrap();
+    assert_eq!(
+        (pbx.address, pbx.transport),
+        ("[::1]:5061".parse().unwrap(), Transport::Tls)
+    );
+    let bad = "[[listen]]\ntransport = \"ws\"\naddress = \"127.0.0.1:80\"\nkey = \"k\"\norigins = [\"a.test\"]\n\
+        [[listen]]\ntransport = \"tcp\"\naddress = \"127.0.0.1:80\"\n[tls]\ncertificate = \"c\"\n[registrar]\nopen = true\n";
+    let told = told(bad);
+    assert_eq!(told.len(), 4, "{told:#?}");
+    for (told, expect) in told.iter().zip([
+        "4: `key` has",
+        "5: `a.test` is no origin",
+        "8: a second",
+        "10: `certificate` without",
+    ]) {
+        assert!(told.starts_with(expect), "{told}\nis not\n{expect}");
+    }
 }

@@ -25,9 +25,14 @@ pub enum StartError {
         /// The system's answer.
         source: io::Error,
     },
-    /// This version has no such listener.
-    #[error("{} listeners are not in this version", .0.as_str())]
-    Unsupported(Transport),
+    /// A certificate, a key or a file of roots cannot be used.
+    #[error("{}: {what}", path.display())]
+    Certificate {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A host name of the configuration has no address.
     #[error(transparent)]
     Unresolved(#[from] crate::config::Unresolved),
@@ -53,7 +58,9 @@ impl StartError {
                 address,
                 source,
             } => bind_hint(transport.param(), *address, source),
-            StartError::Unsupported(_) => Some("listen with \"udp\" or \"tcp\"".to_owned()),
+            StartError::Certificate { .. } => {
+                Some("PEM files are wanted, the listener's own certificate first".to_owned())
+            }
             StartError::Unresolved(_) => {
                 Some("check the name and this machine's resolver, or write the address".to_owned())
             }
@@ -85,46 +92,46 @@ pub fn bind_hint(what: &str, address: SocketAddr, error: &io::Error) -> Option<S
 /// Sockets that are open and not yet served.
 pub(super) struct Bound {
     pub(super) udp: Vec<(Listener, UdpSocket)>,
-    pub(super) tcp: Vec<(Listener, TcpListener)>,
+    /// With the listener's place in the list.
+    pub(super) streams: Vec<(usize, TcpListener)>,
 }
 
 /// Opens every listener. Port 0 becomes the port that the system chose, in `listeners` too.
 pub(super) fn bind(listeners: &mut [Listener]) -> Result<Bound, StartError> {
     let mut bound = Bound {
         udp: Vec::new(),
-        tcp: Vec::new(),
+        streams: Vec::new(),
     };
     // Phones expect one port for UDP and TCP: a listener with port 0 takes the port that its sibling got.
     let mut siblings: Vec<SocketAddr> = Vec::new();
-    for listener in listeners {
+    for (at, listener) in listeners.iter_mut().enumerate() {
         let Listener { transport, address, .. } = *listener;
         let wrong = |source| StartError::Bind {
             transport,
             address,
             source,
         };
-        let sibling = siblings
-            .iter()
-            .find(|sibling| address.port() == 0 && sibling.ip() == address.ip());
+        let shares = address.port() == 0 && matches!(transport, Transport::Udp | Transport::Tcp);
+        let sibling = siblings.iter().find(|sibling| shares && sibling.ip() == address.ip());
         let wanted = sibling.copied().unwrap_or(address);
-        let actual = match transport {
+        match transport {
             Transport::Udp => {
                 let socket = udp(wanted).or_else(|_| udp(address)).map_err(wrong)?;
                 let actual = socket.local_addr().map_err(wrong)?;
                 settle(listener, actual);
                 bound.udp.push((*listener, socket));
-                actual
+                siblings.push(actual);
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let socket = tcp(wanted).or_else(|_| tcp(address)).map_err(wrong)?;
                 let actual = socket.local_addr().map_err(wrong)?;
                 settle(listener, actual);
-                bound.tcp.push((*listener, socket));
-                actual
+                bound.streams.push((at, socket));
+                if shares {
+                    siblings.push(actual);
+                }
             }
-            Transport::Tls | Transport::Ws | Transport::Wss => return Err(StartError::Unsupported(transport)),
-        };
-        siblings.push(actual);
+        }
     }
     Ok(bound)
 }
@@ -183,7 +190,7 @@ mod tests {
         assert_ne!(listeners[0].address.port(), 0);
         assert_eq!(listeners[0].address, listeners[1].address);
         assert_eq!(listeners[0].advertised, listeners[0].address);
-        assert_eq!((bound.udp.len(), bound.tcp.len()), (1, 1));
+        assert_eq!((bound.udp.len(), bound.streams.len()), (1, 1));
     }
 
     #[test]

@@ -30,6 +30,7 @@
 
 mod bind;
 mod clock;
+mod dns;
 mod ladders;
 mod memory;
 mod probe;
@@ -39,6 +40,8 @@ mod stop;
 mod stream;
 mod streams;
 mod tap;
+mod tls;
+mod websocket;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -48,18 +51,23 @@ use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
 pub use ladders::Ladders;
-pub use resolve::resolve;
+pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
+pub use tls::{KeyFiles, TlsOptions};
 
 use crate::api::{EngineHandle, EventLog};
 use crate::engine::{Engine, Listener, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
+use crate::transport::Transport;
 use bind::Bound;
 use ladders::Recorder;
 use run::{Parts, Phase};
+use stream::Door;
+use tls::Connector;
+use websocket::Origins;
 
 /// The time and dice that the rest of the shell (command line, demo) shares with the driver.
 pub(crate) use clock::{now, random};
@@ -75,6 +83,43 @@ pub struct Options {
     pub ladders: Option<LadderLimits>,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
+    /// Certificates and trust.
+    pub tls: TlsOptions,
+    /// What single listeners have of their own, in the order of the settings' listeners; it may be shorter.
+    pub listeners: Vec<ListenerOptions>,
+}
+
+/// What one listener has of its own.
+#[derive(Clone, Debug, Default)]
+pub struct ListenerOptions {
+    /// Its certificate; `None`: that of all.
+    pub identity: Option<KeyFiles>,
+    /// Whose pages may open a WebSocket (RFC 6455 §10.2). Empty: any page on loopback, elsewhere those from our own host.
+    pub origins: Vec<String>,
+}
+
+/// What connections to each listener must do; read whole before a port is bound.
+fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError> {
+    let nothing = ListenerOptions::default();
+    let door = |(at, listener): (usize, &Listener)| {
+        let own = options.listeners.get(at).unwrap_or(&nothing);
+        let tls = match listener.transport {
+            Transport::Tls | Transport::Wss => Some(tls::acceptor(own.identity.as_ref(), &options.tls, settings)?),
+            Transport::Udp | Transport::Tcp | Transport::Ws => None,
+        };
+        let origins = match listener.address.ip().is_loopback() {
+            _ if !own.origins.is_empty() => Origins::Listed(own.origins.clone().into()),
+            true => Origins::Any,
+            false => Origins::Same,
+        };
+        Ok(Door {
+            transport: listener.transport,
+            local: listener.address,
+            tls,
+            origins,
+        })
+    };
+    settings.listeners.iter().enumerate().map(door).collect()
 }
 
 /// A running edge. Dropping it stops it.
@@ -92,12 +137,15 @@ pub struct Edge {
 impl Edge {
     /// Binds every listener and starts the engine's thread. On error nothing is left running.
     pub fn start(mut settings: Settings, options: Options) -> Result<Edge, StartError> {
+        let doors = doors(&settings, &options)?;
+        let connector = Connector::new(&options.tls, &settings)?;
         let bound = bind::bind(&mut settings.listeners)?;
         let Options {
             tap,
             streams: limits,
             ladders,
             store,
+            ..
         } = options;
         let recording = ladders.map(Recorder::start).transpose();
         let recording = recording.map_err(|source| StartError::System {
@@ -113,8 +161,8 @@ impl Edge {
                 what: "an event loop",
                 source,
             })?;
-        let Bound { udp, tcp } = bound;
-        let (udp, tcp) = {
+        let Bound { udp, streams } = bound;
+        let (udp, doors) = {
             let _context = runtime.enter();
             let system = |source| StartError::System {
                 what: "a socket",
@@ -123,13 +171,17 @@ impl Edge {
             let udp = udp
                 .into_iter()
                 .map(|(listener, socket)| Ok((listener, UdpSocket::from_std(socket)?)));
-            let tcp = tcp
-                .into_iter()
-                .map(|(listener, socket)| Ok((listener, TcpListener::from_std(socket)?)));
-            (
-                udp.collect::<Result<_, _>>().map_err(system)?,
-                tcp.collect::<Result<_, _>>().map_err(system)?,
-            )
+            let mut open = Vec::new();
+            for (at, socket) in streams {
+                if let (Some(door), Some(listener)) = (doors.get(at), settings.listeners.get(at)) {
+                    let door = Door {
+                        local: listener.address,
+                        ..door.clone()
+                    };
+                    open.push((door, TcpListener::from_std(socket).map_err(system)?));
+                }
+            }
+            (udp.collect::<Result<_, _>>().map_err(system)?, open)
         };
         let listeners = settings.listeners.clone();
         let events = Arc::new(EventLog::new());
@@ -144,7 +196,8 @@ impl Edge {
             let parts = Parts {
                 engine,
                 udp,
-                tcp,
+                doors,
+                connector,
                 orders,
                 phase: watched,
                 reloaded,

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
@@ -14,14 +15,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::clock;
 use super::ladders::{Recorder, Seen};
 use super::memory::Kept;
-use super::stream::{StreamEvent, StreamLimits};
+use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
+use super::tls::Connector;
 use crate::api::{EventLog, Order};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
 use crate::observe::{self, Metrics, Way};
 use crate::store::Writer;
-use crate::transport::{Flow, Transport};
+use crate::transport::{Flow, Transport, stun};
 
 /// Datagrams taken from one socket before timers and commands get their turn.
 const BATCH: usize = 64;
@@ -46,7 +48,8 @@ pub(super) enum Phase {
 pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) udp: Vec<(Listener, UdpSocket)>,
-    pub(super) tcp: Vec<(Listener, tokio::net::TcpListener)>,
+    pub(super) doors: Vec<(Door, tokio::net::TcpListener)>,
+    pub(super) connector: Connector,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) reloaded: mpsc::UnboundedReceiver<Settings>,
@@ -71,6 +74,32 @@ struct Shell {
     tap: Option<Tap>,
     writer: Option<Writer>,
     recorder: Option<Recorder>,
+    stun: Stun,
+}
+
+/// STUN keepalives that are answered in one second: 100,000 phones at 25 s each, and no more for a flood.
+const STUN_PER_SECOND: u32 = 4_000;
+
+/// What may still be answered in this second.
+struct Stun {
+    second: Instant,
+    left: u32,
+}
+
+impl Stun {
+    fn answer(&mut self, now: Instant, socket: &UdpSocket, request: &[u8], source: SocketAddr) {
+        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+            *self = Stun {
+                second: now,
+                left: STUN_PER_SECOND,
+            };
+        }
+        let Some(left) = self.left.checked_sub(1) else { return };
+        if let Some(answer) = stun::answer(request, source) {
+            self.left = left;
+            socket.try_send_to(&answer, source).ok(); // lost like any datagram; the phone asks again
+        }
+    }
 }
 
 /// Runs until the phase says stop.
@@ -78,7 +107,8 @@ pub(super) async fn run(parts: Parts) {
     let Parts {
         engine,
         udp,
-        tcp,
+        doors,
+        connector,
         mut orders,
         mut phase,
         mut reloaded,
@@ -90,9 +120,9 @@ pub(super) async fn run(parts: Parts) {
         recorder,
     } = parts;
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
-    let mut streams = Streams::new(sender, limits, kept.first_connection);
-    for (listener, socket) in tcp {
-        streams.listen(listener.address, socket);
+    let mut streams = Streams::new(sender, limits, connector, kept.first_connection);
+    for (door, socket) in doors {
+        streams.listen(door, socket);
     }
     let mut shell = Shell {
         engine,
@@ -107,6 +137,10 @@ pub(super) async fn run(parts: Parts) {
         tap,
         writer: kept.writer,
         recorder,
+        stun: Stun {
+            second: clock::now(),
+            left: STUN_PER_SECOND,
+        },
     };
     shell.tell(Input::Restored { users: kept.users });
     loop {
@@ -196,7 +230,7 @@ impl Shell {
 
     fn stream_event(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Accepted { stream, local, remote } => self.streams.accepted(stream, local, remote),
+            StreamEvent::Accepted { stream, door, remote } => self.streams.accepted(stream, door, remote),
             StreamEvent::Message { flow, bytes } => self.received(clock::now(), flow, bytes),
             StreamEvent::Closed { flow } => {
                 self.failed.extend(self.streams.closed(flow.connection));
@@ -221,6 +255,10 @@ impl Shell {
                         let octets = self.buffer.get(..length).unwrap_or_default();
                         // RFC 5626 §4.4.2 and phones' habits: an empty datagram or one of line ends keeps a NAT binding open.
                         if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | 0 | b' ')) {
+                            continue;
+                        }
+                        if stun::is_stun(octets) {
+                            self.stun.answer(now, socket, octets, remote);
                             continue;
                         }
                         // Copied, so that a dialog that keeps a header does not keep a 64 KiB buffer.
@@ -288,9 +326,7 @@ impl Shell {
         self.tapped(now, Way::Out, flow, &bytes);
         let failed = match flow.transport {
             Transport::Udp => self.send_datagram(flow, &bytes),
-            Transport::Tcp => self.streams.send(flow, bytes),
-            // The engine has no such listener and so no such flow; if it made one up, it is told.
-            Transport::Tls | Transport::Ws | Transport::Wss => Err(vec![flow]),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(flow, bytes),
         };
         if let Err(flows) = failed {
             self.metrics.send_failure();

@@ -1,4 +1,4 @@
-//! One TCP connection: what comes is cut into messages, what goes is written, and silence has an end.
+//! One connection: what comes is cut into messages, what goes is written, and silence has an end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::clock;
-use crate::transport::{Flow, Frame, INCOMPLETE_LIMIT, PONG, StreamFramer};
+use super::tls::Connector;
+use super::websocket::{self, Origins};
+use crate::transport::{Flow, Frame, INCOMPLETE_LIMIT, PONG, StreamFramer, Transport};
 
 /// How long streams may keep us waiting.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +30,10 @@ pub struct StreamLimits {
     pub idle: Duration,
     /// For a connection of ours to be accepted.
     pub connect: Duration,
+    /// For a TLS or WebSocket handshake.
+    pub handshake: Duration,
+    /// Of silence, before a WebSocket is asked whether it lives; as much again for its answer.
+    pub ping: Duration,
     /// For what we write to be taken.
     pub write: Duration,
     /// Connections that one source may have.
@@ -40,6 +47,8 @@ impl Default for StreamLimits {
             silent: Duration::from_secs(120),
             idle: Duration::from_secs(3_900),
             connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
+            ping: Duration::from_secs(30),
             write: Duration::from_secs(10),
             per_source: 64,
         }
@@ -47,12 +56,11 @@ impl Default for StreamLimits {
 }
 
 /// What a connection tells the engine's loop.
-#[derive(Debug)]
 pub(super) enum StreamEvent {
     /// Somebody connected to this listener.
     Accepted {
         stream: TcpStream,
-        local: SocketAddr,
+        door: Door,
         remote: SocketAddr,
     },
     /// A whole message came.
@@ -63,28 +71,102 @@ pub(super) enum StreamEvent {
 
 pub(super) type Events = mpsc::Sender<StreamEvent>;
 
-/// Serves an open connection until it ends; says so once.
+/// Where a connection came in, and what it must do before the first message.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) transport: Transport,
+    pub(super) local: SocketAddr,
+    /// TLS and WSS.
+    pub(super) tls: Option<TlsAcceptor>,
+    /// WS and WSS.
+    pub(super) origins: Origins,
+}
+
+/// Serves a connection that came in until it ends; says so once.
 pub(super) async fn serve(
     stream: TcpStream,
+    door: Door,
     flow: Flow,
     outgoing: mpsc::Receiver<Bytes>,
     events: Events,
     limits: StreamLimits,
 ) {
-    if let Err(error) = exchange(stream, flow, outgoing, &events, limits).await {
-        tracing::debug!(remote = %flow.remote, %error, "connection ended");
+    let served = async {
+        prepare(&stream)?;
+        match door.tls {
+            Some(acceptor) => {
+                let tls = in_time(limits.handshake, acceptor.accept(stream)).await?;
+                speak(tls, &door.origins, flow, outgoing, &events, limits).await
+            }
+            None => speak(stream, &door.origins, flow, outgoing, &events, limits).await,
+        }
+    };
+    ended(served.await, flow, events).await;
+}
+
+/// Opens a connection and serves it; what was queued meanwhile is sent first.
+pub(super) async fn open(
+    flow: Flow,
+    connector: Connector,
+    outgoing: mpsc::Receiver<Bytes>,
+    events: Events,
+    limits: StreamLimits,
+) {
+    let served = async {
+        let stream = in_time(limits.connect, connect(flow.local, flow.remote)).await?;
+        prepare(&stream)?;
+        match flow.transport {
+            Transport::Tcp => exchange(stream, flow, outgoing, &events, limits).await,
+            Transport::Tls => {
+                let tls = in_time(limits.handshake, connector.connect(stream, flow.remote)).await?;
+                exchange(tls, flow, outgoing, &events, limits).await
+            }
+            // RFC 7118 §5: the client connects, never the server. Datagrams have no connection.
+            Transport::Udp | Transport::Ws | Transport::Wss => Err(io::ErrorKind::Unsupported.into()),
+        }
+    };
+    ended(served.await, flow, events).await;
+}
+
+async fn ended(result: io::Result<()>, flow: Flow, events: Events) {
+    if let Err(error) = result {
+        tracing::debug!(%flow, %error, "connection ended");
     }
     events.send(StreamEvent::Closed { flow }).await.ok(); // the loop has ended: nobody wants to know
 }
 
-/// Opens a connection and serves it; what was queued meanwhile is sent first.
-pub(super) async fn open(flow: Flow, outgoing: mpsc::Receiver<Bytes>, events: Events, limits: StreamLimits) {
-    match timeout(limits.connect, connect(flow.local, flow.remote)).await {
-        Ok(Ok(stream)) => return serve(stream, flow, outgoing, events, limits).await,
-        Ok(Err(error)) => tracing::debug!(remote = %flow.remote, %error, "connection refused"),
-        Err(_) => tracing::debug!(remote = %flow.remote, "connection not accepted in time"),
+async fn in_time<T>(limit: Duration, doing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, doing)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+async fn speak<S>(
+    stream: S,
+    origins: &Origins,
+    flow: Flow,
+    outgoing: mpsc::Receiver<Bytes>,
+    events: &Events,
+    limits: StreamLimits,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match flow.transport {
+        Transport::Udp | Transport::Tcp | Transport::Tls => exchange(stream, flow, outgoing, events, limits).await,
+        Transport::Ws | Transport::Wss => {
+            let socket = websocket::accept(stream, origins, &limits).await?;
+            websocket::exchange(socket, flow, outgoing, events, limits).await
+        }
     }
-    events.send(StreamEvent::Closed { flow }).await.ok(); // the loop has ended: nobody wants to know
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15));
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 async fn connect(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream> {
@@ -100,18 +182,16 @@ async fn connect(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream>
     socket.connect(remote).await
 }
 
-async fn exchange(
-    mut stream: TcpStream,
+async fn exchange<S>(
+    mut stream: S,
     flow: Flow,
     mut outgoing: mpsc::Receiver<Bytes>,
     events: &Events,
     limits: StreamLimits,
-) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(15));
-    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut framer = StreamFramer::new();
     let mut octets = BytesMut::with_capacity(16 * 1024);
     let mut active = clock::now();
@@ -129,7 +209,10 @@ async fn exchange(
                 proved |= frames(&mut framer, &mut stream, flow, events, &limits).await?;
             }
             message = outgoing.recv() => {
-                let Some(message) = message else { return Ok(()) };
+                let Some(message) = message else {
+                    // Says goodbye in TLS too (close_notify), if it is taken in time.
+                    return in_time(limits.write, stream.shutdown()).await;
+                };
                 write(&mut stream, &message, &limits).await?;
                 active = clock::now();
             }
@@ -146,13 +229,16 @@ fn deadline(framer: &StreamFramer, active: Instant, proved: bool, limits: &Strea
 }
 
 /// Passes on every message that is complete; says whether there was one.
-async fn frames(
+async fn frames<S>(
     framer: &mut StreamFramer,
-    stream: &mut TcpStream,
+    stream: &mut S,
     flow: Flow,
     events: &Events,
     limits: &StreamLimits,
-) -> io::Result<bool> {
+) -> io::Result<bool>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut messages = false;
     loop {
         match framer.next() {
@@ -177,8 +263,13 @@ async fn frames(
     }
 }
 
-async fn write(stream: &mut TcpStream, octets: &[u8], limits: &StreamLimits) -> io::Result<()> {
-    timeout(limits.write, stream.write_all(octets))
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+async fn write<S>(stream: &mut S, octets: &[u8], limits: &StreamLimits) -> io::Result<()>
+where
+    S: AsyncWrite + Unpin,
+{
+    in_time(limits.write, async {
+        stream.write_all(octets).await?;
+        stream.flush().await
+    })
+    .await
 }

@@ -1,4 +1,4 @@
-//! All TCP connections: who is connected, which connection serves an address, and how many a source may have.
+//! All connections: who is connected, which connection serves an address, and how many a source may have.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::stream::{self, Events, StreamEvent, StreamLimits};
+use super::stream::{self, Door, Events, StreamEvent, StreamLimits};
+use super::tls::Connector;
 use crate::transport::{Flow, Transport};
 
 /// Messages that may wait for a connection to take them; one that is further behind is given up.
@@ -32,16 +33,17 @@ struct Connection {
 pub(super) struct Streams {
     connections: HashMap<u64, Connection>,
     /// The newest connection to an address.
-    by_remote: HashMap<SocketAddr, u64>,
+    by_remote: HashMap<(Transport, SocketAddr), u64>,
     by_source: HashMap<IpAddr, usize>,
     next: u64,
     events: Events,
     limits: StreamLimits,
+    connector: Connector,
     acceptors: Vec<JoinHandle<()>>,
 }
 
 impl Streams {
-    pub(super) fn new(events: Events, limits: StreamLimits, first: u64) -> Streams {
+    pub(super) fn new(events: Events, limits: StreamLimits, connector: Connector, first: u64) -> Streams {
         Streams {
             connections: HashMap::new(),
             by_remote: HashMap::new(),
@@ -50,19 +52,21 @@ impl Streams {
             next: first,
             events,
             limits,
+            connector,
             acceptors: Vec::new(),
         }
     }
 
     /// Begins to accept connections on a listener.
-    pub(super) fn listen(&mut self, local: SocketAddr, listener: TcpListener) {
+    pub(super) fn listen(&mut self, door: Door, listener: TcpListener) {
         let events = self.events.clone();
         self.acceptors.push(tokio::spawn(async move {
             loop {
                 match listener.accept().await {
                     Ok((stream, remote)) => {
+                        let door = door.clone();
                         if events
-                            .send(StreamEvent::Accepted { stream, local, remote })
+                            .send(StreamEvent::Accepted { stream, door, remote })
                             .await
                             .is_err()
                         {
@@ -71,7 +75,7 @@ impl Streams {
                     }
                     Err(error) => {
                         // Out of descriptors, mostly: asking again at once would burn the processor.
-                        tracing::warn!(%local, %error, "cannot accept a connection");
+                        tracing::warn!(local = %door.local, %error, "cannot accept a connection");
                         tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 }
@@ -100,16 +104,17 @@ impl Streams {
     }
 
     /// Takes a connection in, unless its source has too many.
-    pub(super) fn accepted(&mut self, stream: TcpStream, local: SocketAddr, remote: SocketAddr) {
+    pub(super) fn accepted(&mut self, stream: TcpStream, door: Door, remote: SocketAddr) {
         let count = self.by_source.entry(remote.ip()).or_default();
         if *count >= self.limits.per_source {
             tracing::warn!(source = %remote.ip(), limit = self.limits.per_source, "too many connections from one source");
             return;
         }
         *count += 1;
-        let flow = self.flow(local, remote);
+        let flow = self.flow(door.transport, door.local, remote);
         let (outgoing, queue) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(stream::serve(stream, flow, queue, self.events.clone(), self.limits));
+        let events = self.events.clone();
+        let task = tokio::spawn(stream::serve(stream, door, flow, queue, events, self.limits));
         self.insert(Connection {
             flow,
             outgoing,
@@ -123,7 +128,7 @@ impl Streams {
     /// have failed.
     pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) -> Result<(), Vec<Flow>> {
         let id = match flow.connection {
-            0 => match self.by_remote.get(&flow.remote) {
+            0 => match self.by_remote.get(&(flow.transport, flow.remote)) {
                 Some(id) => *id,
                 None => self.open(flow),
             },
@@ -149,9 +154,9 @@ impl Streams {
         let Some(connection) = self.connections.remove(&id) else {
             return Vec::new();
         };
-        let remote = connection.flow.remote;
-        if self.by_remote.get(&remote) == Some(&id) {
-            self.by_remote.remove(&remote);
+        let Flow { transport, remote, .. } = connection.flow;
+        if self.by_remote.get(&(transport, remote)) == Some(&id) {
+            self.by_remote.remove(&(transport, remote));
         }
         if connection.accepted {
             self.release(remote.ip());
@@ -172,9 +177,10 @@ impl Streams {
     }
 
     fn open(&mut self, wanted: Flow) -> u64 {
-        let flow = self.flow(wanted.local, wanted.remote);
+        let flow = self.flow(wanted.transport, wanted.local, wanted.remote);
         let (outgoing, queue) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(stream::open(flow, queue, self.events.clone(), self.limits));
+        let (connector, events) = (self.connector.clone(), self.events.clone());
+        let task = tokio::spawn(stream::open(flow, connector, queue, events, self.limits));
         self.insert(Connection {
             flow,
             outgoing,
@@ -184,11 +190,11 @@ impl Streams {
         })
     }
 
-    fn flow(&mut self, local: SocketAddr, remote: SocketAddr) -> Flow {
+    fn flow(&mut self, transport: Transport, local: SocketAddr, remote: SocketAddr) -> Flow {
         let connection = self.next;
         self.next += 1;
         Flow {
-            transport: Transport::Tcp,
+            transport,
             local,
             remote,
             connection,
@@ -197,7 +203,8 @@ impl Streams {
 
     fn insert(&mut self, connection: Connection) -> u64 {
         let id = connection.flow.connection;
-        self.by_remote.insert(connection.flow.remote, id);
+        let Flow { transport, remote, .. } = connection.flow;
+        self.by_remote.insert((transport, remote), id);
         self.connections.insert(id, connection);
         id
     }

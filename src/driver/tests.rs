@@ -16,7 +16,6 @@ fn edge(limits: StreamLimits) -> (Edge, SocketAddr) {
     let edge = Edge::start(
         settings,
         Options {
-            tap: None,
             streams: limits,
             ..Options::default()
         },
@@ -126,30 +125,50 @@ fn orders_are_answered_until_the_edge_stops() {
 }
 
 #[test]
-fn a_listener_that_this_version_lacks_is_refused() {
+fn a_certificate_that_cannot_be_read_is_refused_before_a_port_is_bound() {
     let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
     settings.listeners[0].transport = Transport::Tls;
-    let error = Edge::start(settings, Options::default()).unwrap_err();
-    assert!(error.to_string().contains("not in this version") && error.hint().is_some());
+    let mut options = Options::default();
+    options.tls.identity = Some(KeyFiles {
+        certificate: "/nowhere/edge.pem".into(),
+        key: "/nowhere/edge.key".into(),
+    });
+    let error = Edge::start(settings, options).unwrap_err();
+    assert!(
+        error.to_string().contains("/nowhere/edge.pem") && error.hint().is_some(),
+        "{error}"
+    );
 }
 
 /// An edge whose number 1 leads over TCP to `route`.
 fn routed(route: SocketAddr) -> (Edge, std::net::UdpSocket) {
+    routed_by(Transport::Tcp, route)
+}
+
+fn routed_by(transport: Transport, route: SocketAddr) -> (Edge, std::net::UdpSocket) {
+    routed_with(transport, route, Options::default())
+}
+
+fn routed_with(transport: Transport, route: SocketAddr, options: Options) -> (Edge, std::net::UdpSocket) {
     let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
     let udp = settings.listeners[0];
     settings.listeners.push(Listener {
         transport: Transport::Tcp,
         ..udp
     });
+    settings.listeners.push(Listener {
+        transport: Transport::Tls,
+        ..udp
+    });
     let (pattern, host) = (regex::Regex::new("^1$").unwrap(), route.to_string());
     settings.routes = vec![crate::engine::Route {
         pattern,
         address: route,
-        transport: Transport::Tcp,
+        transport,
         host,
         users: Vec::new(),
     }];
-    let edge = Edge::start(settings, Options::default()).unwrap();
+    let edge = Edge::start(settings, options).unwrap();
     let phone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     phone.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     phone.connect(edge.listeners()[0].address).unwrap();
@@ -159,7 +178,15 @@ fn routed(route: SocketAddr) -> (Edge, std::net::UdpSocket) {
 fn request(method: &str, phone: &std::net::UdpSocket) -> Vec<u8> {
     let (own, edge) = (phone.local_addr().unwrap(), phone.peer_addr().unwrap());
     let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 20004 RTP/AVP 0\r\n";
-    let body = if method == "INVITE" { sdp } else { "" };
+    let large = format!(
+        "{sdp}{}",
+        "a=x-filler:0123456789012345678901234567890123456789\r\n".repeat(30)
+    );
+    let (method, body) = match method {
+        "LARGE" => ("INVITE", large.as_str()),
+        "INVITE" => ("INVITE", sdp),
+        other => (other, ""),
+    };
     let text = format!(
         "{method} sip:1@{edge} SIP/2.0\r\nVia: SIP/2.0/UDP {own};rport;branch=z9hG4bK{method}\r\nMax-Forwards: 70\r\n\
          From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: {method}\r\nCSeq: 1 {method}\r\n\
@@ -229,4 +256,82 @@ fn a_connection_that_nobody_accepts_fails_the_call_at_once() {
     phone.send(&request("INVITE", &phone)).unwrap();
     let told = answer(&phone);
     assert!(told.starts_with("SIP/2.0 5") || told.starts_with("SIP/2.0 4"), "{told}");
+}
+
+/// RFC 3261 §18.1.1.
+#[test]
+fn a_request_that_is_too_large_for_a_datagram_goes_over_tcp_where_that_is_taken() {
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    let datagrams = std::net::UdpSocket::bind(address).unwrap();
+    datagrams.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut octets = [0; 8_192];
+    let first = |length: usize, octets: &[u8]| String::from_utf8_lossy(&octets[..length]).into_owned();
+
+    let (_edge, phone) = routed_by(Transport::Udp, address);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    let length = datagrams.recv(&mut octets).unwrap();
+    assert!(
+        first(length, &octets).contains("Via: SIP/2.0/UDP"),
+        "a small one stays a datagram"
+    );
+
+    let (_edge, phone) = routed_by(Transport::Udp, address);
+    phone.send(&request("LARGE", &phone)).unwrap();
+    let (mut stream, _) = place.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let length = stream.read(&mut octets).unwrap();
+    assert!(
+        first(length, &octets).contains("Via: SIP/2.0/TCP"),
+        "{}",
+        first(length, &octets)
+    );
+
+    drop((place, stream));
+    let (_edge, phone) = routed_by(Transport::Udp, address);
+    phone.send(&request("LARGE", &phone)).unwrap();
+    loop {
+        let length = datagrams.recv(&mut octets).unwrap();
+        let told = first(length, &octets);
+        // What is left of the first call may come in between.
+        if told.starts_with("INVITE") && length > 1_300 {
+            assert!(told.contains("Via: SIP/2.0/UDP"), "{told}");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_connection_of_ours_by_tls_is_made_to_those_whose_certificate_is_trusted() {
+    let state = std::env::temp_dir().join(format!("warmline-tls-{}", std::process::id()));
+    let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
+    settings.listeners[0].transport = Transport::Tls;
+    let mut options = Options::default();
+    options.tls.state = Some(state.clone());
+    let other = Edge::start(settings, options).unwrap();
+    let there = other.listeners()[0].address;
+
+    let (_edge, phone) = routed_by(Transport::Tls, there);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    assert!(answer(&phone).starts_with("SIP/2.0 503"), "nobody vouches for it");
+
+    let mut options = Options::default();
+    options.tls.ca = Some(state.join("self-signed.pem"));
+    let (_edge, phone) = routed_with(Transport::Tls, there, options);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    let told = answer(&phone);
+    assert!(
+        told.starts_with("SIP/2.0 404"),
+        "the other edge knows no such user: {told}"
+    );
+
+    let mut options = Options::default();
+    options.tls.unverified = vec![crate::engine::Network {
+        address: there.ip(),
+        prefix: 32,
+    }];
+    let (_edge, phone) = routed_with(Transport::Tls, there, options);
+    phone.send(&request("INVITE", &phone)).unwrap();
+    assert!(answer(&phone).starts_with("SIP/2.0 404"));
+    std::fs::remove_dir_all(&state).ok(); // a leftover in the temporary folder is no failure
 }

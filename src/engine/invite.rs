@@ -28,6 +28,10 @@ impl Engine {
             self.legs().transactions.respond(now, server, draft.print(), 420);
             return;
         }
+        if !accepts_descriptions(&request) {
+            self.legs().refuse(now, server, &request, 406, None);
+            return;
+        }
         if self.legs().transactions.merged_with(server).is_some() {
             // RFC 3261 §8.2.2.2: the same INVITE by another way.
             self.legs().refuse(now, server, &request, 482, None);
@@ -288,6 +292,17 @@ impl Engine {
         };
         Ok(ways.into_iter().zip(rewritten).map(invitation).collect())
     }
+}
+
+/// Whether the caller can read the description of an answer (RFC 3261 §20.1: no Accept means application/sdp).
+fn accepts_descriptions(request: &Message) -> bool {
+    let mut accepted = request.values(HeaderName::Accept).map(|range| {
+        let range = range.split(';').next().unwrap_or_default().trim();
+        ["application/sdp", "application/*", "*/*"]
+            .iter()
+            .any(|good| range.eq_ignore_ascii_case(good))
+    });
+    request.header(HeaderName::Accept).is_none() || accepted.any(|good| good)
 }
 
 /// The offer of an INVITE; a body that is something else is 415 (RFC 3261 §8.2.3).

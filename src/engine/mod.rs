@@ -106,7 +106,8 @@ impl Engine {
             t2: settings.timers.t2,
             key: derive(own, 1),
         };
-        let transactions = Transactions::new(settings.timers, derive(own, 2));
+        let mut transactions = Transactions::new(settings.timers, derive(own, 2));
+        transactions.large_to(settings.large());
         let table = Table::new(
             Seal::new(derive(settings.key, 3), settings.node),
             settings.process.seed as u32,

@@ -59,7 +59,11 @@ impl Engine {
                     let (out, target) = (binding.flow, binding.contact.uri.without_headers());
                     self.forward(now, flow, server, request, out, Some(&target));
                 }
-                None => self.legs().refuse(now, server, &request, 480, None),
+                // RFC 3261 §16.3: what is wrong with the request comes before where it would go.
+                None => match self.proxy.forward(&request, &self.flows, None).err() {
+                    Some(refusal) => self.answer(now, server, &refusal),
+                    None => self.legs().refuse(now, server, &request, 480, None),
+                },
             },
             // What is somebody else's never comes here; a new method would.
             Decision::NotMine => self.legs().refuse(now, server, &request, 501, None),

@@ -35,6 +35,8 @@ impl Engine {
         kept.expires = new.expires;
         kept.max_contacts = new.max_contacts;
         kept.digest = new.digest;
+        let large = self.settings.large();
+        self.legs().transactions.large_to(large);
     }
 
     /// Bindings of an earlier process. It may have listened elsewhere: what goes to them goes out where we listen now.

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use compact_str::CompactString;
 
-use super::{Engine, PeerAuth, Register, Settings};
+use super::{Engine, Listener, PeerAuth, Register, Settings};
 use crate::leg::{Credentials, Leg};
 use crate::sip::{HeaderName, Message, NameAddr, Scheme, Uri};
+use crate::transaction::Large;
 use crate::transfer::Policy;
 use crate::transport::{Flow, Transport};
 
@@ -167,6 +168,25 @@ impl Engine {
 }
 
 impl Settings {
+    /// Configured places that are reached by UDP, and by TCP with what is too large for a datagram (RFC 3261 §18.1.1).
+    pub(super) fn large(&self) -> Vec<Large> {
+        let pbx = self.pbx.iter().map(|pbx| (pbx.transport, pbx.address));
+        let routes = self.routes.iter().map(|route| (route.transport, route.address));
+        let by_udp = pbx.chain(routes).filter(|(transport, _)| *transport == Transport::Udp);
+        let large = by_udp.filter_map(|(_, remote)| {
+            let fits = |listener: &&Listener| {
+                listener.transport == Transport::Tcp && listener.address.is_ipv4() == remote.is_ipv4()
+            };
+            let listener = self.listeners.iter().find(fits)?;
+            Some(Large {
+                remote,
+                local: listener.address,
+                sent_by: compact_str::format_compact!("{}", listener.advertised),
+            })
+        });
+        large.collect()
+    }
+
     /// Whether phones register through the edge with the PBX.
     pub fn registers_through(&self) -> bool {
         self.pbx.as_ref().is_some_and(|pbx| pbx.register == Register::Through)

@@ -78,7 +78,7 @@ pub struct Process {
 /// A socket the driver listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// UDP or TCP.
+    /// How messages come.
     pub transport: Transport,
     /// The bound address.
     pub address: SocketAddr,

@@ -61,9 +61,11 @@ impl Identity {
         let user = user.map(|user| format_compact!("{user}@")).unwrap_or_default();
         match flow.transport {
             Transport::Udp => format_compact!("<sip:{user}{host}>"),
-            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+            Transport::Tcp | Transport::Tls | Transport::Ws => {
                 format_compact!("<sip:{user}{host};transport={}>", flow.transport.param())
             }
+            // RFC 7118 §8 registers `ws` as the parameter's value for both.
+            Transport::Wss => format_compact!("<sip:{user}{host};transport=ws>"),
         }
     }
 

@@ -20,13 +20,14 @@
 //! | 3261 | §16 | proxying outside of dialogs: to the PBX, to a flow, to a user's first binding; Max-Forwards, Proxy-Require, Route | partly: no forking, no loop detection by branch, no strict routes |
 //! | 3261 | §16 | proxying of subscriptions between phone and PBX | partly: one Record-Route; RFC 5658 (two) when the transports differ is missing |
 //! | 3261 | §17 | the four transactions | stands |
-//! | 3261 | §18 | UDP, TCP; stream framing, received, sent-by | partly: no change to TCP for requests near the MTU |
+//! | 3261 | §18 | UDP, TCP, TLS; stream framing, received, sent-by; above 1,300 octets TCP to PBX and routes, with UDP as the way back | partly: what the proxy splices stays on UDP |
 //! | 3261 | §19.1.4, §19.1.5 | comparison of URIs; only `Replaces` is taken from a URI's headers | stands |
 //! | 3261 | §20.10 | q, expires of a contact | stands |
 //! | 3261 | §22 | digest on both sides; credentials go to the configured PBX, or a trunk in its realm, only; requests inside dialogs too | stands |
-//! | 3261 | §26 | TLS, sips | not yet |
+//! | 3261 | §26 | TLS 1.2 and 1.3, both directions; names and roots verified | partly: no `sips:`, no client certificates |
 //! | 3262 | §3–5 | PRACK, 100rel: on both sides, in order, repeated; a 2xx waits for the PRACK of an answer | stands: an offer in a reliable 18x is not asked for; one in a PRACK is answered with what the caller has |
-//! | 3263 | §4 | NAPTR, SRV | not yet: the PBX and routes are addresses |
+//! | 3263 | §4.1, §4.2 | NAPTR, SRV by priority and weight, addresses, for host names of the configuration at start | partly: not again while it runs |
+//! | 3263 | §4.3 | failover to the next place | not yet: the first that a listener reaches is used |
 //! | 3264 | §5, §6.1, §8, §8.4 | offer/answer, directions, hold | stands |
 //! | 3311 | §5 | UPDATE in confirmed dialogs, passed on by UPDATE or re-INVITE; 491, 500 | partly: in early dialogs only without a description, an offer gets 504 |
 //! | 3326 | | Reason | not yet: passed through on what passes through |
@@ -69,12 +70,12 @@
 //! | 3327 | §5.1 | Path with a sealed flow token, `Supported: path` added where the phone forgot it | stands |
 //! | 3327 | §5.3 | the local registrar keeps Path and uses it as Route | stands |
 //! | 5626 | §4.4.1 | CRLF keepalive | stands |
-//! | 5626 | §4.4.2 | STUN keepalive over UDP | not yet: so no outbound over UDP |
-//! | 5626 | §5 | edge: flow token, `ob`, a forged token gets 403 | partly: no 430 for a flow that has gone, no Flow-Timer |
-//! | 5626 | §6 | registrar: reg-id with instance names a binding, `Require: outbound` | stands over streams |
+//! | 5626 | §4.4.2 | STUN keepalive over UDP | stands |
+//! | 5626 | §5 | edge: flow token, `ob` over streams, a forged token gets 403 | partly: no 430 for a flow that has gone |
+//! | 5626 | §6 | registrar: reg-id with instance names a binding, `Require: outbound`, `Flow-Timer` over streams | stands |
 //! | 5627 | | GRUU | not yet |
 //! | 7616, 8760 | | SHA-256 before MD5, one header each; sealed nonces of 60 s; nonce-count window | stands: qop `auth` only, no `auth-int`, no userhash, no session algorithms |
-//! | 7118 | | SIP over WebSocket | not yet |
+//! | 7118 | §4–8 | SIP over WebSocket, ws and wss: subprotocol, text and binary frames, ping and CRLF keepalive, origins | stands: the edge is a server, it opens none |
 //! | 3325 | | asserted identity | not yet: passed through |
 //! | 5806, 7044 | | Diversion, History-Info | not yet: passed through |
 //! | 5393 | | loop detection beyond Max-Forwards | not yet |

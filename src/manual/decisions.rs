@@ -217,8 +217,8 @@
 //! ## What a reload may change
 //!
 //! Users, routes, peers, transfer and hold policy, ring timeout, the registrar's bounds, the log level and the API's token:
-//! whatever the next call or the next request asks for anew. Listeners, domain, node, PBX, timers, the API's address and
-//! the store are what running dialogs were built on; a reload says that they differ and leaves them. A bad file changes
+//! whatever the next call or the next request asks for anew. Listeners, certificates and trust, domain, node, PBX, timers,
+//! the API's address and the store are what running dialogs were built on; a reload says that they differ and leaves them. A bad file changes
 //! nothing. Without `--config` SIGHUP ends the process as it always did: the terminal has gone.
 //!
 //! ## Click to dial is RFC 3725 flow III, and ends as a join does
@@ -240,3 +240,51 @@
 //!
 //! `/readyz` says whether the PBX answers OPTIONS. The probe stands in the driver beside the engine: any answer counts, it
 //! never holds back a call, and the engine's transactions are not mixed with a question that concerns no party.
+//!
+//! ## WebSocket by tokio-tungstenite, not by axum
+//!
+//! A listener of `ws` is a SIP port that begins with one HTTP request, at any path. axum would bring a router, an executor
+//! of its own and a connection that the driver's table does not know: limits by source, time-outs, draining and the end of
+//! a flow would exist twice. So the driver upgrades the connection itself and then treats it like any other. It is the
+//! crate that axum uses, in the same version. The library upgrades whoever asks; the missing subprotocol `sip` (400) and
+//! the foreign origin (403) are refused in its callback, before the upgrade.
+//!
+//! ## Whose pages may open a WebSocket
+//!
+//! A page of any site can open a WebSocket to an edge that its visitor's browser reaches. `origins` lists those that may.
+//! Without it: any page on loopback, where people try things out; elsewhere pages whose host is the one that was asked
+//! for. Who says no origin is no browser and is not held up: digest decides about it as about any phone.
+//!
+//! ## The self-signed certificate is kept
+//!
+//! An edge without a certificate signs one for its domain and advertised addresses and keeps it in `[tls] state` (default
+//! `$XDG_STATE_HOME/warmline`), so that a phone that was told to trust it still does after a restart. Renewing it is
+//! deleting two files. Weighed against making one at each start, which teaches people to click warnings away.
+//!
+//! ## `verify = false` is a property of the peer
+//!
+//! One switch for all connections would be turned off for a lab PBX and stay off for the carrier. So it stands at the PBX
+//! or the peer, is said at each start, and the other side must still hold the key of what it shows.
+//!
+//! ## STUN is answered on the SIP port, and outbound is kept over UDP
+//!
+//! Replaces the decision above that ignored `reg-id` over UDP. The answer has XOR-MAPPED-ADDRESS only: 32 octets for the
+//! 20 of the shortest request, which is above the 1.2 that other unauthenticated answers keep; RFC 8489 leaves nothing to
+//! take away. A flood gets 4,000 answers a second and no more. `Flow-Timer: 120` is said over streams; over UDP the
+//! phone's own 24 to 29 s hold a NAT's binding and we would only make them longer. `ob` in our Path is still promised over
+//! streams only.
+//!
+//! ## Large requests change to TCP towards configured places only
+//!
+//! RFC 3261 §18.1.1 speaks of every request above 1,300 octets. A phone behind a NAT is reached by its flow and by nothing
+//! else, so the rule applies to the PBX and to routes, when a TCP listener of their family exists. The request is printed
+//! for both transports under one branch; if the connection fails before anything came back, the datagram goes out after
+//! all. Not yet: requests that the proxy splices (REGISTER through, MESSAGE), and the ACK of a 2xx.
+//!
+//! ## RFC 3263: the order is decided in the core, asked for once at start
+//!
+//! [`crate::transport::locate::Locate`] asks questions and takes answers; a resolver is whoever holds it. The driver asks
+//! hickory for the host names of the PBX and of routes when it starts, and uses the first place that a listener reaches.
+//! The proxy passes to known places only (see above), so no other name is ever looked up. Not yet: asking again when a
+//! record's life is over, and going to the next place on 503, silence or a failed connection (§4.3), which needs several
+//! places in [`crate::engine::Pbx`] and [`crate::engine::Route`] and a leg that tries the next one.

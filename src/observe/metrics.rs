@@ -41,8 +41,13 @@ impl Default for Metrics {
     }
 }
 
-/// Those of this version.
-const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+const TRANSPORTS: [Transport; 5] = [
+    Transport::Udp,
+    Transport::Tcp,
+    Transport::Tls,
+    Transport::Ws,
+    Transport::Wss,
+];
 
 fn place(transport: Transport) -> usize {
     match transport {

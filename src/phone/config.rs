@@ -13,6 +13,12 @@ pub enum PhoneTransport {
     Udp,
     /// A stream to the edge, kept open by whoever moves the bytes.
     Tcp,
+    /// The same over TLS.
+    Tls,
+    /// A WebSocket to the edge (RFC 7118).
+    Ws,
+    /// The same over TLS.
+    Wss,
 }
 
 impl PhoneTransport {
@@ -21,6 +27,9 @@ impl PhoneTransport {
         match self {
             PhoneTransport::Udp => "UDP",
             PhoneTransport::Tcp => "TCP",
+            PhoneTransport::Tls => "TLS",
+            PhoneTransport::Ws => "WS",
+            PhoneTransport::Wss => "WSS",
         }
     }
 }
@@ -84,6 +93,16 @@ impl PhoneConfig {
         match self.transport {
             PhoneTransport::Udp => format!("sip:{}@{}", self.user, self.address),
             PhoneTransport::Tcp => format!("sip:{}@{};transport=tcp", self.user, self.address),
+            PhoneTransport::Tls => format!("sip:{}@{};transport=tls", self.user, self.address),
+            PhoneTransport::Ws | PhoneTransport::Wss => format!("sip:{}@{};transport=ws", self.user, self.sent_by()),
+        }
+    }
+
+    /// What it calls itself in `Via`. A browser does not know its address and makes up a name (RFC 7118 §5.2.2).
+    pub fn sent_by(&self) -> String {
+        match self.transport {
+            PhoneTransport::Udp | PhoneTransport::Tcp | PhoneTransport::Tls => self.address.to_string(),
+            PhoneTransport::Ws | PhoneTransport::Wss => format!("phone{:x}.invalid", self.seed),
         }
     }
 }

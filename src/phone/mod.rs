@@ -214,7 +214,7 @@ impl Phone {
     fn is_reliable(&self) -> bool {
         match self.config.transport {
             PhoneTransport::Udp => false,
-            PhoneTransport::Tcp => true,
+            PhoneTransport::Tcp | PhoneTransport::Tls | PhoneTransport::Ws | PhoneTransport::Wss => true,
         }
     }
 
@@ -223,7 +223,7 @@ impl Phone {
         format!(
             "SIP/2.0/{} {};rport;branch={branch}",
             self.config.transport.as_str(),
-            self.config.address
+            self.config.sent_by()
         )
     }
 

@@ -63,9 +63,12 @@ impl Phone {
 
     /// The media address of [`remote`](Phone::remote), as `host:port`.
     pub fn remote_media(&self, call: PhoneCall) -> Option<String> {
-        self.remote(call)?
-            .media_address()
-            .map(|(host, port)| format!("{host}:{port}"))
+        let (host, port) = self.remote(call)?.media_address()?;
+        // In a description IPv6 has no brackets (RFC 8866 §9).
+        Some(match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        })
     }
 
     /// Whether audio flows both ways between us and `other`: each was told the other's media address, `sendrecv` on all

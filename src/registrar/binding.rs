@@ -5,7 +5,7 @@ use std::time::Instant;
 use compact_str::CompactString;
 
 use crate::sip::{NameAddr, Uri};
-use crate::transport::{Flow, Transport};
+use crate::transport::Flow;
 
 /// Who keeps a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,22 +81,18 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
-    /// Of a contact whose REGISTER says `Supported: outbound`. Only over flows that have a keepalive here: CRLF over
-    /// streams and WebSocket (RFC 5626 §4.4.1, RFC 7118 §6). Over UDP the keepalive would be STUN, which this edge does
-    /// not answer on its SIP port, so a reg-id is ignored there as §6 wants of a registrar without outbound.
-    pub(super) fn of(contact: &NameAddr, flow: &Flow) -> Option<Outbound> {
-        match flow.transport {
-            Transport::Udp => None,
-            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => Some(Outbound {
-                instance: contact.param_unquoted("+sip.instance")?,
-                // RFC 5626 §4.2: reg-id is 1 to 2^31 - 1.
-                reg_id: contact
-                    .param("reg-id")??
-                    .parse()
-                    .ok()
-                    .filter(|id| (1..=0x7fff_ffff).contains(id))?,
-            }),
-        }
+    /// Of a contact whose REGISTER says `Supported: outbound`. Every flow has its keepalive here: CRLF over streams and
+    /// WebSocket (RFC 5626 §4.4.1, RFC 7118 §6), STUN over UDP (RFC 5626 §4.4.2).
+    pub(super) fn of(contact: &NameAddr) -> Option<Outbound> {
+        Some(Outbound {
+            instance: contact.param_unquoted("+sip.instance")?,
+            // RFC 5626 §4.2: reg-id is 1 to 2^31 - 1.
+            reg_id: contact
+                .param("reg-id")??
+                .parse()
+                .ok()
+                .filter(|id| (1..=0x7fff_ffff).contains(id))?,
+        })
     }
 }
 

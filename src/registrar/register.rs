@@ -30,6 +30,10 @@ enum Wish {
     Contacts(Vec<(NameAddr, u32)>),
 }
 
+/// RFC 5626 §4.4: how often a phone on a stream must show that it lives, in seconds. Over UDP nothing is said: its 24 to
+/// 29 s keep a NAT's binding open, and more would not.
+const FLOW_TIMER: &str = "120";
+
 impl Registrar {
     /// Answers a REGISTER. Its bindings are reached through `flow`, the one it came on.
     ///
@@ -182,7 +186,7 @@ impl Registrar {
         let mut bindings = self.current(now, &aor.user);
         let speaks_outbound = request.has_token(HeaderName::Supported, "outbound");
         for (contact, seconds) in contacts {
-            let outbound = Outbound::of(&contact, &flow).filter(|_| speaks_outbound);
+            let outbound = Outbound::of(&contact).filter(|_| speaks_outbound);
             let found = bindings
                 .iter()
                 .position(|binding| binding.is_named_by(&contact, outbound.as_ref()));
@@ -252,6 +256,9 @@ impl Registrar {
             });
         if outbound {
             draft = draft.header(HeaderName::Require, "outbound");
+            if flow.transport.is_reliable() {
+                draft = draft.header(HeaderName::FlowTimer, FLOW_TIMER);
+            }
         }
         match self.unix_time(now) {
             Some(seconds) => draft.header(HeaderName::Date, date::sip_date(seconds)),

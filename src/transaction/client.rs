@@ -4,13 +4,17 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
+use compact_str::CompactString;
 
 use super::client_invite::{self, ClientInvite};
 use super::client_other::ClientOther;
 use super::deadlines::Armed;
 use super::{ClientHandle, Event, Received, Timers, Transactions, Whose};
 use crate::sip::{Draft, Message, Method};
-use crate::transport::{Flow, ViaParam};
+use crate::transport::{Flow, Transport, ViaParam};
+
+/// RFC 3261 §18.1.1: a request within 200 octets of an MTU that nobody knows goes over a congestion-controlled transport.
+const LARGE: usize = 1_300;
 
 /// How a client transaction ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +73,16 @@ pub(super) struct Client<U> {
     /// RFC 3261 §17.1.3: a response matches by branch and by the method in its CSeq.
     method: Method,
     machine: Machine<U>,
+    /// The same request for a datagram, in case the connection that it is too large for one cannot be made.
+    fallback: Option<Box<(Flow, Bytes)>>,
     pub(super) armed: Armed,
+}
+
+/// A request as it goes out first, and as it goes out if that fails.
+struct Printed {
+    flow: Flow,
+    bytes: Bytes,
+    fallback: Option<Box<(Flow, Bytes)>>,
 }
 
 #[derive(Debug)]
@@ -121,13 +134,44 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     /// The end comes by event; at once, as [`Event::TransportFailed`], when the flow leads nowhere.
     pub fn request(&mut self, now: Instant, flow: Flow, sent_by: &str, draft: &Draft, user: U) -> ClientHandle {
         let method = draft.method().cloned().unwrap_or(Method::Options);
-        self.forward(now, flow, method, user, |branch| {
+        let stream = self.stream_for(&flow);
+        let print = |transport, sent_by: &str, branch: &str| {
             draft.print_with_via(ViaParam {
-                transport: flow.transport,
+                transport,
                 sent_by,
                 branch,
             })
+        };
+        self.start(now, method, user, |branch| {
+            let bytes = print(flow.transport, sent_by, branch);
+            match stream {
+                Some((stream, sent_by)) if bytes.len() > LARGE => Printed {
+                    flow: stream,
+                    bytes: print(stream.transport, &sent_by, branch),
+                    fallback: Some(Box::new((flow, bytes))),
+                },
+                Some(_) | None => Printed {
+                    flow,
+                    bytes,
+                    fallback: None,
+                },
+            }
         })
+    }
+
+    /// RFC 3261 §18.1.1: the connection that takes what is too large for a datagram on this flow, and our name on it.
+    fn stream_for(&self, flow: &Flow) -> Option<(Flow, CompactString)> {
+        if flow.transport.is_reliable() {
+            return None;
+        }
+        let found = self.large.iter().find(|large| large.remote == flow.remote)?;
+        let stream = Flow {
+            transport: Transport::Tcp,
+            local: found.local,
+            remote: found.remote,
+            connection: 0,
+        };
+        Some((stream, found.sent_by.clone()))
     }
 
     /// Sends a request that somebody else prints, with the given branch in its top Via: a proxy that splices.
@@ -139,19 +183,29 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         user: U,
         print: impl FnOnce(&str) -> Bytes,
     ) -> ClientHandle {
-        let (keys, timers, reliable) = (&self.keys, &self.timers, flow.transport.is_reliable());
-        let mut bytes = Bytes::new();
+        self.start(now, method, user, |branch| Printed {
+            flow,
+            bytes: print(branch),
+            fallback: None,
+        })
+    }
+
+    fn start(&mut self, now: Instant, method: Method, user: U, print: impl FnOnce(&str) -> Printed) -> ClientHandle {
+        let (keys, timers) = (&self.keys, &self.timers);
+        let mut first = None;
         let (slot, generation) = self.clients.insert_with(|slot, generation| {
-            bytes = print(keys.branch(slot, generation).as_str());
+            let Printed { flow, bytes, fallback } = print(keys.branch(slot, generation).as_str());
+            let reliable = flow.transport.is_reliable();
+            first = Some((flow, bytes.clone()));
             let machine = if method == Method::Invite {
-                let invite = ClientInvite::start(now, timers, reliable, bytes.clone());
+                let invite = ClientInvite::start(now, timers, reliable, bytes);
                 Machine::Invite {
                     invite,
                     cancelling: Cancelling::No,
                 }
             } else {
                 Machine::Other {
-                    other: ClientOther::start(now, timers, reliable, bytes.clone()),
+                    other: ClientOther::start(now, timers, reliable, bytes),
                     cancels: None,
                 }
             };
@@ -160,11 +214,14 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
                 user,
                 method,
                 machine,
+                fallback,
                 armed: None,
             }
         });
         let handle = ClientHandle { slot, generation };
-        self.begin(handle, flow, bytes);
+        if let Some((flow, bytes)) = first {
+            self.begin(handle, flow, bytes);
+        }
         handle
     }
 
@@ -252,11 +309,34 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         });
     }
 
-    pub(super) fn client_flow_failed(&mut self, handle: ClientHandle, failed: &Flow) {
+    pub(super) fn client_flow_failed(&mut self, now: Instant, handle: ClientHandle, failed: &Flow) {
         let client = self.clients.get(handle.slot, handle.generation);
-        if client.is_some_and(|client| client.flow.fails_with(failed)) {
+        if client.is_some_and(|client| client.flow.fails_with(failed)) && !self.fall_back(now, handle) {
             self.fail_client(handle);
         }
+    }
+
+    /// RFC 3261 §18.1.1: who takes no connection gets the datagram, however large it is.
+    fn fall_back(&mut self, now: Instant, handle: ClientHandle) -> bool {
+        let Some(client) = self.clients.get_mut(handle.slot, handle.generation) else {
+            return false;
+        };
+        let Some((flow, bytes)) = client.fallback.take().map(|fallback| *fallback) else {
+            return false;
+        };
+        match &mut client.machine {
+            Machine::Invite { invite, .. } if matches!(invite.cancellable(), Some((_, false))) => {
+                *invite = ClientInvite::start(now, &self.timers, false, bytes.clone());
+            }
+            Machine::Other { other, .. } if other.is_unanswered() => {
+                *other = ClientOther::start(now, &self.timers, false, bytes.clone());
+            }
+            Machine::Invite { .. } | Machine::Other { .. } => return false,
+        }
+        let failed = std::mem::replace(&mut client.flow, flow);
+        self.connected.remove(&(failed.remote, Whose::Client(handle)));
+        self.begin(handle, flow, bytes);
+        true
     }
 
     fn fail_client(&mut self, handle: ClientHandle) {
@@ -315,6 +395,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
                 other: ClientOther::start(now, timers, flow.transport.is_reliable(), bytes.clone()),
                 cancels: Some(invite),
             },
+            fallback: None,
             armed: None,
         });
         let handle = ClientHandle { slot, generation };

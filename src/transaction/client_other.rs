@@ -64,6 +64,14 @@ impl ClientOther {
         })
     }
 
+    /// Whether nothing has come back yet.
+    pub(super) fn is_unanswered(&self) -> bool {
+        match self {
+            ClientOther::Trying(_) => true,
+            ClientOther::Proceeding(_) | ClientOther::Completed { .. } | ClientOther::Terminated => false,
+        }
+    }
+
     /// A response with this transaction's branch and method.
     pub(super) fn receive(&mut self, now: Instant, timers: &Timers, reliable: bool, response: &Message) -> Step {
         let is_final = response.status().unwrap_or_default() >= 200;

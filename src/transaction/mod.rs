@@ -70,6 +70,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
+use compact_str::CompactString;
 
 use crate::sip::Message;
 use crate::transport::Flow;
@@ -115,6 +116,19 @@ pub struct Transactions<U> {
     connected: BTreeSet<(SocketAddr, Whose)>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event<U>>,
+    large: Vec<Large>,
+}
+
+/// A place that is reached by UDP, and by TCP with what is too large for a datagram (RFC 3261 §18.1.1). Phones are no such
+/// places: behind a NAT nothing reaches them but the flow that they opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Large {
+    /// The place.
+    pub remote: SocketAddr,
+    /// Our address of the connection.
+    pub local: SocketAddr,
+    /// Our name in its Via.
+    pub sent_by: CompactString,
 }
 
 impl<U: Clone + fmt::Debug> Transactions<U> {
@@ -136,7 +150,13 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
             connected: BTreeSet::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            large: Vec::new(),
         }
+    }
+
+    /// From now on, large requests to these places go over TCP.
+    pub fn large_to(&mut self, places: Vec<Large>) {
+        self.large = places;
     }
 
     /// A message has come on `flow`. `None`: there is nothing to do for it.
@@ -173,7 +193,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
 
     /// A flow has failed: a send did, or its connection is closed. Users of that flow that still wait for something are
     /// told by event, in no other order than that of their handles.
-    pub fn flow_failed(&mut self, _now: Instant, flow: &Flow) {
+    pub fn flow_failed(&mut self, now: Instant, flow: &Flow) {
         let failed: Vec<Whose> = if flow.transport.is_reliable() {
             let first = Whose::Client(ClientHandle { slot: 0, generation: 0 });
             self.connected
@@ -194,7 +214,7 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         };
         for whose in failed {
             match whose {
-                Whose::Client(client) => self.client_flow_failed(client, flow),
+                Whose::Client(client) => self.client_flow_failed(now, client, flow),
                 Whose::Server(server) => self.server_flow_failed(server, flow),
             }
         }

@@ -36,7 +36,9 @@ use std::net::{IpAddr, SocketAddr};
 
 pub mod base32;
 mod framing;
+pub mod locate;
 mod seal;
+pub mod stun;
 mod via;
 
 pub use framing::{Frame, FrameError, FrameErrorKind, INCOMPLETE_LIMIT, MESSAGE_LIMIT, PONG, StreamFramer};

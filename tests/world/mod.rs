@@ -330,6 +330,9 @@ impl World {
         let (transport, connection) = match self.phone(who).config().transport {
             PhoneTransport::Udp => (Transport::Udp, 0),
             PhoneTransport::Tcp => (Transport::Tcp, 1 + who as u64),
+            PhoneTransport::Tls => (Transport::Tls, 1 + who as u64),
+            PhoneTransport::Ws => (Transport::Ws, 1 + who as u64),
+            PhoneTransport::Wss => (Transport::Wss, 1 + who as u64),
         };
         Flow {
             transport,

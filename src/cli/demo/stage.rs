@@ -81,6 +81,9 @@ impl Stage {
         let wanted = match transport {
             PhoneTransport::Udp => Transport::Udp,
             PhoneTransport::Tcp => Transport::Tcp,
+            PhoneTransport::Tls => Transport::Tls,
+            PhoneTransport::Ws => Transport::Ws,
+            PhoneTransport::Wss => Transport::Wss,
         };
         let listener = edge.listeners().iter().find(|listener| listener.transport == wanted);
         let address = listener

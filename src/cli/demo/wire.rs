@@ -37,6 +37,8 @@ impl Wire {
                     octets: BytesMut::with_capacity(8 * 1024),
                 })
             }
+            // The demo offers UDP and TCP.
+            PhoneTransport::Tls | PhoneTransport::Ws | PhoneTransport::Wss => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

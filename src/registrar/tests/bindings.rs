@@ -306,6 +306,7 @@ fn an_outbound_registration_survives_its_connection() {
     world.from = tcp("198.51.100.7:40001", 1);
     let (response, _) = world.send(&request("r", 1, &contact(40001)));
     assert_eq!(response.text(HeaderName::Require), Some("outbound"));
+    assert_eq!(response.text(HeaderName::FlowTimer), Some("120"));
     world.from = tcp("198.51.100.7:40002", 2);
     let (_, changes) = world.send(&request("r", 2, &contact(40002)));
     assert_eq!(
@@ -318,13 +319,14 @@ fn an_outbound_registration_survives_its_connection() {
     assert!(world.registrar.flow_gone(&tcp("198.51.100.7:40001", 1)).is_empty());
     assert_eq!(world.registrar.flow_gone(&tcp("198.51.100.7:40002", 2)).len(), 1);
     assert!(world.registrar.is_empty());
-    // Over UDP there is no keepalive here, so no promise either.
+    // Over UDP the keepalive is STUN, at the phone's own pace.
     world.from = flow(HOME);
     let (response, _) = world.send(&request("r", 3, &contact(5062)));
     assert_eq!(
         (response.status(), response.text(HeaderName::Require)),
-        (Some(200), None)
+        (Some(200), Some("outbound"))
     );
+    assert_eq!(response.text(HeaderName::FlowTimer), None);
 }
 
 #[test]
