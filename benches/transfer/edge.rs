@@ -24,6 +24,9 @@ pub(crate) const fn at(host: u8) -> SocketAddr {
 pub(crate) fn settings() -> Settings {
     Settings {
         peers: vec![Peer {
+            credentials: None,
+            keeps_call_id: false,
+            refer_answer: warmline::engine::ReferAnswer::Auto,
             name: "caller".to_owned(),
             networks: vec![Network {
                 address: CALLER.ip(),
@@ -33,6 +36,7 @@ pub(crate) fn settings() -> Settings {
             transfer: TransferMode::Native,
         }],
         routes: vec![Route {
+            users: Vec::new(),
             pattern: Regex::new(".").expect("a pattern"),
             address: CALLEE,
             transport: Transport::Udp,
@@ -114,7 +118,7 @@ impl Edge {
             match output {
                 Output::Transmit { flow, bytes } => sent.push((flow.remote, bytes)),
                 Output::Event(Event::TransferCompleted { .. }) => self.completed += 1,
-                Output::Event(_) | Output::Reply { .. } => {}
+                Output::Event(_) | Output::Reply { .. } | Output::Store { .. } => {}
             }
         }
         if self.counting {
