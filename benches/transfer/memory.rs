@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::calls;
 use crate::edge::{Edge, settings};
 
-/// Calls a second in virtual time: the transactions that live at once are those of 32 seconds.
-const RATE: u64 = 100;
-const BATCH: u64 = 10;
+/// Calls a second in virtual time: the transactions that live at once are those of 32 seconds, and all calls are up before
+/// the first session is refreshed (after 15 minutes).
+const RATE: u64 = 250;
+const BATCH: u64 = 25;
 
 /// Sets calls up, lets their transactions end, and prints by how many bytes a call the process has grown.
 pub(crate) fn child(size: u64) {
