@@ -32,6 +32,7 @@ mod bind;
 mod clock;
 mod dns;
 mod ladders;
+mod media;
 mod memory;
 mod probe;
 mod resolve;
@@ -51,6 +52,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
 pub use ladders::Ladders;
+pub use media::{MediaOptions, MediaThread};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;

@@ -17,6 +17,13 @@
 pub mod codec;
 pub mod command;
 pub mod event;
+mod local;
+mod output;
+pub mod rtcp;
+pub mod rtp;
+mod session;
+mod sessions;
+mod settings;
 
 pub use codec::{Codec, Payload};
 pub use command::{
@@ -24,3 +31,7 @@ pub use command::{
     Security, SrtpKey, SrtpProfile,
 };
 pub use event::{LegQuality, MediaEvent, MediaFailure};
+pub use local::Local;
+pub use output::MediaOutput;
+pub use sessions::Sessions;
+pub use settings::MediaSettings;
