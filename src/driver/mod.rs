@@ -31,6 +31,7 @@
 mod bind;
 mod clock;
 mod dns;
+mod dtls_certificate;
 mod ladders;
 mod memory;
 mod probe;
@@ -50,6 +51,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};

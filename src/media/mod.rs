@@ -17,6 +17,7 @@
 pub mod codec;
 pub mod command;
 pub mod event;
+pub mod secure;
 
 pub use codec::{Codec, Payload};
 pub use command::{
