@@ -31,6 +31,7 @@
 mod bind;
 mod clock;
 mod dns;
+mod dtls_certificate;
 mod ladders;
 mod media;
 mod memory;
@@ -51,6 +52,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
 pub use media::{MediaOptions, MediaThread};
 pub use resolve::{options, resolve};

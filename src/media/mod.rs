@@ -21,6 +21,7 @@ mod local;
 mod output;
 pub mod rtcp;
 pub mod rtp;
+pub mod secure;
 mod session;
 mod sessions;
 mod settings;
