@@ -115,6 +115,10 @@ const CORE_CRATES: &[&str] = &[
 /// `(room, crate)`: what else a room outside the shell may name.
 const EXTRA_CRATES: &[(&str, &str)] = &[
     ("engine", "regex"),
+    ("media", "ezk_g722"),
+    ("media", "ropus"),
+    ("media", "rubato"),
+    ("media", "symphonia"),
     ("config", "regex"),
     ("config", "toml"),
     ("observe", "metrics"),
