@@ -30,10 +30,13 @@ mod conceal;
 mod decoder;
 mod encoder;
 pub mod g711;
+pub mod jitter;
 mod load;
 pub mod measure;
 mod music;
 mod normal;
+#[cfg(test)]
+mod paths;
 mod prompts;
 mod resample;
 mod transcode;

@@ -137,7 +137,7 @@ impl Prompt {
 impl Track {
     /// The cursor at this frame: one that is there, or the one that was not used for longest, moved and settled.
     fn cursor(&mut self, index: u64, length: u64, sound: &impl Fn(u64) -> Vec<i16>) -> Option<&mut Cursor> {
-        let mut cursor = match self.cursors.iter().position(|cursor| cursor.next == index) {
+        let cursor = match self.cursors.iter().position(|cursor| cursor.next == index) {
             Some(place) => self.cursors.remove(place),
             None => {
                 if self.cursors.len() >= MOST_CURSORS {
