@@ -14,6 +14,7 @@
 //! RFC 3550 (RTP) · 3551 (G.711, G.722) · 4733 (telephone-event) · 4568 (SDES) · 3711 (SRTP) · 5763, 5764, 8842 (DTLS-SRTP)
 //! · 8445, 8839 (ICE) · 5761 (rtcp-mux) · 7983 (demultiplexing) · 7587 (Opus).
 
+pub mod audio;
 pub mod codec;
 pub mod command;
 pub mod event;
