@@ -10,38 +10,48 @@
 //! use warmline::driver::{MediaOptions, MediaThread};
 //!
 //! let (events, _told) = tokio::sync::mpsc::unbounded_channel();
-//! let media = MediaThread::start(MediaOptions::default(), events).unwrap();
+//! let options = MediaOptions::new("127.0.0.1".parse()?, warmline::driver::dtls_certificate()?);
+//! let media = MediaThread::start(options, events)?;
 //! media.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod run;
 mod sockets;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
+use sockets::Sockets;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock;
+use crate::media::secure::Certificate;
 use crate::media::{MediaCommand, MediaEvent, MediaSettings};
 
 /// How media is driven.
 #[derive(Clone, Debug)]
 pub struct MediaOptions {
-    /// The address that every media socket is bound to.
+    /// The address that the legs' own sockets are bound to.
     pub address: IpAddr,
+    /// The one port of all browser legs, where there are any; port 0: the system chooses.
+    pub shared: Option<SocketAddr>,
+    /// What endpoints with DTLS show.
+    pub certificate: Certificate,
     /// Times.
     pub settings: MediaSettings,
 }
 
-impl Default for MediaOptions {
-    /// Every IPv4 address of the host.
-    fn default() -> Self {
+impl MediaOptions {
+    /// The usual times, and no shared port.
+    pub fn new(address: IpAddr, certificate: Certificate) -> MediaOptions {
         MediaOptions {
-            address: Ipv4Addr::UNSPECIFIED.into(),
+            address,
+            shared: None,
+            certificate,
             settings: MediaSettings::new(clock::now()),
         }
     }
@@ -52,17 +62,26 @@ impl Default for MediaOptions {
 pub struct MediaThread {
     commands: Option<Sender<MediaCommand>>,
     waker: Arc<mio::Waker>,
+    shared: Option<SocketAddr>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl MediaThread {
     /// Starts it; what it has to tell goes to `events`, whose reader may go.
+    ///
+    /// # Errors
+    ///
+    /// When the shared port cannot be bound, or the system has no thread.
     pub fn start(options: MediaOptions, events: UnboundedSender<MediaEvent>) -> io::Result<MediaThread> {
         let (commands, orders) = mpsc::channel();
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), run::WAKER)?);
+        let mut sockets = Sockets::new(options.address);
+        let shared = options.shared.map(|address| sockets.share(poll.registry(), address));
+        let shared = shared.transpose()?;
         let parts = run::Parts {
             poll,
+            sockets,
             orders,
             events,
             options,
@@ -73,8 +92,14 @@ impl MediaThread {
         Ok(MediaThread {
             commands: Some(commands),
             waker,
+            shared,
             thread: Some(thread),
         })
+    }
+
+    /// Where the shared port is, if there is one.
+    pub fn shared(&self) -> Option<SocketAddr> {
+        self.shared
     }
 
     /// Gives it an order; in vain once it has stopped.

@@ -26,6 +26,7 @@ const BREATH: Duration = Duration::from_millis(10);
 /// What the thread is given.
 pub(super) struct Parts {
     pub(super) poll: Poll,
+    pub(super) sockets: Sockets,
     pub(super) orders: Receiver<MediaCommand>,
     pub(super) events: UnboundedSender<MediaEvent>,
     pub(super) options: MediaOptions,
@@ -50,8 +51,8 @@ pub(super) fn run(parts: Parts) {
         poll: parts.poll,
         orders: parts.orders,
         events: parts.events,
-        sessions: Sessions::new(parts.options.settings),
-        sockets: Sockets::new(parts.options.address),
+        sessions: Sessions::new(parts.options.settings, parts.options.certificate),
+        sockets: parts.sockets,
         ready: Vec::new(),
         datagram: Box::new([0; TOO_LONG]),
         packet: Vec::with_capacity(TOO_LONG),

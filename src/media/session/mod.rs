@@ -5,6 +5,7 @@
 //!
 //! RFC 3550 (§5, §6, A.3, A.8) · 3551 · 4733 · 4961, 5761 (one port) · 6263 (keepalive) · 7160 (clocks).
 
+mod door;
 mod event;
 mod outgoing;
 mod path;
@@ -14,18 +15,22 @@ mod reception;
 mod reports;
 mod watch;
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
 
+use compact_str::CompactString;
+
 use crate::media::output::Outputs;
-use crate::media::rtp::{self, Header};
-use crate::media::{Codec, Endpoint, Hear, Local, LocalPort, MediaEvent, MediaSettings, Security};
+use crate::media::rtp::Header;
+use crate::media::secure::Certificate;
+use crate::media::{Codec, Endpoint, Hear, Local, LocalPort, MediaEvent, MediaSettings};
 use crate::vocabulary::LegHandle;
 
+use door::{Door, Entered};
 use event::{KeyEvent, Keys, Pressing};
 pub(in crate::media) use outgoing::Incoming;
 use outgoing::Outgoing;
-use path::Path;
 use payloads::{Payloads, Route, Routes};
 use reception::Reception;
 use reports::Reports;
@@ -36,7 +41,7 @@ use watch::Watch;
 pub(in crate::media) struct MediaSession {
     leg: LegHandle,
     endpoint: Box<Endpoint>,
-    path: Path,
+    door: Door,
     /// What the party's payload types mean.
     payloads: Payloads,
     /// What becomes of the payload types of whom it hears.
@@ -52,26 +57,34 @@ pub(in crate::media) struct MediaSession {
     pub(in crate::media) armed: Option<Instant>,
 }
 
-/// A packet of the party that others may hear.
+/// What came of a datagram.
 #[derive(Debug)]
-pub(in crate::media) struct Taken {
-    /// Its numbers.
-    pub(in crate::media) packet: Incoming,
-    /// Where its payload lies.
-    pub(in crate::media) payload: Range<usize>,
+pub(in crate::media) enum Taken {
+    /// Others may hear it.
+    Packet {
+        /// Its numbers.
+        packet: Incoming,
+        /// Where its payload lies.
+        payload: Range<usize>,
+    },
+    /// It moved deadlines, and perhaps said where the party is.
+    Handshake,
+    /// Nobody else cares.
+    Nothing,
 }
 
 impl MediaSession {
-    /// By its first description. `slot` spreads the reports of many sessions over time.
+    /// By its first description.
     pub(in crate::media) fn new(
         now: Instant,
         leg: LegHandle,
         endpoint: Box<Endpoint>,
         settings: &MediaSettings,
+        certificate: &Certificate,
     ) -> Self {
         MediaSession {
             leg,
-            path: Path::new(&endpoint),
+            door: Door::new(now, &endpoint, certificate),
             payloads: Payloads::new(&endpoint),
             routes: Routes::default(),
             reception: Reception::default(),
@@ -87,8 +100,8 @@ impl MediaSession {
     }
 
     /// Another description of the same endpoint.
-    pub(in crate::media) fn update(&mut self, now: Instant, endpoint: Box<Endpoint>) {
-        self.path.update(&endpoint);
+    pub(in crate::media) fn update(&mut self, now: Instant, endpoint: Box<Endpoint>, certificate: &Certificate) {
+        self.door.update(now, &endpoint, certificate);
         self.payloads = Payloads::new(&endpoint);
         if endpoint.direction != self.endpoint.direction {
             // What was not sent meanwhile must not look lost.
@@ -96,6 +109,21 @@ impl MediaSession {
             self.watch.expect(now);
         }
         self.endpoint = endpoint;
+    }
+
+    /// What a description, a datagram or time made the protection want to send or tell.
+    pub(in crate::media) fn flush(&mut self, out: &mut Outputs) {
+        self.door.flush(self.leg, Local::rtp(self.endpoint.local), out);
+    }
+
+    /// Its names on the shared port.
+    pub(in crate::media) fn ufrags(&self) -> Vec<CompactString> {
+        self.door.ufrags()
+    }
+
+    /// Whether an address on the shared port is its party's.
+    pub(in crate::media) fn is_validated(&self, now: Instant, from: SocketAddr) -> bool {
+        self.door.is_validated(now, from)
     }
 
     /// Whose it is.
@@ -126,38 +154,40 @@ impl MediaSession {
         self.routes = Routes::new(&self.payloads, &self.endpoint.send);
     }
 
-    /// A datagram on its RTP port, or on that for RTCP. `Some`: a packet that others may hear.
+    /// A datagram at one of its sockets.
     pub(in crate::media) fn datagram(
         &mut self,
         now: Instant,
         slot: u32,
-        arrived: (Local, std::net::SocketAddr),
-        packet: &[u8],
+        arrived: (Local, SocketAddr),
+        packet: &mut Vec<u8>,
         out: &mut Outputs,
-    ) -> Option<Taken> {
+    ) -> Taken {
         let (local, from) = arrived;
-        let is_rtcp = matches!(local, Local::Rtcp(_)) || rtp::is_rtcp(packet);
-        let known = if is_rtcp && !self.path.is_mux() {
-            self.path.takes_rtcp(from)
-        } else {
-            self.path.takes(from)
-        };
-        if !known || self.endpoint.security != Security::None {
-            self.refused += 1;
-            return None;
-        }
-        if is_rtcp {
-            self.path.fix_rtcp(from);
-            self.reports.read(now, self.endpoint.ssrc, packet);
-            return None;
+        match self.door.enter(now, local, from, packet) {
+            Entered::Rtp => {}
+            Entered::Rtcp => {
+                self.reports.read(now, self.endpoint.ssrc, packet);
+                return Taken::Nothing;
+            }
+            Entered::Handshake => {
+                self.flush(out);
+                return Taken::Handshake;
+            }
+            Entered::Refused => {
+                self.refused += u64::from(!packet.is_empty());
+                return Taken::Nothing;
+            }
         }
         let Some((header, payload)) = Header::read(packet) else {
-            self.refused += u64::from(!packet.is_empty());
-            return None;
+            self.refused += 1;
+            return Taken::Nothing;
         };
-        self.path.fix(from);
-        self.rtp(now, slot, header, packet.get(payload.clone())?, out)
-            .map(|packet| Taken { packet, payload })
+        let octets = packet.get(payload.clone()).unwrap_or_default();
+        match self.rtp(now, slot, header, octets, out) {
+            Some(packet) => Taken::Packet { packet, payload },
+            None => Taken::Nothing,
+        }
     }
 
     fn rtp(&mut self, now: Instant, slot: u32, header: Header, payload: &[u8], out: &mut Outputs) -> Option<Incoming> {
@@ -203,7 +233,7 @@ impl MediaSession {
         if !self.endpoint.direction.sends() || self.pressing.is_busy() {
             return;
         }
-        let Some(to) = self.path.rtp() else { return };
+        let Some(to) = self.door.rtp() else { return };
         let (number, clock) = match self.routes.of(packet.header.payload_type) {
             Route::Pass { number, clock } => (number, clock),
             Route::Nothing => return self.outgoing.skip(packet),
@@ -216,8 +246,7 @@ impl MediaSession {
             Some(event) => header.write(&event.rescaled(packet.clock, clock).octets(), &mut octets),
             None => header.write(payload, &mut octets),
         }
-        self.outgoing.count(payload.len());
-        out.send(Local::rtp(self.endpoint.local), to, octets);
+        self.send(to, octets, payload.len(), out);
     }
 
     /// Presses keys towards the party.
@@ -237,24 +266,39 @@ impl MediaSession {
         let mut header = self.outgoing.own(now, number, clock, due.timestamp);
         header.marker = due.marker;
         self.pressing.begun(header.timestamp);
-        let Some(to) = self.path.rtp().filter(|_| self.endpoint.direction.sends()) else {
+        let Some(to) = self.door.rtp().filter(|_| self.endpoint.direction.sends()) else {
             return;
         };
         let mut octets = out.buffer();
         header.write(&due.event.octets(), &mut octets);
-        self.outgoing.count(4);
-        out.send(Local::rtp(self.endpoint.local), to, octets);
+        self.send(to, octets, due.event.octets().len(), out);
+    }
+
+    fn send(&mut self, to: SocketAddr, mut octets: Vec<u8>, payload: usize, out: &mut Outputs) {
+        if self.door.seal(&mut octets) {
+            self.outgoing.count(payload);
+            out.send(Local::rtp(self.endpoint.local), to, octets);
+        } else {
+            out.give_back(octets);
+        }
     }
 
     /// When it has something to do of itself.
     pub(in crate::media) fn deadline(&self) -> Option<Instant> {
         let silent = self.watch.deadline(self.endpoint.direction.receives());
-        let all = [Some(self.reports.next()), silent, self.pressing.deadline()];
+        let all = [
+            Some(self.reports.next()),
+            silent,
+            self.pressing.deadline(),
+            self.door.deadline(),
+        ];
         all.into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub(in crate::media) fn handle_timeout(&mut self, now: Instant, out: &mut Outputs) {
+        self.door.handle_timeout(now);
+        self.flush(out);
         while self.pressing.deadline().is_some_and(|at| at <= now) {
             self.send_key(now, out);
         }
@@ -273,6 +317,8 @@ impl MediaSession {
     /// The last words: BYE and the counters.
     pub(in crate::media) fn close(&mut self, now: Instant, out: &mut Outputs) {
         self.report(now, true, out);
+        self.door.close(now);
+        self.flush(out);
     }
 }
 

@@ -6,26 +6,31 @@
 //!
 //! ```
 //! use std::time::Instant;
+//! use warmline::driver::dtls_certificate;
 //! use warmline::media::{MediaSettings, Sessions};
 //!
 //! # #[expect(clippy::disallowed_methods)]
 //! # let now = Instant::now();
-//! let mut sessions = Sessions::new(MediaSettings::new(now));
+//! let mut sessions = Sessions::new(MediaSettings::new(now), dtls_certificate()?);
 //! assert!(sessions.poll_output().is_none() && sessions.poll_timeout().is_none());
+//! # Ok::<(), warmline::driver::DtlsCertificateError>(())
 //! ```
 
 mod deadlines;
+mod shared;
 mod table;
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::output::{MediaOutput, Outputs};
-use super::session::{Incoming, MediaSession};
+use super::secure::Certificate;
+use super::session::{Incoming, MediaSession, Taken};
 use super::{Endpoint, Hear, LegQuality, Local, LocalPort, MediaCommand, MediaEvent, MediaFailure, MediaSettings};
 use crate::vocabulary::LegHandle;
 
 use deadlines::Deadlines;
+use shared::Shared;
 use table::Table;
 
 /// All endpoints of one media thread.
@@ -37,19 +42,23 @@ pub struct Sessions {
     ports: Vec<u32>,
     deadlines: Deadlines,
     out: Outputs,
+    certificate: Certificate,
+    shared: Shared,
     /// Datagrams on ports that are nobody's.
     stray: u64,
 }
 
 impl Sessions {
     /// None yet.
-    pub fn new(settings: MediaSettings) -> Sessions {
+    pub fn new(settings: MediaSettings, certificate: Certificate) -> Sessions {
         Sessions {
             settings,
             table: Table::default(),
             ports: vec![0; 1 << 16],
             deadlines: Deadlines::default(),
             out: Outputs::default(),
+            certificate,
+            shared: Shared::default(),
             stray: 0,
         }
     }
@@ -62,6 +71,11 @@ impl Sessions {
     /// Whether no endpoint is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Endpoints that are opened from now on show this certificate; the others keep theirs, which their parties know.
+    pub fn set_certificate(&mut self, certificate: Certificate) {
+        self.certificate = certificate;
     }
 
     /// A leg's counters; `None`: it has no endpoint here.
@@ -90,15 +104,22 @@ impl Sessions {
         let local = endpoint.local;
         let before = row.session.as_ref().map(|session| session.local());
         match &mut row.session {
-            Some(session) => session.update(now, endpoint),
+            Some(session) => session.update(now, endpoint, &self.certificate),
             None => {
-                row.session = Some(Box::new(MediaSession::new(now, leg, endpoint, &self.settings)));
+                let session = MediaSession::new(now, leg, endpoint, &self.settings, &self.certificate);
+                row.session = Some(Box::new(session));
                 self.table.count(true);
             }
         }
         if before != Some(local) {
             before.into_iter().for_each(|port| self.unbind(leg, port));
             self.bind(leg, local);
+        }
+        if let Some(session) = self.table.session(leg.slot) {
+            session.flush(&mut self.out);
+            if local == LocalPort::Shared {
+                self.shared.names(leg.slot, session.ufrags());
+            }
         }
         self.learn(now, leg, before.is_none());
         self.arm(leg);
@@ -191,7 +212,9 @@ impl Sessions {
     }
 
     fn unbind(&mut self, leg: LegHandle, port: LocalPort) {
-        let LocalPort::Own(port) = port else { return };
+        let LocalPort::Own(port) = port else {
+            return self.shared.forget(leg.slot);
+        };
         // Another leg may have it by now.
         if let Some(owner) = self
             .ports
@@ -225,20 +248,28 @@ impl Sessions {
 
     /// A datagram. `packet` is the driver's buffer: what is in it afterwards means nothing.
     pub fn handle_datagram(&mut self, now: Instant, local: Local, from: SocketAddr, packet: &mut Vec<u8>) {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let slot = match local {
             Local::Rtp(port) | Local::Rtcp(port) => self.owner(port),
-            Local::Shared => None,
+            Local::Shared => self.shared.owner(from, packet),
         };
         let Some((slot, session)) = slot.and_then(|slot| Some((slot, self.table.session(slot)?))) else {
             self.stray += 1;
             return;
         };
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let Some(taken) = session.datagram(now, slot, (local, from), packet, &mut self.out) else {
-            return;
-        };
-        let payload = packet.get(taken.payload).unwrap_or_default();
-        self.spread(now, &taken.packet, payload);
+        match session.datagram(now, slot, (local, from), packet, &mut self.out) {
+            Taken::Packet { packet: taken, payload } => {
+                self.spread(now, &taken, packet.get(payload).unwrap_or_default());
+            }
+            Taken::Handshake => {
+                if local == Local::Shared && session.is_validated(now, from) {
+                    self.shared.address(slot, from);
+                }
+                let leg = session.leg();
+                self.arm(leg);
+            }
+            Taken::Nothing => {}
+        }
     }
 
     /// A packet goes to everybody who hears its leg.

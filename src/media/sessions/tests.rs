@@ -9,6 +9,7 @@ use crate::media::{Codec, Payload};
 use crate::sdp::Direction;
 
 mod flows;
+mod gateway;
 mod reports;
 
 const ALICE: LegHandle = LegHandle { slot: 0, generation: 0 };
@@ -96,7 +97,7 @@ impl World {
         World {
             start,
             now: start,
-            sessions: Sessions::new(MediaSettings::new(start)),
+            sessions: Sessions::new(MediaSettings::new(start), certificate()),
             sent: Vec::new(),
             events: Vec::new(),
             sockets: Vec::new(),
@@ -197,4 +198,8 @@ impl World {
 
 fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
+}
+
+fn certificate() -> Certificate {
+    crate::driver::dtls_certificate().unwrap()
 }
