@@ -37,6 +37,8 @@ mod music;
 mod normal;
 #[cfg(test)]
 mod paths;
+#[cfg(test)]
+mod prompt_tests;
 mod prompts;
 mod resample;
 mod transcode;
