@@ -13,6 +13,7 @@ mod payloads;
 mod quality;
 mod reception;
 mod reports;
+mod sound;
 mod watch;
 
 use std::net::SocketAddr;
@@ -30,10 +31,11 @@ use crate::vocabulary::LegHandle;
 use door::{Door, Entered};
 use event::{KeyEvent, Keys, Pressing};
 pub(in crate::media) use outgoing::Incoming;
-use outgoing::Outgoing;
+use outgoing::{Moment, Outgoing};
 use payloads::{Payloads, Route, Routes};
 use reception::Reception;
 use reports::Reports;
+use sound::{Player, Transcoding};
 use watch::Watch;
 
 /// A leg's endpoint.
@@ -48,6 +50,8 @@ pub(in crate::media) struct MediaSession {
     routes: Routes,
     reception: Reception,
     outgoing: Outgoing,
+    transcoding: Option<Box<Transcoding>>,
+    player: Option<Player>,
     keys: Keys,
     pressing: Pressing,
     reports: Reports,
@@ -89,6 +93,8 @@ impl MediaSession {
             routes: Routes::default(),
             reception: Reception::default(),
             outgoing: Outgoing::new(endpoint.ssrc, endpoint.packet_ms),
+            transcoding: None,
+            player: None,
             keys: Keys::default(),
             pressing: Pressing::default(),
             reports: Reports::new(now, endpoint.ssrc, settings),
@@ -105,7 +111,7 @@ impl MediaSession {
         self.payloads = Payloads::new(&endpoint);
         if endpoint.direction != self.endpoint.direction {
             // What was not sent meanwhile must not look lost.
-            self.outgoing.switch();
+            self.switch();
             self.watch.expect(now);
         }
         self.endpoint = endpoint;
@@ -136,22 +142,34 @@ impl MediaSession {
         self.endpoint.local
     }
 
-    /// The party hears another source from now on; `None`: no leg.
-    pub(in crate::media) fn hears(&mut self, now: Instant, source: Option<&MediaSession>, what: &Hear) {
-        self.outgoing.switch();
+    /// The party hears something else from now on; [`learn`](Self::learn) says what a leg sends.
+    pub(in crate::media) fn hears(&mut self, now: Instant, what: &Hear) {
+        self.switch();
         self.watch.hears(now, *what != Hear::Nothing);
-        self.learn(source);
+        self.player = Player::of(what);
+        self.routes = Routes::default();
+    }
+
+    fn switch(&mut self) {
+        self.outgoing.switch();
+        self.transcoding = None;
     }
 
     /// The source's description changed, or its leg's endpoint was opened.
     pub(in crate::media) fn learn(&mut self, source: Option<&MediaSession>) {
         let types = source.map(|source| &source.payloads);
-        self.routes = types.map_or_else(Routes::default, |types| Routes::new(types, &self.endpoint.send));
+        self.set_routes(types.map_or_else(Routes::default, |types| Routes::new(types, &self.endpoint.send)));
+    }
+
+    fn set_routes(&mut self, routes: Routes) {
+        if self.routes != routes {
+            (self.routes, self.transcoding) = (routes, None);
+        }
     }
 
     /// The routes of a party that hears itself.
     pub(in crate::media) fn learn_itself(&mut self) {
-        self.routes = Routes::new(&self.payloads, &self.endpoint.send);
+        self.set_routes(Routes::new(&self.payloads, &self.endpoint.send));
     }
 
     /// A datagram at one of its sockets.
@@ -235,7 +253,11 @@ impl MediaSession {
         }
         let Some(to) = self.door.rtp() else { return };
         let (number, clock) = match self.routes.of(packet.header.payload_type) {
-            Route::Pass { number, clock } => (number, clock),
+            Route::Pass { number, clock } => (*number, *clock),
+            Route::Transcode { from, to: payload_type } => {
+                let (from, payload_type) = (from.clone(), payload_type.clone());
+                return self.transcode(now, packet, payload, (from, payload_type), out);
+            }
             Route::Nothing => return self.outgoing.skip(packet),
         };
         let Some(header) = self.outgoing.relay(now, packet, number, clock) else {
@@ -263,7 +285,8 @@ impl MediaSession {
         let Some(due) = self.pressing.due(now, self.endpoint.packet_ms, clock) else {
             return;
         };
-        let mut header = self.outgoing.own(now, number, clock, due.timestamp);
+        let moment = due.timestamp.map_or(Moment::Now, Moment::Since);
+        let mut header = self.outgoing.own(now, number, clock, moment);
         header.marker = due.marker;
         self.pressing.begun(header.timestamp);
         let Some(to) = self.door.rtp().filter(|_| self.endpoint.direction.sends()) else {

@@ -17,12 +17,14 @@
 //! ```
 
 mod deadlines;
+mod playing;
 mod shared;
 mod table;
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::audio::Prompts;
 use super::output::{MediaOutput, Outputs};
 use super::secure::Certificate;
 use super::session::{Incoming, MediaSession, Taken};
@@ -30,6 +32,7 @@ use super::{Endpoint, Hear, LegQuality, Local, LocalPort, MediaCommand, MediaEve
 use crate::vocabulary::LegHandle;
 
 use deadlines::Deadlines;
+use playing::Playing;
 use shared::Shared;
 use table::Table;
 
@@ -44,6 +47,8 @@ pub struct Sessions {
     out: Outputs,
     certificate: Certificate,
     shared: Shared,
+    prompts: Prompts,
+    playing: Playing,
     /// Datagrams on ports that are nobody's.
     stray: u64,
 }
@@ -59,6 +64,8 @@ impl Sessions {
             out: Outputs::default(),
             certificate,
             shared: Shared::default(),
+            prompts: Prompts::default(),
+            playing: Playing::default(),
             stray: 0,
         }
     }
@@ -76,6 +83,11 @@ impl Sessions {
     /// Endpoints that are opened from now on show this certificate; the others keep theirs, which their parties know.
     pub fn set_certificate(&mut self, certificate: Certificate) {
         self.certificate = certificate;
+    }
+
+    /// The prompts that parties may hear.
+    pub fn prompts(&mut self) -> &mut Prompts {
+        &mut self.prompts
     }
 
     /// A leg's counters; `None`: it has no endpoint here.
@@ -173,10 +185,12 @@ impl Sessions {
 
     fn tune(&mut self, now: Instant, leg: LegHandle, what: &Hear) {
         if let Some(session) = self.table.session(leg.slot) {
-            session.hears(now, None, what);
+            session.hears(now, what);
         }
-        if let Hear::Leg(source) = what {
-            self.relearn(leg.slot, *source);
+        match what {
+            Hear::Leg(source) => self.relearn(leg.slot, *source),
+            Hear::Prompt { .. } => self.playing.add(now, leg.slot),
+            Hear::Nothing => {}
         }
     }
 
@@ -297,11 +311,12 @@ impl Sessions {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.playing.next()].into_iter().flatten().min()
     }
 
     /// Does everything that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.play(now);
         while let Some((at, leg)) = self.deadlines.due(now) {
             let Some(session) = self.table.get(leg).and_then(|row| row.session.as_mut()) else {
                 continue;
@@ -313,6 +328,20 @@ impl Sessions {
             session.handle_timeout(now, &mut self.out);
             let deadline = session.deadline();
             self.deadlines.arm(leg, deadline, &mut session.armed);
+        }
+    }
+
+    /// The next frame of every prompt, to everybody who hears it.
+    fn play(&mut self, now: Instant) {
+        while let Some(tick) = self.playing.due(now) {
+            let mut at = 0;
+            while let Some(slot) = self.playing.get(at) {
+                let playing = self
+                    .table
+                    .session(slot)
+                    .is_some_and(|session| session.play(tick, &mut self.prompts, &mut self.out));
+                at = self.playing.keep(at, playing);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::sdp::Direction;
 mod flows;
 mod gateway;
 mod reports;
+mod sounds;
 
 const ALICE: LegHandle = LegHandle { slot: 0, generation: 0 };
 const BOB: LegHandle = LegHandle { slot: 1, generation: 0 };
