@@ -31,7 +31,9 @@
 mod bind;
 mod clock;
 mod dns;
+mod dtls_certificate;
 mod ladders;
+mod media;
 mod memory;
 mod probe;
 mod resolve;
@@ -50,7 +52,9 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
+pub use media::{MediaOptions, MediaThread};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
