@@ -70,6 +70,9 @@
 //! [api]                         # omit: no API
 //! listen = "127.0.0.1:8080"
 //! token = "a-long-random-word"  # omit on loopback: a random one, printed at start
+//! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
+//! page = true                   # false: none
+//! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
@@ -135,8 +138,17 @@ pub struct Config {
     pub ladder: Option<Ladder>,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// The softphone page; `None`: not served.
+    pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
     pub tls: Tls,
+}
+
+/// What the softphone page is told beyond what the listeners say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Softphone {
+    /// WebSocket URLs that stand for the listeners'.
+    pub servers: Vec<String>,
 }
 
 /// A certificate chain and its key, as the file names them.
@@ -358,6 +370,7 @@ impl Config {
             },
             ladder: Some(Ladder::default()),
             store: None,
+            softphone: Some(Softphone::default()),
             tls: Tls::default(),
         }
     }

@@ -35,6 +35,7 @@ mod dtls_certificate;
 mod ladders;
 mod media;
 mod memory;
+mod page;
 mod probe;
 mod resolve;
 mod run;
@@ -61,6 +62,7 @@ pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
 
+use crate::api::softphone::Site;
 use crate::api::{EngineHandle, EventLog};
 use crate::engine::{Engine, Listener, Settings};
 use crate::observe::{LadderLimits, Metrics};
@@ -91,6 +93,15 @@ pub struct Options {
     pub tls: TlsOptions,
     /// What single listeners have of their own, in the order of the settings' listeners; it may be shorter.
     pub listeners: Vec<ListenerOptions>,
+    /// The softphone page at `ws` and `wss` listeners; `None`: not served.
+    pub softphone: Option<SoftphoneOptions>,
+}
+
+/// What the softphone page is told beyond what the listeners say.
+#[derive(Clone, Debug, Default)]
+pub struct SoftphoneOptions {
+    /// WebSocket URLs that stand for the listeners', where a reverse proxy is in front.
+    pub servers: Vec<String>,
 }
 
 /// What one listener has of its own.
@@ -121,6 +132,7 @@ fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError
             local: listener.address,
             tls,
             origins,
+            site: None,
         })
     };
     settings.listeners.iter().enumerate().map(door).collect()
@@ -133,6 +145,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     ladders: Option<Ladders>,
+    site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
     thread: Option<JoinHandle<()>>,
@@ -149,8 +162,12 @@ impl Edge {
             streams: limits,
             ladders,
             store,
+            softphone,
             ..
         } = options;
+        // The ports are known by now.
+        let site = softphone
+            .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let recording = ladders.map(Recorder::start).transpose();
         let recording = recording.map_err(|source| StartError::System {
             what: "a thread",
@@ -180,6 +197,7 @@ impl Edge {
                 if let (Some(door), Some(listener)) = (doors.get(at), settings.listeners.get(at)) {
                     let door = Door {
                         local: listener.address,
+                        site: site.clone(),
                         ..door.clone()
                     };
                     open.push((door, TcpListener::from_std(socket).map_err(system)?));
@@ -227,6 +245,7 @@ impl Edge {
             listeners,
             metrics,
             ladders,
+            site,
             phase,
             reloads,
             thread: Some(thread),
@@ -251,6 +270,11 @@ impl Edge {
     /// What was said in the last calls, where that is kept.
     pub fn ladders(&self) -> Option<&Ladders> {
         self.ladders.as_ref()
+    }
+
+    /// The softphone page, where it is served.
+    pub fn softphone(&self) -> Option<&Arc<Site>> {
+        self.site.as_ref()
     }
 
     /// Gives the engine other settings while calls go on; [`Input::Reloaded`] says which of them it takes over.
