@@ -33,6 +33,7 @@ mod clock;
 mod dns;
 mod ladders;
 mod memory;
+mod names;
 mod probe;
 mod resolve;
 mod run;
@@ -43,6 +44,7 @@ mod tap;
 mod tls;
 mod websocket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -85,6 +87,8 @@ pub struct Options {
     pub store: Option<Box<dyn Store>>,
     /// Certificates and trust.
     pub tls: TlsOptions,
+    /// Name servers for what is looked up while the edge runs; empty: those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// What single listeners have of their own, in the order of the settings' listeners; it may be shorter.
     pub listeners: Vec<ListenerOptions>,
 }
@@ -140,6 +144,7 @@ impl Edge {
         let doors = doors(&settings, &options)?;
         let connector = Connector::new(&options.tls, &settings)?;
         let bound = bind::bind(&mut settings.listeners)?;
+        let dns = dns::Dns::new(&options.name_servers, settings.lookup_timeout);
         let Options {
             tap,
             streams: limits,
@@ -198,6 +203,7 @@ impl Edge {
                 udp,
                 doors,
                 connector,
+                dns,
                 orders,
                 phase: watched,
                 reloaded,
