@@ -35,6 +35,7 @@ mod dtls_certificate;
 mod ladders;
 mod media;
 mod memory;
+mod names;
 mod page;
 mod probe;
 mod resolve;
@@ -46,6 +47,7 @@ mod tap;
 mod tls;
 mod websocket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -91,6 +93,8 @@ pub struct Options {
     pub store: Option<Box<dyn Store>>,
     /// Certificates and trust.
     pub tls: TlsOptions,
+    /// Name servers for what is looked up while the edge runs; empty: those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// What single listeners have of their own, in the order of the settings' listeners; it may be shorter.
     pub listeners: Vec<ListenerOptions>,
     /// The softphone page at `ws` and `wss` listeners; `None`: not served.
@@ -157,6 +161,7 @@ impl Edge {
         let doors = doors(&settings, &options)?;
         let connector = Connector::new(&options.tls, &settings)?;
         let bound = bind::bind(&mut settings.listeners)?;
+        let dns = dns::Dns::new(&options.name_servers, settings.lookup_timeout);
         let Options {
             tap,
             streams: limits,
@@ -220,6 +225,7 @@ impl Edge {
                 udp,
                 doors,
                 connector,
+                dns,
                 orders,
                 phase: watched,
                 reloaded,
