@@ -63,7 +63,6 @@ use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
 use crate::transport::Transport;
 use bind::Bound;
-use ladders::Recorder;
 use run::{Parts, Phase};
 use stream::Door;
 use tls::Connector;
@@ -147,12 +146,8 @@ impl Edge {
             store,
             ..
         } = options;
-        let recording = ladders.map(Recorder::start).transpose();
-        let recording = recording.map_err(|source| StartError::System {
-            what: "a thread",
-            source,
-        })?;
-        let (ladders, recorder) = recording.unzip();
+        let ladders = ladders.map(Ladders::new);
+        let written = ladders.clone();
         let kept = memory::recall(&mut settings, store)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -206,7 +201,7 @@ impl Edge {
                 tap,
                 limits,
                 kept,
-                recorder,
+                ladders: written,
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));

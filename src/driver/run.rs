@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
-use super::ladders::{Recorder, Seen};
+use super::ladders::Ladders;
 use super::memory::Kept;
 use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
@@ -58,7 +58,7 @@ pub(super) struct Parts {
     pub(super) tap: Option<Tap>,
     pub(super) limits: StreamLimits,
     pub(super) kept: Kept,
-    pub(super) recorder: Option<Recorder>,
+    pub(super) ladders: Option<Ladders>,
 }
 
 struct Shell {
@@ -73,7 +73,7 @@ struct Shell {
     metrics: Arc<Metrics>,
     tap: Option<Tap>,
     writer: Option<Writer>,
-    recorder: Option<Recorder>,
+    ladders: Option<Ladders>,
     stun: Stun,
 }
 
@@ -117,7 +117,7 @@ pub(super) async fn run(parts: Parts) {
         tap,
         limits,
         kept,
-        recorder,
+        ladders,
     } = parts;
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
     let mut streams = Streams::new(sender, limits, connector, kept.first_connection);
@@ -136,7 +136,7 @@ pub(super) async fn run(parts: Parts) {
         metrics,
         tap,
         writer: kept.writer,
-        recorder,
+        ladders,
         stun: Stun {
             second: clock::now(),
             left: STUN_PER_SECOND,
@@ -304,8 +304,8 @@ impl Shell {
                     Output::Event(event) => {
                         self.metrics.event(&event);
                         observe::log(&event);
-                        if let Some(recorder) = &self.recorder {
-                            recorder.see(Seen::Event(now, event.clone()));
+                        if let Some(ladders) = &self.ladders {
+                            ladders.event(now, &event);
                         }
                         self.events.push(clock::wall(), event);
                     }
@@ -366,18 +366,21 @@ impl Shell {
         }
     }
 
+    /// Shows a message to those who look on.
     fn tapped(&self, at: Instant, way: Way, flow: Flow, bytes: &Bytes) {
-        let copy = || Tapped {
-            at,
-            way,
-            flow,
-            bytes: bytes.clone(),
-        };
-        if let Some(recorder) = &self.recorder {
-            recorder.see(Seen::Message(copy()));
+        if let Some(ladders) = &self.ladders {
+            let kept = match (way, flow.transport) {
+                // A slice would keep the whole buffer that a stream was read into.
+                (Way::In, Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
+                    Bytes::copy_from_slice(bytes)
+                }
+                (Way::In, Transport::Udp) | (Way::Out, _) => bytes.clone(),
+            };
+            ladders.message(at, way, flow.remote, kept);
         }
         if let Some(tap) = &self.tap {
-            tap.send(copy()).ok(); // nobody looks on any more
+            let bytes = bytes.clone();
+            tap.send(Tapped { at, way, flow, bytes }).ok(); // nobody looks on any more
         }
     }
 }
