@@ -71,6 +71,7 @@ use crate::transport::Flow;
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
+pub(crate) use request::description;
 
 /// Where a leg stands (module doc).
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use super::find::find;
 use super::header_name::HeaderName;
 use super::message::Message;
 use super::params::{self, OwnedParams};
-use super::uri::{Scheme, Uri};
+use super::uri::{Scheme, Shape, Uri};
 use compact_str::CompactString;
 use std::fmt;
 
@@ -60,7 +60,7 @@ impl NameAddr {
         if tag.is_none() || pieces.params.strip_prefix(";tag=") != tag {
             params::check(pieces.params)?;
         }
-        Uri::check(pieces.uri)
+        Shape::of(pieces.uri).map(|shape| shape.scheme)
     }
 
     /// As [`NameAddr::parse`]; octets that are not UTF-8 are replaced in the display name.
