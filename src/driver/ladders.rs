@@ -1,16 +1,13 @@
 //! The book of ladders between the engine's thread, which writes it, and the API, which asks for a call's page.
 //!
-//! Filing a message is a look-up and a push, less than handing it to another thread would cost; what takes longer
+//! Filing a message is a look-up and a copy, less than handing it to another thread would cost; what takes longer
 //! (reading messages, drawing) is the asker's, and happens while the book is free.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use crate::engine::{CallHandle, Event};
-use crate::observe::{Book, LadderLimits, LadderPage, Way};
+use crate::observe::{Book, LadderLimits, LadderPage, Seen};
 
 /// The ladders of the last calls. Copies are the same book.
 #[derive(Clone, Debug)]
@@ -27,8 +24,8 @@ impl Ladders {
         Some(excerpt.page())
     }
 
-    pub(super) fn message(&self, at: Instant, way: Way, remote: SocketAddr, bytes: Bytes) {
-        self.lock().message(at, way, remote, bytes);
+    pub(super) fn message(&self, seen: &Seen<'_>) {
+        self.lock().message(seen);
     }
 
     pub(super) fn event(&self, at: Instant, event: &Event) {

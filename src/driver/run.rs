@@ -21,7 +21,7 @@ use super::tap::{Tap, Tapped};
 use super::tls::Connector;
 use crate::api::{EventLog, Order};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
-use crate::observe::{self, Metrics, Way};
+use crate::observe::{self, Metrics, Seen, Way};
 use crate::store::Writer;
 use crate::transport::{Flow, Transport, stun};
 
@@ -369,14 +369,8 @@ impl Shell {
     /// Shows a message to those who look on.
     fn tapped(&self, at: Instant, way: Way, flow: Flow, bytes: &Bytes) {
         if let Some(ladders) = &self.ladders {
-            let kept = match (way, flow.transport) {
-                // A slice would keep the whole buffer that a stream was read into.
-                (Way::In, Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
-                    Bytes::copy_from_slice(bytes)
-                }
-                (Way::In, Transport::Udp) | (Way::Out, _) => bytes.clone(),
-            };
-            ladders.message(at, way, flow.remote, kept);
+            let remote = flow.remote;
+            ladders.message(&Seen { at, way, remote, bytes });
         }
         if let Some(tap) = &self.tap {
             let bytes = bytes.clone();

@@ -1,8 +1,8 @@
 //! The ladders of the last calls: what each said and was told, and which rule fired at each step of a transfer.
 //!
 //! Bounded in every direction: so many calls, so many messages and octets a dialog, and so many dialogs that belong to no
-//! call (yet). A message is filed under its Call-ID as it came, its octets shared with whoever else holds them; nothing of
-//! it is parsed or drawn before somebody asks, and then outside of the book ([`Excerpt::page`]).
+//! call (yet). A message is copied behind the others of its Call-ID, which costs less than to keep its buffer alive; nothing
+//! of it is parsed or drawn before somebody asks, and then outside of the book ([`Excerpt::page`]).
 
 mod dialogs;
 mod page;
@@ -11,13 +11,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use bytes::Bytes;
-use compact_str::CompactString;
-
 use super::metrics::Way;
 use crate::engine::{CallHandle, Event, LegHandle, TransferHandle};
 
-use dialogs::{Dialogs, Kept};
+use dialogs::{Dialogs, Key};
 pub use page::{Excerpt, LadderLine, LadderPage};
 
 /// How much is kept.
@@ -41,10 +38,23 @@ impl Default for LadderLimits {
     }
 }
 
+/// A message as it passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'m> {
+    /// When.
+    pub at: Instant,
+    /// To or from the edge.
+    pub way: Way,
+    /// Where from, or where to.
+    pub remote: SocketAddr,
+    /// The whole message.
+    pub bytes: &'m [u8],
+}
+
 /// A leg that was started.
 #[derive(Debug)]
 struct Started {
-    call_id: CompactString,
+    dialog: Key,
     /// How many of the calls in the book it belongs to.
     calls: usize,
 }
@@ -91,17 +101,10 @@ impl Book {
         }
     }
 
-    /// A message passed. Only dialogs that begin with an INVITE are kept. The octets stay with the book: they should not be
-    /// a small part of a large buffer.
-    pub fn message(&mut self, at: Instant, way: Way, remote: SocketAddr, bytes: Bytes) {
-        let kept = Kept {
-            order: self.count(),
-            at,
-            way,
-            remote,
-            bytes,
-        };
-        let gone = self.dialogs.file(kept, self.limits.messages);
+    /// A message passed. Only dialogs that begin with an INVITE are kept.
+    pub fn message(&mut self, seen: &Seen<'_>) {
+        let order = self.count();
+        let gone = self.dialogs.file(seen, order, self.limits.messages);
         self.unstarted(gone);
     }
 
@@ -199,15 +202,9 @@ impl Book {
     }
 
     fn leg_started(&mut self, leg: LegHandle, call: Option<CallHandle>, party: &str, call_id: &str) {
-        self.dialogs.claim(call_id, leg, party);
-        let call_id = CompactString::from(call_id);
-        self.legs.insert(
-            leg,
-            Started {
-                call_id: call_id.clone(),
-                calls: 0,
-            },
-        );
+        let dialog = self.dialogs.key(call_id);
+        self.dialogs.claim(dialog, leg, party);
+        self.legs.insert(leg, Started { dialog, calls: 0 });
         match call {
             Some(call) => self.belongs(call, leg),
             // The target of a transfer, dialled for it: of the newest one that goes there.
@@ -218,7 +215,7 @@ impl Book {
                         kept.legs.insert(leg);
                     }
                     None => {
-                        let gone = self.dialogs.unclaim(call_id);
+                        let gone = self.dialogs.unclaim(dialog);
                         self.unstarted(gone);
                     }
                 }
@@ -264,7 +261,7 @@ impl Book {
             if !self.is_in_a_call(&leg)
                 && let Some(started) = self.legs.remove(&leg)
             {
-                self.dialogs.remove(&started.call_id);
+                self.dialogs.remove(started.dialog);
             }
         }
     }
@@ -287,11 +284,9 @@ impl Book {
         let transfers: Vec<_> = self.transfers_of(own).collect();
         let further = transfers.iter().flat_map(|(_, kept)| &kept.legs);
         let legs: BTreeSet<LegHandle> = own.iter().chain(further).copied().collect();
-        let call_ids: BTreeSet<&CompactString> = legs
-            .iter()
-            .filter_map(|leg| Some(&self.legs.get(leg)?.call_id))
-            .collect();
-        let dialogs = call_ids.into_iter().filter_map(|id| self.dialogs.get(id)).cloned();
+        // Two legs have one Call-ID where the edge keeps the caller's.
+        let keys: BTreeSet<Key> = legs.iter().filter_map(|leg| Some(self.legs.get(leg)?.dialog)).collect();
+        let dialogs = keys.into_iter().filter_map(|key| self.dialogs.get(key)).cloned();
         let steps = transfers
             .iter()
             .flat_map(|(handle, kept)| kept.steps.iter().map(|step| (*handle, step.clone())));

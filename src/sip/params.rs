@@ -33,8 +33,11 @@ impl<'a> Iterator for CommaList<'a> {
 
 /// Where the first value of a list ends: at a comma outside quotes and angle brackets, or at the end.
 pub(crate) fn until_comma(data: &[u8]) -> usize {
-    if find_octet(data, b',').is_none() {
+    let Some(comma) = find_octet(data, b',') else {
         return data.len();
+    };
+    if find2(data.get(..comma).unwrap_or_default(), b'"', b'<').is_none() {
+        return comma; // nothing is open
     }
     let mut at = 0;
     while let Some(rest) = data.get(at..)

@@ -57,12 +57,13 @@ impl Message {
     }
 
     fn check_line(&self, id: HeaderName, value: &[u8]) -> Result<(), ParseError> {
+        let index = self.index();
         if id == HeaderName::Via {
             self.check_vias(value)
         } else if id == HeaderName::From {
-            NameAddr::check(value, self.from_tag()).map(drop)
+            NameAddr::check(value, index.from_tag.of(self.bytes())).map(drop)
         } else if id == HeaderName::To {
-            let scheme = NameAddr::check(value, self.to_tag())?;
+            let scheme = NameAddr::check(value, index.to_tag.of(self.bytes()))?;
             if *self.method() == Method::Register && !is_dialable(scheme) {
                 // RFC 3261 §10.3: an address of record is a SIP or SIPS URI.
                 return Err(ParseError::new(ParseErrorKind::Uri));
@@ -85,7 +86,7 @@ impl Message {
         for value in comma_list(line) {
             // Octets outside UTF-8 may stand in a quoted via-extension only; no such Via has been seen.
             let via = Via::parse(std::str::from_utf8(value).map_err(|_| BAD)?)?;
-            via.check_params(self.branch())?;
+            via.check_params(self.index().branch.of(self.bytes()))?;
         }
         Ok(())
     }
@@ -94,7 +95,7 @@ impl Message {
         if line.contains(&b'*') && comma_list(line).any(|value| value == b"*") {
             return self.check_all_contacts();
         }
-        comma_list(line).try_for_each(|value| NameAddr::check(value, None).map(drop))
+        comma_list(line).try_for_each(|value| NameAddr::check(value, b"").map(drop))
     }
 
     /// RFC 3261 §10.2.2: `*` stands alone, in a REGISTER, with Expires 0.

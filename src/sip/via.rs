@@ -44,11 +44,12 @@ impl<'a> Via<'a> {
         })
     }
 
-    /// Whether every parameter can be read (RFC 4475 §3.1.2.1). The branch is known to be a token: a value that has no
-    /// other parameter than it and an empty `rport` needs no further look.
-    pub(super) fn check_params(&self, branch: Option<&str>) -> Result<(), ParseError> {
+    /// Whether every parameter can be read (RFC 4475 §3.1.2.1). The branch, if there is one, is known to be a token: a
+    /// value that has no other parameter than it and an empty `rport` needs no further look.
+    pub(super) fn check_params(&self, branch: &[u8]) -> Result<(), ParseError> {
         let usual = self.params.strip_suffix(";rport").unwrap_or(self.params);
-        if branch.is_some() && usual.strip_prefix(";branch=") == branch {
+        let is_branch = |text: &str| text.as_bytes() == branch;
+        if !branch.is_empty() && usual.strip_prefix(";branch=").is_some_and(is_branch) {
             return Ok(());
         }
         self.params().try_for_each(|param| param.map(drop))

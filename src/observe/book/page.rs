@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::Step;
@@ -16,7 +17,7 @@ use crate::observe::{Redact, Way};
 /// Columns beside the edge's that fit a line; who comes later has a line without a column.
 const COLUMNS: usize = 3;
 
-/// What the book holds of one call, taken out of it. Octets are shared, not copied.
+/// What the book holds of one call, copied out of it.
 #[derive(Clone, Debug)]
 pub struct Excerpt {
     pub(super) call: CallHandle,
@@ -56,21 +57,21 @@ pub struct LadderLine {
 }
 
 enum Entry<'e> {
-    Message(&'e Dialog, &'e Kept),
+    Message(&'e Dialog, &'e Kept, &'e [u8]),
     Step(TransferHandle, &'e Step),
 }
 
 impl Entry<'_> {
     fn at(&self) -> Instant {
         match self {
-            Entry::Message(_, kept) => kept.at,
+            Entry::Message(_, kept, _) => kept.at,
             Entry::Step(_, step) => step.at,
         }
     }
 
     fn order(&self) -> u64 {
         match self {
-            Entry::Message(_, kept) => kept.order,
+            Entry::Message(_, kept, _) => kept.order,
             Entry::Step(_, step) => step.order,
         }
     }
@@ -80,8 +81,8 @@ impl Excerpt {
     /// Reads the messages and draws them.
     pub fn page(&self) -> LadderPage {
         let messages = self.dialogs.iter().flat_map(|dialog| {
-            let kept = dialog.messages.iter();
-            kept.map(move |kept| Entry::Message(dialog, kept))
+            let messages = dialog.messages();
+            messages.map(move |(kept, octets)| Entry::Message(dialog, kept, octets))
         });
         let steps = self.steps.iter().map(|(handle, step)| Entry::Step(*handle, step));
         let mut entries: Vec<Entry<'_>> = messages.chain(steps).collect();
@@ -95,9 +96,10 @@ impl Excerpt {
             let at_ms = u64::try_from(since).unwrap_or(u64::MAX);
             text.push('\n');
             lines.push(match entry {
-                Entry::Message(dialog, kept) => {
-                    text.push_str(&ladder.message(kept.at, kept.way, kept.remote, &kept.bytes));
-                    self.message(at_ms, dialog, kept)
+                Entry::Message(dialog, kept, octets) => {
+                    let bytes = Bytes::copy_from_slice(octets);
+                    text.push_str(&ladder.message(kept.at, kept.way, kept.remote, &bytes));
+                    self.message(at_ms, dialog, kept, &bytes)
                 }
                 Entry::Step(transfer, step) => {
                     let what = format!("{transfer} {}", step.text);
@@ -121,8 +123,8 @@ impl Excerpt {
         }
     }
 
-    fn message(&self, at_ms: u64, dialog: &Dialog, kept: &Kept) -> LadderLine {
-        let (what, note) = ladder::summary(&kept.bytes, self.redact);
+    fn message(&self, at_ms: u64, dialog: &Dialog, kept: &Kept, bytes: &Bytes) -> LadderLine {
+        let (what, note) = ladder::summary(bytes, self.redact);
         LadderLine {
             at_ms,
             way: match kept.way {
@@ -145,7 +147,9 @@ impl Excerpt {
         let mut ladder = Ladder::new(style).redacted(self.redact);
         let mut seen: Vec<SocketAddr> = Vec::new();
         for entry in entries {
-            let Entry::Message(dialog, kept) = entry else { continue };
+            let Entry::Message(dialog, kept, _) = entry else {
+                continue;
+            };
             if seen.contains(&kept.remote) || seen.len() == COLUMNS {
                 continue;
             }

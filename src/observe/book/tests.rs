@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::dialogs::UNCLAIMED;
 use super::*;
 use crate::engine::{TransferFailure, TransferKind, TransferMode};
@@ -43,12 +45,33 @@ fn started(slot: u32, of: Option<CallHandle>, party: &str, call_id: &str) -> Eve
     }
 }
 
+fn say(book: &mut Book, at: Instant, way: Way, remote: SocketAddr, message: Bytes) {
+    book.message(&Seen {
+        at,
+        way,
+        remote,
+        bytes: &message,
+    });
+}
+
 /// Alice calls bob, who transfers her to a busy carol.
 fn story(limits: LadderLimits) -> Book {
     let (mut book, now) = (Book::new(limits), base());
     let later = |millis| now + Duration::from_millis(millis);
-    book.message(now, Way::In, address(1), message("INVITE sip:bob@x SIP/2.0", "a"));
-    book.message(later(1), Way::Out, address(2), message("INVITE sip:bob@x SIP/2.0", "b"));
+    say(
+        &mut book,
+        now,
+        Way::In,
+        address(1),
+        message("INVITE sip:bob@x SIP/2.0", "a"),
+    );
+    say(
+        &mut book,
+        later(1),
+        Way::Out,
+        address(2),
+        message("INVITE sip:bob@x SIP/2.0", "b"),
+    );
     book.event(later(1), &started(1, Some(call(1)), "sip:+4930123456@x", "a"));
     book.event(later(1), &started(2, Some(call(1)), "sip:bob@x", "b"));
     let transfer = TransferHandle { slot: 0, generation: 0 };
@@ -63,14 +86,21 @@ fn story(limits: LadderLimits) -> Book {
             target: "sip:carol@x".to_owned(),
         },
     );
-    book.message(
+    say(
+        &mut book,
         later(6),
         Way::Out,
         address(3),
         message("INVITE sip:carol@x SIP/2.0", "c"),
     );
     book.event(later(6), &started(3, None, "sip:carol@x", "c"));
-    book.message(later(7), Way::In, address(3), message("SIP/2.0 486 Busy Here", "c"));
+    say(
+        &mut book,
+        later(7),
+        Way::In,
+        address(3),
+        message("SIP/2.0 486 Busy Here", "c"),
+    );
     book.event(
         later(8),
         &Event::TransferProgress {
@@ -135,17 +165,29 @@ fn memory_is_bounded_in_every_direction() {
     });
     let now = base();
     let register = message("REGISTER sip:x SIP/2.0", "r");
-    book.message(now, Way::In, address(1), register);
+    say(&mut book, now, Way::In, address(1), register);
     assert!(book.dialogs.len() == 0, "no dialog");
     for slot in 0..1_000 {
         let id = format!("stranger{slot}");
-        book.message(now, Way::In, address(1), message("INVITE sip:x SIP/2.0", &id));
+        say(
+            &mut book,
+            now,
+            Way::In,
+            address(1),
+            message("INVITE sip:x SIP/2.0", &id),
+        );
     }
     assert_eq!(book.dialogs.len(), UNCLAIMED);
     for slot in 0..5 {
         let id = format!("call{slot}");
         for _ in 0..9 {
-            book.message(now, Way::In, address(1), message("INVITE sip:x SIP/2.0", &id));
+            say(
+                &mut book,
+                now,
+                Way::In,
+                address(1),
+                message("INVITE sip:x SIP/2.0", &id),
+            );
         }
         book.event(now, &started(slot, Some(call(slot)), "sip:x@x", &id));
     }
@@ -162,16 +204,16 @@ fn octets_are_bounded_too_and_less_for_strangers() {
     let now = base();
     let mut large = message("INVITE sip:bob@x SIP/2.0", "large").to_vec();
     large.resize(30_000, b'x');
-    let say = |book: &mut Book, times| {
+    let repeat = |book: &mut Book, times| {
         for _ in 0..times {
-            book.message(now, Way::In, address(1), Bytes::from(large.clone()));
+            say(book, now, Way::In, address(1), Bytes::from(large.clone()));
         }
     };
-    say(&mut book, 3);
+    repeat(&mut book, 3);
     book.event(now, &started(1, Some(call(1)), "sip:bob@x", "large"));
     let stranger = book.excerpt(call(1)).unwrap().page();
     assert_eq!((stranger.lines.len(), stranger.more), (0, 3));
-    say(&mut book, 10);
+    repeat(&mut book, 10);
     let known = book.excerpt(call(1)).unwrap().page();
     assert_eq!((known.lines.len(), known.more), (8, 5));
 }
@@ -198,7 +240,13 @@ fn what_belongs_to_no_call_leaves_nothing_behind() {
             },
         );
         let id = format!("target{slot}");
-        book.message(now, Way::Out, address(3), message("INVITE sip:carol@x SIP/2.0", &id));
+        say(
+            &mut book,
+            now,
+            Way::Out,
+            address(3),
+            message("INVITE sip:carol@x SIP/2.0", &id),
+        );
         book.event(now, &started(target, None, "sip:carol@x", &id));
     }
     assert!(book.transfers.is_empty());
