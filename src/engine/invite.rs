@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::Engine;
@@ -324,7 +325,8 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
     {
         return Err(Refused(415, None));
     }
-    Description::parse(request.body())
+    // Copied: legs that keep the description for the length of a call would keep the whole datagram with it.
+    Description::parse(Bytes::copy_from_slice(&request.body()))
         .map(Some)
         .map_err(|error| Refused(400, Some(format!("Bad Session Description: {error}"))))
 }

@@ -74,6 +74,7 @@ use crate::transport::{Book, Flow};
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
+pub(crate) use request::description;
 
 /// Where a leg stands (module doc).
 #[derive(Debug)]
