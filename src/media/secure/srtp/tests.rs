@@ -38,22 +38,18 @@ fn pair(profile: SrtpProfile) -> (Sender, Receiver) {
 }
 
 #[test]
-fn a_stream_crosses_the_end_of_its_sequence_numbers_three_times() {
+fn a_stream_crosses_the_end_of_its_sequence_numbers_twice() {
     for profile in PROFILES {
         let (mut sender, mut receiver) = pair(profile);
-        for n in 0..3 * 65_536u32 + 100 {
+        for n in 0..65_536u32 + 100 {
             let clear = rtp(7, 65_530u16.wrapping_add(n as u16));
             let mut packet = clear.clone();
             assert!(sender.protect_rtp(&mut packet));
             assert_ne!(packet.get(12..172), clear.get(12..172), "the payload is encrypted");
             assert_eq!(receiver.open_rtp(&mut packet), Ok(()), "{profile:?}, packet {n}");
             assert_eq!(packet, clear);
-            // Most of the time is not spent on what is not at the edge.
-            if n % 65_536 == 200 {
-                assert_eq!(receiver.streams.len(), 1);
-            }
         }
-        assert_eq!(receiver.streams[0].rtp.index(0).map(|index| index >> 16), Some(4));
+        assert_eq!(receiver.streams[0].rtp.index(0).map(|index| index >> 16), Some(2));
     }
 }
 

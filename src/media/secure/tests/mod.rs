@@ -3,4 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod browser;
+mod phone;
 mod world;
+
+pub(super) use world::certificate;

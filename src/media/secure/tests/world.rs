@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
@@ -34,10 +35,17 @@ pub(super) fn address(text: &str) -> SocketAddr {
 }
 
 /// A certificate, made as the driver makes it.
-pub(super) fn certificate() -> Certificate {
+pub(in super::super) fn certificate() -> Certificate {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
     Certificate::from_der(certificate.der().to_vec(), &key.serialize_der()).unwrap()
+}
+
+/// One that offers nothing but this.
+pub(super) fn certificate_with(profile: SrtpProtectionProfile) -> Certificate {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    Certificate::with_profiles(certificate.der().to_vec(), &key.serialize_der(), &[profile]).unwrap()
 }
 
 pub(super) struct World {
@@ -135,15 +143,18 @@ impl World {
 
     /// A browser and an edge that talk.
     pub(super) fn connected(role: DtlsRole) -> World {
-        let certificate = certificate();
-        let mut world = World::new(&certificate);
+        World::connected_with(role, &certificate())
+    }
+
+    pub(super) fn connected_with(role: DtlsRole, certificate: &Certificate) -> World {
+        let mut world = World::new(certificate);
         let security = world.security(&Answering {
             role,
             ..Answering::default()
         });
-        world.open(&security, &certificate);
+        world.open(&security, certificate);
         world.answer(
-            &certificate,
+            certificate,
             &Answering {
                 role,
                 ..Answering::default()
