@@ -1,6 +1,7 @@
 //! The edge's [`Secure`] and `str0m` as the browser, on one virtual network and one virtual clock.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
@@ -69,9 +70,9 @@ pub(super) struct World {
     pub(super) sent: Vec<(SocketAddr, Vec<u8>)>,
     /// While true, nothing of the browser reaches the edge.
     pub(super) cut: bool,
-    /// How many of a hundred datagrams are lost, either way.
-    pub(super) lose_percent: u64,
-    pub(super) dice: u64,
+    /// Which of the handshake's datagrams are lost, either way.
+    pub(super) lose: Range<u32>,
+    handshake: u32,
     next_sequence: u64,
     edge_sequence: u16,
     version: u32,
@@ -132,8 +133,8 @@ impl World {
             wire: Vec::new(),
             sent: Vec::new(),
             cut: false,
-            lose_percent: 0,
-            dice: 0,
+            lose: 0..0,
+            handshake: 0,
             next_sequence: 40_000,
             edge_sequence: 0,
             version: 0,
@@ -359,17 +360,16 @@ impl World {
         }
     }
 
-    fn lost(&mut self) -> bool {
-        // A small linear generator: the same losses in every run.
-        self.dice = self
-            .dice
-            .wrapping_mul(0x5851_f42d_4c95_7f2d)
-            .wrapping_add(0x1405_7b7e_f767_814f);
-        ((self.dice >> 33) % 100) < self.lose_percent
+    fn lost(&mut self, datagram: &[u8]) -> bool {
+        if kind(datagram) != Kind::Dtls {
+            return false;
+        }
+        self.handshake += 1;
+        self.lose.contains(&(self.handshake - 1))
     }
 
     fn to_browser(&mut self, to: SocketAddr, datagram: &[u8]) {
-        if to != self.public || self.lost() {
+        if to != self.public || self.lost(datagram) {
             return;
         }
         let (source, destination) = (self.edge_address, self.private);
@@ -380,7 +380,7 @@ impl World {
     }
 
     fn to_edge(&mut self, mut datagram: Vec<u8>) {
-        if self.cut || self.lost() {
+        if self.cut || self.lost(&datagram) {
             return;
         }
         self.wire.push(datagram.clone());
