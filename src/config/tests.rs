@@ -76,11 +76,7 @@ fn every_key_reaches_the_engine() {
     );
     assert_eq!(
         settings.listeners[0].advertised,
-<<<<<<< HEAD
-        "203.0.113.7:5060".parse::<std::net::SocketAddr>().unwrap()
-=======
         "203.0.113.7:5060".parse::<SocketAddr>().unwrap()
->>>>>>> main
     );
     assert_eq!(settings.listeners[1].transport, Transport::Tcp);
     let pbx = settings.pbx.unwrap();
@@ -88,11 +84,7 @@ fn every_key_reaches_the_engine() {
         (pbx.host.as_str(), pbx.transport, pbx.register),
         ("pbx.example.test", Transport::Tcp, Register::Local)
     );
-<<<<<<< HEAD
-    assert_eq!(pbx.address, "192.0.2.9:5080".parse::<std::net::SocketAddr>().unwrap());
-=======
     assert_eq!(pbx.address, "192.0.2.9:5080".parse::<SocketAddr>().unwrap());
->>>>>>> main
     assert_eq!(settings.peers[0].networks[1].prefix, 128);
     assert_eq!(settings.peers[0].transfer, TransferMode::Refer);
     assert!(settings.peers[0].keeps_call_id);
