@@ -16,21 +16,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod files;
 mod run;
 mod sockets;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
+use files::Files;
 use sockets::Sockets;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock;
+use crate::media::audio::Pcm;
 use crate::media::secure::Certificate;
-use crate::media::{MediaCommand, MediaEvent, MediaSettings};
+use crate::media::{MediaCommand, MediaEvent, MediaSettings, PromptName};
 
 /// How media is driven.
 #[derive(Clone, Debug)]
@@ -41,26 +45,39 @@ pub struct MediaOptions {
     pub shared: Option<SocketAddr>,
     /// What endpoints with DTLS show.
     pub certificate: Certificate,
+    /// What may be played, by name.
+    pub prompts: Vec<(PromptName, Pcm)>,
+    /// The folder of recordings; `None`: none are made.
+    pub recordings: Option<PathBuf>,
     /// Times.
     pub settings: MediaSettings,
 }
 
 impl MediaOptions {
-    /// The usual times, and no shared port.
+    /// The usual times; no shared port, no prompts, no recordings.
     pub fn new(address: IpAddr, certificate: Certificate) -> MediaOptions {
         MediaOptions {
             address,
             shared: None,
             certificate,
+            prompts: Vec::new(),
+            recordings: None,
             settings: MediaSettings::new(clock::now()),
         }
     }
 }
 
+/// What the thread is told.
+#[derive(Debug)]
+enum Order {
+    Command(MediaCommand),
+    Prompt(PromptName, Pcm),
+}
+
 /// A running media thread. Dropping it stops it.
 #[derive(Debug)]
 pub struct MediaThread {
-    commands: Option<Sender<MediaCommand>>,
+    orders: Option<Sender<Order>>,
     waker: Arc<mio::Waker>,
     shared: Option<SocketAddr>,
     thread: Option<JoinHandle<()>>,
@@ -73,13 +90,15 @@ impl MediaThread {
     ///
     /// When the shared port cannot be bound, or the system has no thread.
     pub fn start(options: MediaOptions, events: UnboundedSender<MediaEvent>) -> io::Result<MediaThread> {
-        let (commands, orders) = mpsc::channel();
+        let (sender, orders) = mpsc::channel();
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), run::WAKER)?);
         let mut sockets = Sockets::new(options.address);
         let shared = options.shared.map(|address| sockets.share(poll.registry(), address));
         let shared = shared.transpose()?;
+        let files = Files::start(options.recordings.clone(), events.clone())?;
         let parts = run::Parts {
+            files,
             poll,
             sockets,
             orders,
@@ -90,7 +109,7 @@ impl MediaThread {
             .name("warmline-media".to_owned())
             .spawn(move || run::run(parts))?;
         Ok(MediaThread {
-            commands: Some(commands),
+            orders: Some(sender),
             waker,
             shared,
             thread: Some(thread),
@@ -104,8 +123,17 @@ impl MediaThread {
 
     /// Gives it an order; in vain once it has stopped.
     pub fn send(&self, command: MediaCommand) {
-        if let Some(commands) = &self.commands {
-            commands.send(command).ok(); // it has ended, and so have all legs
+        self.order(Order::Command(command));
+    }
+
+    /// Adds a prompt or replaces the one of that name, also for those who hear it now.
+    pub fn insert_prompt(&self, name: PromptName, pcm: Pcm) {
+        self.order(Order::Prompt(name, pcm));
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            orders.send(order).ok(); // it has ended, and so have all legs
             self.waker.wake().ok(); // it looks at its orders at the next packet or deadline, too
         }
     }
@@ -116,7 +144,7 @@ impl MediaThread {
     }
 
     fn end(&mut self) {
-        self.commands = None;
+        self.orders = None;
         self.waker.wake().ok(); // as above
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

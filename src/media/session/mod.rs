@@ -7,11 +7,13 @@
 
 mod door;
 mod event;
+mod keys;
 mod outgoing;
 mod path;
 mod payloads;
 mod quality;
 mod reception;
+mod recorder;
 mod reports;
 mod sound;
 mod watch;
@@ -30,10 +32,12 @@ use crate::vocabulary::LegHandle;
 
 use door::{Door, Entered};
 use event::{KeyEvent, Keys, Pressing};
+use keys::Tones;
 pub(in crate::media) use outgoing::Incoming;
 use outgoing::{Moment, Outgoing};
 use payloads::{Payloads, Route, Routes};
 use reception::Reception;
+use recorder::Recorder;
 use reports::Reports;
 use sound::{Player, Transcoding};
 use watch::Watch;
@@ -54,6 +58,8 @@ pub(in crate::media) struct MediaSession {
     player: Option<Player>,
     keys: Keys,
     pressing: Pressing,
+    tones: Option<Box<Tones>>,
+    recorder: Option<Box<Recorder>>,
     reports: Reports,
     watch: Watch,
     refused: u64,
@@ -97,6 +103,8 @@ impl MediaSession {
             player: None,
             keys: Keys::default(),
             pressing: Pressing::default(),
+            tones: None,
+            recorder: None,
             reports: Reports::new(now, endpoint.ssrc, settings),
             watch: Watch::new(now, settings),
             refused: 0,
@@ -230,6 +238,9 @@ impl MediaSession {
         } else if let Some(key) = self.keys.time(now) {
             self.tell(key, out);
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.says(now, &header, payload, &self.payloads);
+        }
         Some(Incoming {
             slot,
             header,
@@ -238,68 +249,41 @@ impl MediaSession {
         })
     }
 
-    fn tell(&self, key: event::Pressed, out: &mut Outputs) {
-        out.event(MediaEvent::Digit {
-            leg: self.leg,
-            digit: key.key,
-            milliseconds: key.milliseconds,
-        });
-    }
-
     /// A packet of whom the party hears.
     pub(in crate::media) fn relay(&mut self, now: Instant, packet: &Incoming, payload: &[u8], out: &mut Outputs) {
-        if !self.endpoint.direction.sends() || self.pressing.is_busy() {
+        if !self.endpoint.direction.sends() || self.is_pressing() {
             return;
         }
         let Some(to) = self.door.rtp() else { return };
         let (number, clock) = match self.routes.of(packet.header.payload_type) {
             Route::Pass { number, clock } => (*number, *clock),
-            Route::Transcode { from, to: payload_type } => {
-                let (from, payload_type) = (from.clone(), payload_type.clone());
-                return self.transcode(now, packet, payload, (from, payload_type), out);
+            Route::Transcode { from, to, number } => {
+                let way = (from.clone(), to.clone(), *number);
+                return self.transcode(now, packet, payload, way, out);
             }
             Route::Nothing => return self.outgoing.skip(packet),
         };
         let Some(header) = self.outgoing.relay(now, packet, number, clock) else {
             return;
         };
-        let mut octets = out.buffer();
         match KeyEvent::read(payload).filter(|_| packet.event && packet.clock != clock) {
-            Some(event) => header.write(&event.rescaled(packet.clock, clock).octets(), &mut octets),
-            None => header.write(payload, &mut octets),
+            Some(event) => {
+                let event = event.rescaled(packet.clock, clock);
+                self.send(now, to, (&header, &event.octets()), out);
+            }
+            None => self.send(now, to, (&header, payload), out),
         }
-        self.send(to, octets, payload.len(), out);
     }
 
-    /// Presses keys towards the party.
-    pub(in crate::media) fn press(&mut self, now: Instant, digits: &str) {
-        self.pressing.press(now, digits);
-    }
-
-    fn send_key(&mut self, now: Instant, out: &mut Outputs) {
-        let event = |codec: &Codec| matches!(codec, Codec::TelephoneEvent { .. });
-        let Some(payload) = self.endpoint.send.iter().find(|payload| event(&payload.codec)) else {
-            return self.pressing.give_up();
-        };
-        let (number, clock) = (payload.number, payload.codec.clock());
-        let Some(due) = self.pressing.due(now, self.endpoint.packet_ms, clock) else {
-            return;
-        };
-        let moment = due.timestamp.map_or(Moment::Now, Moment::Since);
-        let mut header = self.outgoing.own(now, number, clock, moment);
-        header.marker = due.marker;
-        self.pressing.begun(header.timestamp);
-        let Some(to) = self.door.rtp().filter(|_| self.endpoint.direction.sends()) else {
-            return;
-        };
+    fn send(&mut self, now: Instant, to: SocketAddr, packet: (&Header, &[u8]), out: &mut Outputs) {
+        let (header, payload) = packet;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.hears(now, header, payload, &self.endpoint.send);
+        }
         let mut octets = out.buffer();
-        header.write(&due.event.octets(), &mut octets);
-        self.send(to, octets, due.event.octets().len(), out);
-    }
-
-    fn send(&mut self, to: SocketAddr, mut octets: Vec<u8>, payload: usize, out: &mut Outputs) {
+        header.write(payload, &mut octets);
         if self.door.seal(&mut octets) {
-            self.outgoing.count(payload);
+            self.outgoing.count(payload.len());
             out.send(Local::rtp(self.endpoint.local), to, octets);
         } else {
             out.give_back(octets);
@@ -312,8 +296,9 @@ impl MediaSession {
         let all = [
             Some(self.reports.next()),
             silent,
-            self.pressing.deadline(),
+            self.pressing_deadline(),
             self.door.deadline(),
+            self.recorder.as_ref().and_then(|recorder| recorder.deadline()),
         ];
         all.into_iter().flatten().min()
     }
@@ -322,9 +307,8 @@ impl MediaSession {
     pub(in crate::media) fn handle_timeout(&mut self, now: Instant, out: &mut Outputs) {
         self.door.handle_timeout(now);
         self.flush(out);
-        while self.pressing.deadline().is_some_and(|at| at <= now) {
-            self.send_key(now, out);
-        }
+        self.press_on(now, out);
+        self.write_recording(now, out);
         if let Some(key) = self.keys.time(now) {
             self.tell(key, out);
         }
@@ -339,6 +323,7 @@ impl MediaSession {
 
     /// The last words: BYE and the counters.
     pub(in crate::media) fn close(&mut self, now: Instant, out: &mut Outputs) {
+        self.stop_recording(now, out);
         self.report(now, true, out);
         self.door.close(now);
         self.flush(out);

@@ -32,6 +32,11 @@ impl Payloads {
         payloads
     }
 
+    /// The party's best audio that we can decode.
+    pub(super) fn audio(&self) -> Option<&Payload> {
+        audio(&self.list)
+    }
+
     /// What this number means.
     pub(super) fn codec(&self, number: u8) -> Option<&Codec> {
         let at = *self.at.get(usize::from(number))?;
@@ -44,8 +49,8 @@ impl Payloads {
 pub(super) enum Route {
     /// It goes on under this number, on this clock.
     Pass { number: u8, clock: u32 },
-    /// It is decoded, and encoded for this payload type.
-    Transcode { from: Codec, to: Payload },
+    /// It is decoded, and encoded under this number.
+    Transcode { from: Codec, to: Codec, number: u8 },
     /// The listener cannot take it.
     Nothing,
 }
@@ -102,7 +107,8 @@ fn route(codec: &Codec, takes: &[Payload]) -> Route {
             let to = audio(takes);
             to.map_or(Route::Nothing, |to| Route::Transcode {
                 from: codec.clone(),
-                to: to.clone(),
+                to: to.codec.clone(),
+                number: to.number,
             })
         }
         Codec::ComfortNoise { .. } | Codec::Other { .. } => Route::Nothing,
@@ -148,7 +154,8 @@ mod tests {
         let pass = |number, clock| Route::Pass { number, clock };
         let transcode = Route::Transcode {
             from: Codec::Pcmu,
-            to: takes[0].clone(),
+            to: Codec::Opus,
+            number: 111,
         };
         assert_eq!(*routes.of(0), transcode);
         assert_eq!(*routes.of(96), pass(111, 48_000));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Incoming, MediaSession, Moment, payloads};
 use crate::media::audio::{Encoder, Prompts, Transcoder};
 use crate::media::output::Outputs;
-use crate::media::{Codec, Hear, MediaEvent, Payload, PromptName};
+use crate::media::{Codec, Hear, MediaEvent, PromptName};
 
 /// One source's stream on its way into another codec.
 pub(super) struct Transcoding {
@@ -77,33 +77,31 @@ impl MediaSession {
         now: Instant,
         packet: &Incoming,
         payload: &[u8],
-        way: (Codec, Payload),
+        way: (Codec, Codec, u8),
         out: &mut Outputs,
     ) {
         let Some(to) = self.door.rtp() else { return };
-        let (from, target) = way;
+        let (from, target, number) = way;
         let of = (packet.slot, packet.header.ssrc, packet.header.payload_type);
         let mut transcoding = match self.transcoding.take() {
             Some(going) if going.of == of => going,
             Some(_) | None => Box::new(Transcoding {
                 of,
-                transcoder: Transcoder::new(&from, &target.codec),
+                transcoder: Transcoder::new(&from, &target),
                 base: None,
                 frame: Vec::new(),
             }),
         };
-        let clock = target.codec.clock();
+        let clock = target.clock();
         if let Some(transcoder) = &mut transcoding.transcoder {
             transcoder.push(packet.header.timestamp, payload);
             while let Some(made) = transcoder.poll(&mut transcoding.frame) {
                 let next = || self.outgoing.next_timestamp(now, clock).wrapping_sub(made.timestamp);
                 let base = *transcoding.base.get_or_insert_with(next);
                 let moment = Moment::At(base.wrapping_add(made.timestamp));
-                let mut header = self.outgoing.own(now, target.number, clock, moment);
+                let mut header = self.outgoing.own(now, number, clock, moment);
                 header.marker = made.marker;
-                let mut octets = out.buffer();
-                header.write(&transcoding.frame, &mut octets);
-                self.send(to, octets, transcoding.frame.len(), out);
+                self.send(now, to, (&header, &transcoding.frame), out);
                 transcoding.frame.clear();
             }
         }
@@ -112,6 +110,7 @@ impl MediaSession {
 
     /// The moment of a prompt's next frame; false: the party hears no prompt any more.
     pub(in crate::media) fn play(&mut self, tick: Instant, prompts: &mut Prompts, out: &mut Outputs) -> bool {
+        let busy = self.is_pressing();
         let Some(player) = &mut self.player else { return false };
         let leg = self.leg;
         let index = player.index;
@@ -137,15 +136,13 @@ impl MediaSession {
         };
         let (number, clock) = (target.number, target.codec.clock());
         let Some(to) = self.door.rtp() else { return true };
-        if !self.endpoint.direction.sends() || self.pressing.is_busy() {
+        if !self.endpoint.direction.sends() || busy {
             player.flowing = false;
             return true;
         }
         let mut header = self.outgoing.own(tick, number, clock, Moment::Now);
         header.marker = !std::mem::replace(&mut player.flowing, true);
-        let mut octets = out.buffer();
-        header.write(&frame, &mut octets);
-        self.send(to, octets, frame.len(), out);
+        self.send(tick, to, (&header, &frame), out);
         true
     }
 }

@@ -106,7 +106,17 @@ impl Sessions {
                     self.arm(leg);
                 }
             }
-            MediaCommand::Record { .. } | MediaCommand::StopRecording { .. } => {}
+            MediaCommand::Record { leg, name } => {
+                if let Some(session) = self.table.get(leg).and_then(|row| row.session.as_mut()) {
+                    session.record(now, name);
+                    self.arm(leg);
+                }
+            }
+            MediaCommand::StopRecording { leg } => {
+                if let Some(session) = self.table.get(leg).and_then(|row| row.session.as_mut()) {
+                    session.stop_recording(now, &mut self.out);
+                }
+            }
             MediaCommand::Close { leg } => self.close(now, leg),
         }
     }

@@ -90,6 +90,8 @@ struct World {
     sent: Vec<Sent>,
     events: Vec<MediaEvent>,
     sockets: Vec<Local>,
+    file: Vec<u8>,
+    recorded: Option<u64>,
 }
 
 impl World {
@@ -102,6 +104,8 @@ impl World {
             sent: Vec::new(),
             events: Vec::new(),
             sockets: Vec::new(),
+            file: Vec::new(),
+            recorded: None,
         }
     }
 
@@ -136,6 +140,12 @@ impl World {
                 MediaOutput::Bind(local) => self.sockets.push(local),
                 MediaOutput::Unbind(local) => self.sockets.retain(|open| *open != local),
                 MediaOutput::Event(event) => self.events.push(event),
+                MediaOutput::Write { offset, octets, .. } => {
+                    let (start, end) = (offset as usize, offset as usize + octets.len());
+                    self.file.resize(end.max(self.file.len()), 0);
+                    self.file[start..end].copy_from_slice(&octets);
+                }
+                MediaOutput::Recorded { milliseconds, .. } => self.recorded = Some(milliseconds),
                 MediaOutput::Send { local, to, octets } => self.sent.push(Sent {
                     at: self.now - self.start,
                     local,

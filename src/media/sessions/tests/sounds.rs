@@ -239,3 +239,102 @@ fn a_prompt_is_not_heard_by_whom_nothing_is_sent() {
     world.advance(millis(40));
     assert!(world.sessions.poll_timeout().unwrap() > world.now + millis(20));
 }
+
+#[test]
+fn digits_are_tones_for_whom_takes_no_events() {
+    let mut world = World::bridged();
+    let audio = vec![payload(8, Codec::Pcma)];
+    world.open(
+        BOB,
+        Endpoint {
+            send: audio,
+            ..endpoint(BOB)
+        },
+    );
+    for digits in ["1", "2#x"] {
+        world.command(MediaCommand::Digits {
+            leg: BOB,
+            digits: digits.into(),
+        });
+        world.advance(millis(50));
+    }
+    world.say(ALICE, 8, 1, &[0x55; 160]);
+    world.advance(Duration::from_secs(1));
+    let heard = world.heard(BOB);
+    assert!(steps(&heard).iter().all(|step| *step == (1, 160)));
+    let mut pcm = Vec::new();
+    let mut decoder = Decoder::new(&Codec::Pcma).unwrap();
+    for (_, payload) in &heard {
+        decoder.decode(payload, &mut pcm);
+    }
+    let mut found = String::new();
+    let mut finder = crate::media::audio::DigitFinder::new(RATE).unwrap();
+    pcm.resize(pcm.len() + 800, 0);
+    finder.push(&pcm, |digit| found.push(digit.digit));
+    assert_eq!(found, "12#");
+    // Then Alice is heard again.
+    world.say(ALICE, 8, 2, &[0x55; 160]);
+    assert_eq!(world.heard(BOB).len(), 1);
+}
+
+#[test]
+fn a_recording_has_both_sides_and_spans_a_transfer() {
+    let mut world = World::bridged();
+    world.open(CAROL, wideband(CAROL));
+    world.command(MediaCommand::Record {
+        leg: ALICE,
+        name: crate::media::RecordingName("one".into()),
+    });
+    let (says, hears) = (tone(440.0, 200), tone(1_000.0, 100));
+    let mut opus = crate::media::audio::Transcoder::new(&Codec::Pcma, &Codec::Opus).unwrap();
+    for (count, frame) in says.iter().enumerate() {
+        world.say(ALICE, 8, count as u32, frame);
+        match count {
+            0..100 => world.say(BOB, 8, count as u32, &hears[count]),
+            100 => world.hear(ALICE, Hear::Leg(CAROL)),
+            _ => {}
+        }
+        if count >= 100 {
+            opus.push(count as u32 * 160, &tone(1_500.0, 1)[0]);
+            let mut octets = Vec::new();
+            while let Some(made) = opus.poll(&mut octets) {
+                let header = Header {
+                    marker: made.marker,
+                    payload_type: 111,
+                    sequence: count as u16,
+                    timestamp: made.timestamp,
+                    ssrc: 0xca,
+                };
+                let mut packet = Vec::new();
+                header.write(&octets, &mut packet);
+                world.datagram(Local::Rtp(port(CAROL)), party(CAROL), &packet);
+                octets.clear();
+            }
+        }
+        world.advance(millis(20));
+    }
+    // What is on disk while it goes on plays as well.
+    assert!(hound::WavReader::new(&world.file[..]).unwrap().len() > 2 * 8_000);
+    world.command(MediaCommand::Close { leg: ALICE });
+    let reader = hound::WavReader::new(&world.file[..]).unwrap();
+    assert_eq!((reader.spec().channels, reader.spec().sample_rate), (2, 8_000));
+    let samples: Vec<i16> = reader.into_samples().map(Result::unwrap).collect();
+    let side = |side: usize, from: usize, to: usize| -> Vec<i16> {
+        samples
+            .iter()
+            .skip(side)
+            .step_by(2)
+            .copied()
+            .skip(from)
+            .take(to - from)
+            .collect()
+    };
+    assert!(is(&side(0, 1_000, 31_000), 440.0, RATE));
+    assert!(is(&side(1, 1_000, 15_000), 1_000.0, RATE));
+    assert!(is(&side(1, 18_000, 31_000), 1_500.0, RATE));
+    assert!(
+        (3_980..=4_020).contains(&world.recorded.unwrap()),
+        "{:?}",
+        world.recorded
+    );
+}
