@@ -51,7 +51,7 @@ def put_in(text, values, uses):
         if not path.is_file():
             raise Unreadable(f"there is no part {path.name}")
         inner = values | own | {"here": f"p{next(uses)}"}
-        return fill(put_in(COMMENT.sub("", path.read_text(encoding="utf-8")), inner, uses), inner, path.name)
+        return fill(put_in(COMMENT.sub("", path.read_text(encoding="utf-8"), count=1), inner, uses), inner, path.name)
 
     return PART.sub(one, text)
 
