@@ -13,7 +13,15 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("dialog", &["sip", "sdp", "transport", "transaction"]),
     (
         "leg",
-        &["sip", "sdp", "transport", "transaction", "dialog", "vocabulary"],
+        &[
+            "sip",
+            "sdp",
+            "transport",
+            "transaction",
+            "dialog",
+            "vocabulary",
+            "media",
+        ],
     ),
     ("media", &["sdp", "vocabulary"]),
     (
@@ -77,7 +85,7 @@ const BELOW_ENGINE: &[&str] = &[
 ];
 #[rustfmt::skip]
 const WITH_ENGINE: &[&str] = &[
-    "sip", "sdp", "transport", "transaction", "dialog", "vocabulary", "leg", "call", "transfer", "registrar", "proxy", "engine",
+    "sip", "sdp", "transport", "transaction", "dialog", "vocabulary", "leg", "media", "call", "transfer", "registrar", "proxy", "engine",
 ];
 
 /// `(room, imported room)` where only handles may be named.
