@@ -67,4 +67,7 @@ def fill(text, values, where):
             raise Unreadable(f"{where}: nobody says what {{{{{match[1]}}}}} is")
         return str(value)
 
-    return VALUE.sub(one, text)
+    # A default may have values in it: the inner ones first.
+    while (filled := VALUE.sub(one, text)) != text:
+        text = filled
+    return text

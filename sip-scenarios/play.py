@@ -74,7 +74,7 @@ class Flow:
         self.keys = {"transfer": "native"} | said.get("edge", {})
         self.timers, self.more, self.trunk = said.get("timers", {}), said.get("more", ""), said.get("carrier", {})
         self.family, self.proxied, self.trusted = said.get("family", 4), said.get("kamailio", False), said.get("trusted", [])
-        self.needs = said.get("needs", [])
+        self.needs, self.logs = said.get("needs", []), LOGS / name.replace("/", "-")
 
     def lacks(self):
         """The packages without which this flow cannot be played."""
@@ -83,7 +83,6 @@ class Flow:
 
     def run(self, options, turn):
         """Plays it; `turn` is held while the parties are busy, and not while the last transactions run out."""
-        self.logs = LOGS / self.name.replace("/", "-")
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
         if options.foreign:

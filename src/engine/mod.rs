@@ -16,6 +16,7 @@
 //! | `command` | orders of API clients |
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
+//! | `forward` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```
@@ -37,6 +38,7 @@
 
 mod command;
 mod dial;
+mod forward;
 mod invite;
 mod io;
 mod plugin;
@@ -145,6 +147,7 @@ impl Engine {
         transfers.limits = Limits {
             depth: settings.transfer_depth,
             total: settings.transfer_timeout,
+            pick_up: settings.pick_up,
         };
         Engine {
             proxy,

@@ -10,7 +10,9 @@ use compact_str::{CompactString, format_compact};
 use super::early::EarlyDialog;
 use super::offer::Exchange;
 use super::release::Release;
-use super::{Abilities, Credentials, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser};
+use super::{
+    Abilities, Called, Credentials, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser,
+};
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
@@ -314,6 +316,16 @@ impl Legs {
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => status,
         };
         let told = matches!(state, State::Calling(_) | State::Early(_));
+        let rang = matches!(state, State::Early(_));
+        let called = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if status / 100 == 3 => {
+                Some(Called {
+                    invitation: client.invitation,
+                    rang,
+                })
+            }
+            State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+        };
         self.note_end(
             handle,
             if status == 408 {
@@ -328,6 +340,7 @@ impl Legs {
                 LegEvent::Refused {
                     status,
                     response: response.cloned(),
+                    called,
                 },
             );
         }
