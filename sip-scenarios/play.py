@@ -13,7 +13,7 @@ from parts import expand
 from rig.edge import REPOSITORY, Edge
 from rig.kamailio import Kamailio
 from rig.net import Block, free_udp_port, udp_is_bound, wait_until
-from rig.sipp import Newer, learn_dialog
+from rig.sipp import Newer, learn_dialog, requests_received
 
 HERE = pathlib.Path(__file__).resolve().parent
 LOGS = REPOSITORY / "target/sip-scenarios"
@@ -97,6 +97,8 @@ class Flow:
                 try:
                     self._play(f"127.0.{block.number}", edge)
                     self._judge(edge)
+                    if proxy:
+                        self._judge_routes()
                 except BaseException:
                     edge.stop()
                     raise
@@ -150,6 +152,14 @@ class Flow:
         for record in self.records:
             if not any(record.items() <= data.items() for data in edge.data()):
                 raise Failed(f"no event says {record}; see events.log")
+
+    def _judge_routes(self):
+        """Whatever reached a party came through the proxy: no request took a short cut past a route set."""
+        hosts = [f"{self.network}.{last}" for last in PROXY.values()]
+        for trace in self.logs.glob("*.messages"):
+            for via in requests_received(trace.read_text(encoding="utf-8", errors="replace")):
+                if not any(host in via[1] for host in hosts):
+                    raise Failed(f"{trace.stem} got {via[0]} past the proxy: {via[1]}")
 
     @staticmethod
     def _balance(edge):

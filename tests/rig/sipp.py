@@ -38,3 +38,8 @@ def learn_dialog(trace):
     edge_tag = re.search(r"^(?:From|f):[^\r\n]*;tag=([^;\s]+)", invite, re.MULTILINE | re.IGNORECASE)
     party_tag = re.search(r"^(?:To|t):[^\r\n]*;tag=([^;\s]+)", invite, re.MULTILINE | re.IGNORECASE)
     return {"known_call_id": call_id[1], "known_edge_tag": edge_tag[1], "known_party_tag": party_tag[1]}
+
+
+def requests_received(text):
+    """(first line, top Via) of every request that a party got, from its trace."""
+    return re.findall(r"message received \[\d+\] bytes :\s+([A-Z]+ sip\S* SIP/2.0)\s+Via: ([^\r\n]*)", text)
