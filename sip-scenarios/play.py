@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -296,7 +297,8 @@ class Flow:
         """What the scenario says went wrong, or the first thing that SIPp complained about."""
         path = self.logs / f"{name}.errors"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        said = [line.partition("fails: ")[2] for line in lines if "fails: " in line]
+        # SIPp ends no warning with a line feed: the next one's date follows on its heels.
+        said = re.findall(r"fails: (.*?)(?:\d{4}-\d\d-\d\d\t|$)", "\n".join(lines), re.MULTILINE)
         # A timeout with a label to go to is part of the scenario.
         complaints = [line for line in lines if line.strip() and "jumping to label" not in line and "following events" not in line]
         if said or complaints:
