@@ -1,4 +1,5 @@
 use super::*;
+use crate::transport::locate::Found;
 
 const WHOLE: &str = r#"
 [edge]
@@ -60,9 +61,12 @@ fn every_key_reaches_the_engine() {
         "host name `pbx.example.test` was not found ([pbx] uri, line 18)"
     );
     let found = |target: &Target| {
-        Some(crate::transport::locate::Place {
-            address: "192.0.2.9:5080".parse().unwrap(),
-            transport: target.transport,
+        Some(Found {
+            places: vec![Place {
+                address: "192.0.2.9:5080".parse().unwrap(),
+                transport: target.transport,
+            }],
+            life: Duration::from_secs(60),
         })
     };
     let settings = config.settings([1; 16], found).unwrap();

@@ -31,8 +31,11 @@
 mod bind;
 mod clock;
 mod dns;
+mod dtls_certificate;
 mod ladders;
+mod media;
 mod memory;
+mod names;
 mod page;
 mod probe;
 mod resolve;
@@ -44,6 +47,7 @@ mod tap;
 mod tls;
 mod websocket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -51,7 +55,9 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
+pub use media::{MediaOptions, MediaThread};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
@@ -87,6 +93,8 @@ pub struct Options {
     pub store: Option<Box<dyn Store>>,
     /// Certificates and trust.
     pub tls: TlsOptions,
+    /// Name servers for what is looked up while the edge runs; empty: those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// What single listeners have of their own, in the order of the settings' listeners; it may be shorter.
     pub listeners: Vec<ListenerOptions>,
     /// The softphone page at `ws` and `wss` listeners; `None`: not served.
@@ -153,6 +161,7 @@ impl Edge {
         let doors = doors(&settings, &options)?;
         let connector = Connector::new(&options.tls, &settings)?;
         let bound = bind::bind(&mut settings.listeners)?;
+        let dns = dns::Dns::new(&options.name_servers, settings.lookup_timeout);
         let Options {
             tap,
             streams: limits,
@@ -216,6 +225,7 @@ impl Edge {
                 udp,
                 doors,
                 connector,
+                dns,
                 orders,
                 phase: watched,
                 reloaded,
