@@ -62,7 +62,8 @@ fn perform(socket: &UdpSocket, output: Output) {
         Output::Event(event) => println!("{event:?}"),
         Output::Reply { id, reply } => println!("{id:?}: {reply:?}"),
         // Nothing is kept: a phone registers again.
-        Output::Store { .. } => {}
+        // Without `[media]` threads of its own a host sets Settings::media.mode to Off.
+        Output::Store { .. } | Output::Media(_) => {}
     }
 }
 

@@ -66,6 +66,10 @@ impl Config {
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            (
+                "[media]",
+                self.media == new.media && self.media_files == new.media_files,
+            ),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -151,6 +155,8 @@ impl Config {
             ladder: self.ladder,
             store: self.store.clone(),
             tls: self.tls.clone(),
+            media: self.media.clone(),
+            media_files: self.media_files.clone(),
         }
     }
 }

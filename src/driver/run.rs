@@ -301,6 +301,7 @@ impl Shell {
                             writer.keep(user);
                         }
                     }
+                    Output::Media(_) => {}
                     Output::Event(event) => {
                         self.metrics.event(&event);
                         observe::log(&event);

@@ -16,6 +16,7 @@
 //! | `command` | orders of API clients |
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
+//! | `media` | what the packet half tells, digits, recordings |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```
@@ -39,6 +40,7 @@ mod command;
 mod dial;
 mod invite;
 mod io;
+mod media;
 mod plugin;
 mod receive;
 mod refer;
@@ -60,6 +62,7 @@ pub use settings::*;
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
 use crate::leg::{Identity, Legs, LocalAddress};
+use crate::media::describe::Endpoints;
 use crate::proxy::{Proxy, ProxyConfig};
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::sip::Message;
@@ -141,7 +144,10 @@ impl Engine {
             pbx_host: settings.pbx.as_ref().map(|pbx| pbx.host.clone()),
             key: derive(settings.key, 6),
         });
-        let mut transfers = Transfers::new(Calls::new(Legs::new(identity, table, transactions)));
+        let mut legs = Legs::new(identity, table, transactions);
+        legs.endpoints = Endpoints::new(settings.media.clone());
+        legs.set_media_peers(settings.media_peers());
+        let mut transfers = Transfers::new(Calls::new(legs));
         transfers.limits = Limits {
             depth: settings.transfer_depth,
             total: settings.transfer_timeout,
@@ -174,6 +180,7 @@ impl Engine {
             Input::Reloaded { settings } => self.reload(*settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),
+            Input::Media(event) => self.media_event(now, event),
         }
         self.settle(now);
     }
@@ -213,6 +220,7 @@ impl Engine {
             calls: self.transfers.calls.len(),
             transfers: self.transfers.len(),
             registrations: self.registrar.len(),
+            media_ports: legs.endpoints.ports_taken(),
         }
     }
 

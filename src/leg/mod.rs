@@ -19,7 +19,7 @@
 //! ```
 //!
 //! One procedure a file: [`setup_client`], [`setup_server`], [`challenge`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
-//! [`timer`], [`release`], [`refer`], [`request`].
+//! [`timer`], [`release`], [`refer`], [`request`]; [`media`] decides whether the party's media passes through the edge.
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
@@ -32,6 +32,7 @@
 //! [`release`]: self
 //! [`refer`]: self
 //! [`request`]: self
+//! [`media`]: self
 
 mod challenge;
 mod deadline;
@@ -39,6 +40,7 @@ mod dispatch;
 mod early;
 mod event;
 mod identity;
+mod media;
 mod offer;
 mod offered;
 mod prack;
@@ -64,10 +66,11 @@ pub use refer::ReferProgress;
 pub use setup_client::Invitation;
 
 use crate::dialog::{Dialog, Match, Query, Table};
+use crate::media::describe::{Endpoints, MediaSettings, PeerMedia};
 use crate::sdp::{Description, Direction};
 use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
-use crate::transport::Flow;
+use crate::transport::{Flow, Network};
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
@@ -141,6 +144,7 @@ pub struct Leg {
     pub(crate) outstanding: Vec<challenge::Outstanding>,
     /// Our Contact towards this party.
     pub(crate) contact: CompactString,
+    pub(crate) media: media::LegMedia,
 }
 
 /// What the party said of itself in Allow and Supported.
@@ -243,7 +247,12 @@ impl Leg {
             holding: self.holding,
             call_id: self.dialog.id.call_id.to_string(),
             description: text(&self.remote),
-            sent_description: text(&self.sent),
+            sent_description: match &self.media.end {
+                Some(end) => Some(String::from_utf8_lossy(end.text()).into_owned()),
+                None => text(&self.sent),
+            },
+            media: if self.is_anchored() { "edge" } else { "direct" },
+            quality: self.quality(),
             address: self.dialog.flow.remote,
         }
     }
@@ -283,6 +292,9 @@ pub struct Legs {
     pub(crate) passed_on: BTreeMap<ServerHandle, Message>,
     pub(crate) ended: Vec<LegHandle>,
     pub(crate) serial: u64,
+    /// Ports, keys and orders of legs whose media passes through the edge.
+    pub endpoints: Endpoints,
+    pub(crate) peers: Vec<(Network, PeerMedia)>,
 }
 
 impl Legs {
@@ -299,6 +311,8 @@ impl Legs {
             passed_on: BTreeMap::new(),
             ended: Vec::new(),
             serial: 0,
+            endpoints: Endpoints::new(MediaSettings::default()),
+            peers: Vec::new(),
         }
     }
 
@@ -380,6 +394,7 @@ impl Legs {
     /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).
     pub fn sweep(&mut self) {
         while let Some(handle) = self.ended.pop() {
+            self.close_end(handle);
             self.table.remove(handle.into());
         }
     }

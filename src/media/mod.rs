@@ -16,6 +16,7 @@
 
 pub mod codec;
 pub mod command;
+pub mod describe;
 pub mod event;
 
 pub use codec::{Codec, Payload};

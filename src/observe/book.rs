@@ -237,6 +237,7 @@ impl Book {
             | Event::LegRinging { .. }
             | Event::LegConfirmed { .. }
             | Event::LegEnded { .. }
+            | Event::Media(_)
             | Event::MessageRefused { .. } => {}
         }
     }

@@ -128,6 +128,7 @@ impl Metrics {
             | Event::LegConfirmed { .. }
             | Event::LegEnded { .. }
             | Event::TransferRequested { .. }
+            | Event::Media(_)
             | Event::TransferProgress { .. } => {}
         }
     }

@@ -37,11 +37,13 @@ use std::net::{IpAddr, SocketAddr};
 pub mod base32;
 mod framing;
 pub mod locate;
+mod network;
 mod seal;
 pub mod stun;
 mod via;
 
 pub use framing::{Frame, FrameError, FrameErrorKind, INCOMPLETE_LIMIT, MESSAGE_LIMIT, PONG, StreamFramer};
+pub use network::Network;
 pub use seal::FlowSeal;
 pub(crate) use via::{Reception, stamped};
 pub use via::{ViaParam, response_fallback, response_flow, stamp};

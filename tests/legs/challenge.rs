@@ -123,6 +123,7 @@ fn a_phone_that_challenges_learns_nothing() {
     world.command(warmline::engine::Command::Hold {
         leg,
         direction: warmline::engine::HoldDirection::SendOnly,
+        music: None,
     });
     world.advance(millis(20));
     let sent = world.phone(ALICE).requests(&Method::Invite);

@@ -19,6 +19,7 @@
     reason = "every test file uses its own part of the harness"
 )]
 
+mod media;
 mod network;
 mod seat;
 mod setup;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use warmline::engine::{Command, CommandId, Engine, Event, Input, Output, Plugin, Refusal, Reply, Settings};
+use warmline::media::MediaCommand;
 use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
 use warmline::transport::{Flow, Transport};
 
@@ -116,6 +118,8 @@ pub(crate) struct World {
     last_message: Instant,
     /// What went to an address where no phone is: what a PBX or trunk of the test would get.
     strays: Vec<(Flow, Bytes)>,
+    /// What the packet half was told, oldest first.
+    media: Vec<MediaCommand>,
     ladder: Vec<String>,
     tolerated: Vec<&'static str>,
     why: Vec<String>,
@@ -181,6 +185,7 @@ impl World {
             rule: Box::new(|_| Fate::Deliver),
             last_message: now,
             strays: Vec::new(),
+            media: Vec::new(),
             ladder: Vec::new(),
             tolerated: Vec::new(),
             why: Vec::new(),
@@ -313,6 +318,10 @@ impl World {
             match output {
                 Output::Transmit { flow, bytes } => self.post(None, flow, bytes),
                 Output::Store { .. } => {}
+                Output::Media(command) => {
+                    self.ladder.push(format!("{:>8}  ♪ {command:?}", self.clock()));
+                    self.media.push(command);
+                }
                 Output::Event(event) => {
                     let text = serde_json::to_string(&event).expect("an event is plain data");
                     self.ladder.push(format!("{:>8}  · {text}", self.clock()));
