@@ -26,6 +26,7 @@ pub(crate) fn settings() -> Settings {
         peers: vec![Peer {
             credentials: None,
             keeps_call_id: false,
+            media: Default::default(),
             refer_answer: warmline::engine::ReferAnswer::Auto,
             name: "caller".to_owned(),
             networks: vec![Network {

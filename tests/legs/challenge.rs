@@ -25,6 +25,7 @@ fn peer(keeps_call_id: bool, credentials: bool) -> Peer {
             realm: "carrier.example".to_owned(),
         }),
         keeps_call_id,
+        media: Default::default(),
     }
 }
 
