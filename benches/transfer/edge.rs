@@ -119,7 +119,11 @@ impl Edge {
             match output {
                 Output::Transmit { flow, bytes } => sent.push((flow.remote, bytes)),
                 Output::Event(Event::TransferCompleted { .. }) => self.completed += 1,
-                Output::Event(_) | Output::Reply { .. } | Output::Store { .. } | Output::Media(_) => {}
+                Output::Event(_)
+                | Output::Reply { .. }
+                | Output::Store { .. }
+                | Output::Media(_)
+                | Output::Resolve { .. } => {}
             }
         }
         if self.counting {

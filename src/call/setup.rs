@@ -44,7 +44,9 @@ impl Calls {
             transfers: 0,
         });
         let owner = LegOwner::Call(handle);
-        let caller = match self.legs.incoming(owner, flow, server, request, user) {
+        // Every fork is offered what the caller offers.
+        let offer = invitations.first().and_then(|invitation| invitation.offer.clone());
+        let caller = match self.legs.incoming(owner, flow, server, request, user, offer) {
             Ok(caller) => caller,
             Err(error) => {
                 self.table.remove(handle);

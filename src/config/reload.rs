@@ -63,6 +63,7 @@ impl Config {
             ("[[peer]] verify", self.tls.unverified == new.tls.unverified),
             ("[tls]", tls(self) == tls(new)),
             ("[timers]", same_timers),
+            ("[dns] servers", self.dns.servers == new.dns.servers),
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
@@ -70,6 +71,7 @@ impl Config {
                 "[media]",
                 self.media == new.media && self.media_files == new.media_files,
             ),
+            ("[softphone]", self.softphone == new.softphone),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -114,6 +116,11 @@ impl Config {
             ("[edge] hold", self.edge.hold == new.edge.hold),
             ("[edge] ring_timeout_s", self.edge.ring_timeout == new.edge.ring_timeout),
             ("[registrar]", registrar(self) == registrar(new)),
+            ("[edge] reach", self.edge.reach == new.edge.reach),
+            (
+                "[dns]",
+                (self.dns.timeout, self.dns.avoid) == (new.dns.timeout, new.dns.avoid),
+            ),
             (
                 "[api] token",
                 self.api.is_none() || token(new).is_none() || token(self) == token(new),
@@ -154,9 +161,14 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             store: self.store.clone(),
+            softphone: self.softphone.clone(),
             tls: self.tls.clone(),
             media: self.media.clone(),
             media_files: self.media_files.clone(),
+            dns: super::Dns {
+                servers: self.dns.servers.clone(),
+                ..new.dns
+            },
         }
     }
 }

@@ -4,11 +4,12 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::Engine;
 use super::plugin::{NewCall, Routing};
-use super::route::{Caller, Way};
+use super::route::{Caller, Way, WayKind};
 use crate::leg::Invitation;
 use crate::sdp::Description;
 use crate::sip::{HeaderName, Message, NameAddr, Replaces, Uri, unsupported};
@@ -161,6 +162,9 @@ impl Engine {
                 replaces: None,
                 ring_timeout: None,
                 max_forwards,
+                next: way.next,
+                wanted: way.wanted,
+                follows_contact: way.kind == WayKind::Place,
             })
             .collect();
         match self
@@ -288,6 +292,9 @@ impl Engine {
                 call_id: None,
                 ring_timeout: dial.ring_timeout,
                 max_forwards: 70,
+                next: way.next,
+                wanted: way.wanted,
+                follows_contact: way.kind == WayKind::Place,
             }
         };
         Ok(ways.into_iter().zip(rewritten).map(invitation).collect())
@@ -318,7 +325,8 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
     {
         return Err(Refused(415, None));
     }
-    Description::parse(request.body())
+    // Copied: legs that keep the description for the length of a call would keep the whole datagram with it.
+    Description::parse(Bytes::copy_from_slice(&request.body()))
         .map(Some)
         .map_err(|error| Refused(400, Some(format!("Bad Session Description: {error}"))))
 }

@@ -133,6 +133,9 @@ impl Leg {
 
     /// A description as this party may see it: one session id for the leg's life, the version counted up with every change (RFC 3264 §8).
     fn present_directly(&mut self, description: &Description) -> Description {
+        if self.we_called && self.is_early() {
+            return description.clone(); // the offer of an INVITE has its origin already
+        }
         let same = description.with_origin(self.origin.0, self.origin.1);
         if self.media.end.is_none() && self.sent.as_ref().is_none_or(|sent| sent.bytes() == same.bytes()) {
             return same;

@@ -19,7 +19,8 @@
 //! ```
 //!
 //! One procedure a file: [`setup_client`], [`setup_server`], [`challenge`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
-//! [`timer`], [`release`], [`refer`], [`request`]; [`media`] decides whether the party's media passes through the edge.
+//! [`timer`], [`release`], [`refer`], [`request`], [`place`] (where requests go), [`media`] (whether the party's media passes
+//! through the edge).
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
@@ -33,6 +34,7 @@
 //! [`refer`]: self
 //! [`request`]: self
 //! [`media`]: self
+//! [`place`]: self
 
 mod challenge;
 mod deadline;
@@ -43,6 +45,7 @@ mod identity;
 mod media;
 mod offer;
 mod offered;
+mod place;
 mod prack;
 mod refer;
 mod release;
@@ -70,10 +73,12 @@ use crate::media::describe::{Endpoints, MediaSettings, PeerMedia};
 use crate::sdp::{Description, Direction};
 use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
-use crate::transport::{Flow, Network};
+use crate::transport::locate::Wanted;
+use crate::transport::{Book, Flow, Network};
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
+pub(crate) use request::description;
 
 /// Where a leg stands (module doc).
 #[derive(Debug)]
@@ -145,6 +150,10 @@ pub struct Leg {
     /// Our Contact towards this party.
     pub(crate) contact: CompactString,
     pub(crate) media: media::LegMedia,
+    /// Its requests go to the host of its Contact: we called a configured place, no phone behind a NAT.
+    pub(crate) follows_contact: bool,
+    /// The places of its next hop; `None`: the one that its flow names.
+    pub(crate) hop: Option<Box<place::Hop>>,
 }
 
 /// What the party said of itself in Allow and Supported.
@@ -258,21 +267,6 @@ impl Leg {
     }
 }
 
-/// RFC 3261 §8.1.2: with a route set, requests go to its first proxy. Without one they go back on the flow that the
-/// party came by: its Contact may be an address behind NAT that leads nowhere.
-pub(crate) fn follow_route(dialog: &mut Dialog) {
-    if !dialog.route_set.is_empty()
-        && let Some(remote) = dialog.next_hop().addr()
-        && remote != dialog.flow.remote
-    {
-        dialog.flow = Flow {
-            remote,
-            connection: 0,
-            ..dialog.flow
-        };
-    }
-}
-
 /// All legs, the transactions below them, and what they have to tell.
 #[derive(Debug)]
 pub struct Legs {
@@ -295,6 +289,10 @@ pub struct Legs {
     /// Ports, keys and orders of legs whose media passes through the edge.
     pub endpoints: Endpoints,
     pub(crate) peers: Vec<(Network, PeerMedia)>,
+    /// Where names lead, and which places have failed lately.
+    pub book: Book,
+    /// What legs want to have looked up; the engine answers each with [`Legs::located`].
+    pub lookups: VecDeque<(LegHandle, Wanted)>,
 }
 
 impl Legs {
@@ -313,6 +311,8 @@ impl Legs {
             serial: 0,
             endpoints: Endpoints::new(MediaSettings::default()),
             peers: Vec::new(),
+            book: Book::default(),
+            lookups: VecDeque::new(),
         }
     }
 
@@ -421,7 +421,12 @@ impl Legs {
         draft: &crate::sip::Draft,
         purpose: Purpose,
     ) -> Option<ClientHandle> {
-        let flow = self.get(handle)?.dialog.flow;
+        let leg = self.get_mut(handle)?;
+        if leg.hold_request(draft, purpose) {
+            leg.owed += 1;
+            return None;
+        }
+        let flow = leg.dialog.flow;
         self.request_on(now, handle, flow, draft, purpose)
     }
 

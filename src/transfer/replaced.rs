@@ -127,7 +127,14 @@ impl Transfers {
         let newcomer = self
             .calls
             .legs
-            .incoming(LegOwner::Nobody, flow, server, request, user)
+            .incoming(
+                LegOwner::Nobody,
+                flow,
+                server,
+                request,
+                user,
+                crate::leg::description(request),
+            )
             .map_err(|_| ReplacesRefused::Malformed)?;
         let until = now + self.limits.total;
         let handle = self.table.insert_with(|handle| Transfer {

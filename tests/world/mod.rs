@@ -30,9 +30,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use warmline::engine::{Command, CommandId, Engine, Event, Input, Output, Plugin, Refusal, Reply, Settings};
+use warmline::engine::{Command, CommandId, Engine, Event, Input, LookupId, Output, Plugin, Refusal, Reply, Settings};
 use warmline::media::MediaCommand;
 use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
+use warmline::transport::locate::{Found, LookupFailed, Wanted};
 use warmline::transport::{Flow, Transport};
 
 pub(crate) use network::{Fate, Packet};
@@ -120,6 +121,8 @@ pub(crate) struct World {
     strays: Vec<(Flow, Bytes)>,
     /// What the packet half was told, oldest first.
     media: Vec<MediaCommand>,
+    /// Look-ups that the test has not answered yet.
+    questions: Vec<(LookupId, Wanted)>,
     ladder: Vec<String>,
     tolerated: Vec<&'static str>,
     why: Vec<String>,
@@ -186,6 +189,7 @@ impl World {
             last_message: now,
             strays: Vec::new(),
             media: Vec::new(),
+            questions: Vec::new(),
             ladder: Vec::new(),
             tolerated: Vec::new(),
             why: Vec::new(),
@@ -322,6 +326,10 @@ impl World {
                     self.ladder.push(format!("{:>8}  ♪ {command:?}", self.clock()));
                     self.media.push(command);
                 }
+                Output::Resolve { id, wanted, .. } => {
+                    self.ladder.push(format!("{:>8}  ? {wanted}", self.clock()));
+                    self.questions.push((id, wanted));
+                }
                 Output::Event(event) => {
                     let text = serde_json::to_string(&event).expect("an event is plain data");
                     self.ladder.push(format!("{:>8}  · {text}", self.clock()));
@@ -349,6 +357,23 @@ impl World {
             remote: who.address(),
             connection,
         }
+    }
+
+    /// What the engine wants to have looked up; each is given once.
+    pub(crate) fn take_questions(&mut self) -> Vec<(LookupId, Wanted)> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// The answer of a name server.
+    pub(crate) fn resolved(&mut self, id: LookupId, found: Result<Found, LookupFailed>) {
+        self.engine.handle_input(self.now, Input::Resolved { id, found });
+        self.pump();
+    }
+
+    /// A flow to a place of the test can carry nothing.
+    pub(crate) fn fail_flow(&mut self, flow: Flow) {
+        self.engine.handle_input(self.now, Input::FlowFailed { flow });
+        self.pump();
     }
 
     /// Tells the engine that a phone's connection is gone.
