@@ -282,10 +282,9 @@ impl World {
 
     /// Payloads of the edge's packets that the browser heard.
     pub(super) fn heard(&self) -> Vec<Vec<u8>> {
-        let packets = self.browser_events.iter().filter_map(|event| match event {
-            Event::RtpPacket(packet) => Some(packet.payload.to_vec()),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "one of twenty matters")]
-            _ => None,
+        let packets = self.browser_events.iter().filter_map(|event| {
+            let Event::RtpPacket(packet) = event else { return None };
+            Some(packet.payload.to_vec())
         });
         packets.collect()
     }
