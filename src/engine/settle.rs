@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::locate::Asker;
 use super::plugin::{MOST_ROUNDS, PLUGIN};
 use super::{Command, Engine, Event, Output};
 use crate::leg::LegOwner;
@@ -29,7 +30,11 @@ impl Engine {
             if let Some(event) = self.legs().transactions.poll_event() {
                 self.transaction_event(now, event);
             } else if let Some((leg, event)) = self.legs().reports.pop_front() {
-                match self.legs().get(leg).map(|leg| leg.owner) {
+                let owner = self.legs().get(leg).map(|leg| leg.owner);
+                let Some(event) = owner.and_then(|owner| self.diverted(now, leg, owner, event)) else {
+                    continue;
+                };
+                match owner {
                     Some(LegOwner::Call(call)) => {
                         if let Some(demand) = self.transfers.calls.handle(now, call, leg, event) {
                             self.demanded(now, demand);
@@ -39,6 +44,8 @@ impl Engine {
                     Some(LegOwner::Nobody) => self.legs().unclaimed(now, leg, event),
                     None => {}
                 }
+            } else if let Some((leg, wanted)) = self.legs().lookups.pop_front() {
+                self.look_up(now, Asker::Leg(leg), wanted);
             } else if let Some(dial) = self.transfers.dials.pop_front() {
                 let transfer = dial.transfer;
                 let ways = self.transfer_ways(now, dial);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{LegEvent, LegHandle, Legs, Purpose, State};
 use crate::sdp::{Description, Direction};
 use crate::sip::{ALLOW, SUPPORTED};
-use crate::sip::{HeaderName, Message, Method};
+use crate::sip::{Draft, HeaderName, Message, Method};
 use crate::transaction::{ClientHandle, ServerHandle};
 use crate::vocabulary::Cause;
 
@@ -280,14 +280,24 @@ impl Legs {
             leg.sent = Some(presented);
         }
         leg.exchange = Exchange::Stable;
+        if !leg.hold_ack(cseq, &draft) {
+            self.send_ack(handle, cseq, &draft);
+        }
+        self.next_offer(now, handle);
+    }
+
+    /// Sends an ACK, and keeps it for when the 2xx comes again.
+    pub(crate) fn send_ack(&mut self, handle: LegHandle, cseq: u32, draft: &Draft) {
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let flow = leg.dialog.flow;
         let sent_by = self.identity.host_port(&flow);
-        let ack = self.transactions.send_ack(flow, &sent_by, &draft);
+        let ack = self.transactions.send_ack(flow, &sent_by, draft);
         if leg.acks.len() == ACKS_KEPT {
             leg.acks.pop_front();
         }
         leg.acks.push_back((cseq, ack));
-        self.next_offer(now, handle);
     }
 
     /// Answers an offer that the party was asked for with what it had before: nobody wants it any more.

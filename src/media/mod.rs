@@ -18,6 +18,14 @@ pub mod audio;
 pub mod codec;
 pub mod command;
 pub mod event;
+mod local;
+mod output;
+pub mod rtcp;
+pub mod rtp;
+pub mod secure;
+mod session;
+mod sessions;
+mod settings;
 
 pub use codec::{Codec, Payload};
 pub use command::{
@@ -25,3 +33,7 @@ pub use command::{
     Security, SrtpKey, SrtpProfile,
 };
 pub use event::{LegQuality, MediaEvent, MediaFailure};
+pub use local::Local;
+pub use output::MediaOutput;
+pub use sessions::Sessions;
+pub use settings::MediaSettings;
