@@ -55,7 +55,7 @@ const FIRST_VERSION: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) invite: Option<ClientHandle>,
-    pub(crate) invitation: Box<Invitation>,
+    pub(crate) invitation: Invitation,
     pub(crate) ring_deadline: Instant,
     pub(crate) timed_out: bool,
     pub(crate) challenged: bool,
@@ -91,14 +91,14 @@ impl Legs {
             };
             let credentials = invitation.credentials.clone();
             let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
-            let client = Client {
+            let client = Box::new(Client {
                 invite: None,
-                invitation: Box::new(invitation),
+                invitation,
                 ring_deadline,
                 timed_out: false,
                 challenged: false,
                 early: Vec::new(),
-            };
+            });
             let mut leg = Leg::new(
                 handle.into(),
                 owner,
@@ -109,7 +109,7 @@ impl Legs {
                 origin,
                 contact,
             );
-            leg.credentials = credentials;
+            leg.credentials = credentials.map(Box::new);
             leg
         });
         let handle = LegHandle::from(handle);
@@ -257,21 +257,24 @@ impl Legs {
         leg.establish(response, remote_tag);
         leg.abilities = Abilities::of(response);
         leg.owed = leg.owed.saturating_sub(1);
-        let offer = match state {
-            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => client.invitation.offer,
-            State::Releasing(Release::Cancelling { offer, .. }) => offer,
+        let (client, offer) = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                (client.invite, client.invitation.offer)
+            }
+            State::Releasing(Release::Cancelling { offer, .. }) => (None, offer),
             State::Calling(Setup::Server(_))
             | State::Early(Setup::Server(_))
             | State::Confirmed
             | State::Releasing(_)
-            | State::Ended => None,
+            | State::Ended => (None, None),
         };
         // LESSONS 29: what its 18x said is the answer, if the 2xx says nothing.
         let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
         leg.remote = description.clone();
         let offered = offer.is_some();
         leg.sent = offer;
-        leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
+        let cseq = response.cseq();
+        leg.exchange = Exchange::OwesAck { cseq, client };
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
         tracing::debug!(leg = %handle, %call_id, "leg confirmed");
