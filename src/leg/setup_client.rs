@@ -464,11 +464,16 @@ impl Leg {
 impl Abilities {
     /// What a message says in Allow and Supported. RFC 3261 §20.5: no Allow says nothing; REFER is then tried.
     pub(crate) fn of(message: &Message) -> Abilities {
-        Abilities {
-            refer: message.header(HeaderName::Allow).is_none() || message.has_token(HeaderName::Allow, "REFER"),
+        let mut abilities = Abilities {
+            refer: message.header(HeaderName::Allow).is_none(),
             replaces: message.has_token(HeaderName::Supported, "replaces"),
-            update: message.has_token(HeaderName::Allow, "UPDATE"),
+            update: false,
+        };
+        for method in message.octets(HeaderName::Allow) {
+            abilities.refer |= method.eq_ignore_ascii_case(b"REFER");
+            abilities.update |= method.eq_ignore_ascii_case(b"UPDATE");
         }
+        abilities
     }
 
     /// What a later message of the same party says; silence leaves what is known.

@@ -214,10 +214,15 @@ impl<W: Copy + PartialEq> Deadlines<W> {
     }
 
     fn earliest(&self) -> Option<(Due<W>, Place)> {
-        let queues = self.queues.iter().enumerate();
-        let fronts = queues.filter_map(|(at, queue)| Some((*queue.front()?, Place::Queue(at))));
-        let top = self.heap.peek().map(|Reverse(due)| (*due, Place::Heap));
-        fronts.chain(top).min_by_key(|(due, _)| (due.at, due.sequence))
+        let mut first = self.heap.peek().map(|Reverse(due)| (due, Place::Heap));
+        for (number, queue) in self.queues.iter().enumerate() {
+            if let Some(due) = queue.front()
+                && first.is_none_or(|(known, _)| due < known)
+            {
+                first = Some((due, Place::Queue(number)));
+            }
+        }
+        first.map(|(due, place)| (*due, place))
     }
 }
 
