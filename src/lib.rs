@@ -9,6 +9,7 @@ pub mod driver;
 pub mod engine;
 pub mod leg;
 pub mod manual;
+pub mod media;
 pub mod observe;
 pub mod phone;
 pub mod proxy;

@@ -86,6 +86,44 @@ fn calls_of_a_closed_edge_are_challenged_too() {
     world.assert_nothing_left();
 }
 
+/// LESSONS 40: nothing of a stranger reaches a phone, whatever the method.
+#[test]
+fn every_method_of_a_stranger_is_challenged_or_refused() {
+    let mut world = World::with(closed);
+    let stranger = "10.0.0.66:5060".parse().unwrap();
+    for method in [
+        "INVITE",
+        "MESSAGE",
+        "SUBSCRIBE",
+        "INFO",
+        "PUBLISH",
+        "REFER",
+        "NOTIFY",
+        "HELLO",
+    ] {
+        let request = format!(
+            "{method} sip:bob@example.org SIP/2.0\r\nVia: SIP/2.0/UDP {stranger};branch=z9hG4bK{method}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:alice@example.org>;tag=1\r\nTo: <sip:bob@example.org>\r\nCall-ID: {method}\r\n\
+             CSeq: 1 {method}\r\nContact: <sip:alice@{stranger}>\r\nRefer-To: <sip:carol@example.org>\r\nEvent: presence\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        world.inject(stranger, request);
+        world.advance(millis(50));
+        let answers: Vec<_> = world
+            .take_strays()
+            .into_iter()
+            .filter_map(|(_, answer)| answer.status())
+            .collect();
+        assert!(
+            matches!(answers[..], [401 | 403 | 405 | 407 | 481 | 501]),
+            "{method}: {answers:?}"
+        );
+        assert_eq!(world.count(BOB, method), 0, "{method}");
+    }
+    world.run();
+    world.assert_nothing_left();
+}
+
 #[test]
 fn a_warm_transfer_works_at_a_closed_edge() {
     let mut world = World::with(closed);

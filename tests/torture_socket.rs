@@ -3,44 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
 
-use std::collections::HashMap;
+#[path = "vectors/index.rs"]
+mod index;
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use index::{Row, codes, folder, rows};
 use warmline::driver::{Edge, Options};
 use warmline::engine::Settings;
 use warmline::sip::Message;
-
-type Row = HashMap<String, String>;
-
-fn folder(set: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(set)
-}
-
-fn rows(set: &str) -> Vec<Row> {
-    let text = std::fs::read_to_string(folder(set).join("index.csv")).unwrap();
-    let mut lines = text.lines().map(fields);
-    let names = lines.next().unwrap();
-    lines
-        .map(|values| names.iter().cloned().zip(values).collect())
-        .collect()
-}
-
-fn fields(line: &str) -> Vec<String> {
-    let mut list = vec![String::new()];
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            ',' if !quoted => list.push(String::new()),
-            _ => list.last_mut().unwrap().push(c),
-        }
-    }
-    list
-}
 
 /// What may come back.
 #[derive(Debug)]
@@ -62,8 +34,7 @@ fn expected(row: &Row) -> Expected {
     if uas == "same" {
         uas = get("expected_proxy");
     }
-    let words = uas.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 3);
-    let codes: Vec<u16> = words.map(|word| word.parse().unwrap()).collect();
+    let codes = codes(uas);
     if get("kind") == "response" {
         Expected::Silence
     } else if codes.is_empty()

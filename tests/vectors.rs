@@ -3,41 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its input fails")]
 
+#[path = "vectors/index.rs"]
+mod index;
+
 use bytes::Bytes;
-use std::collections::HashMap;
-use std::path::PathBuf;
+use index::{codes, folder, rows};
 use warmline::sip::{Forward, HeaderName, Message, Method, NameAddr, ParseError, Scheme, Uri};
-
-type Row = HashMap<String, String>;
-
-fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(name)
-}
-
-/// Reads a CSV file with quoted fields.
-fn rows(set: &str) -> Vec<Row> {
-    let text = std::fs::read_to_string(folder(set).join("index.csv")).unwrap();
-    let mut lines = text.lines().map(fields);
-    let names = lines.next().unwrap();
-    lines
-        .map(|values| names.iter().cloned().zip(values).collect())
-        .collect()
-}
-
-fn fields(line: &str) -> Vec<String> {
-    let mut list = vec![String::new()];
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            ',' if !quoted => list.push(String::new()),
-            _ => list.last_mut().unwrap().push(c),
-        }
-    }
-    list
-}
 
 fn octets(set: &str, file: &str) -> Bytes {
     Bytes::from(std::fs::read(folder(set).join(file)).unwrap())
@@ -56,12 +27,6 @@ fn outcome(bytes: &Bytes) -> Result<Message, ParseError> {
     let message = Message::parse(bytes.clone())?;
     message.validate()?;
     Ok(message)
-}
-
-/// Every three-digit number of a column.
-fn codes(text: &str) -> Vec<u16> {
-    let words = text.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 3);
-    words.map(|word| word.parse().unwrap()).collect()
 }
 
 #[test]

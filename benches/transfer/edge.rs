@@ -118,7 +118,7 @@ impl Edge {
             match output {
                 Output::Transmit { flow, bytes } => sent.push((flow.remote, bytes)),
                 Output::Event(Event::TransferCompleted { .. }) => self.completed += 1,
-                Output::Event(_) | Output::Reply { .. } | Output::Store { .. } => {}
+                Output::Event(_) | Output::Reply { .. } | Output::Store { .. } | Output::Resolve { .. } => {}
             }
         }
         if self.counting {

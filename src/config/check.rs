@@ -33,6 +33,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, Report> {
 
 fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Config {
     let edge = edge(file, problems);
+    let dns = super::dns::dns(file, problems);
     let mut tls = super::tls::tls(file, problems);
     let listeners = parts::listeners(file, &mut tls, problems);
     let pbx = parts::pbx(file, text, &listeners, &mut tls, problems);
@@ -46,6 +47,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let log = log(file, problems);
     let store = parts::store(file, problems);
     let ladder = parts::ladder(file, problems);
+    let softphone = parts::softphone(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -86,7 +88,9 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         log,
         ladder,
         store,
+        softphone,
         tls,
+        dns,
     }
 }
 
@@ -107,6 +111,7 @@ fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {
         ring_timeout: Duration::from_secs(60),
         session_expires: 1_800,
         min_se: 90,
+        reach: Vec::new(),
     };
     let Some(mut fields) = file.table("edge", "[edge]", problems) else {
         return edge;
@@ -123,6 +128,7 @@ fn edge(file: &mut Fields<'_>, problems: &mut Problems) -> Edge {
             edge.domain = Some(domain.value.to_ascii_lowercase());
         }
     }
+    edge.reach = super::dns::reach(&mut fields, problems);
     if let Some(node) = fields.number("node", 0..=u64::from(u16::MAX), problems) {
         edge.node = u16::try_from(node).unwrap_or(u16::MAX);
     }

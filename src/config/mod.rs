@@ -14,6 +14,11 @@
 //! ring_timeout_s = 60
 //! session_expires_s = 1800         # a call that nobody refreshes for so long is ended (RFC 4028)
 //! min_se_s = 90                    # what phones may ask for at the least
+//! reach = ["*.partner.example"] # foreign hosts that calls may go to, "*" for all; default none: the edge is no relay
+//! [dns]                         # RFC 3263: NAPTR, SRV, addresses; again when their life is over
+//! servers = ["192.0.2.53"]      # default: the system's
+//! timeout_ms = 5000             # for one look-up
+//! avoid_s = 32                  # a place that failed is tried last for so long; 0: never
 //! [transfer]
 //! on_failure = "next"           # transferor (default: the call is given back) next hang_up
 //! next = ["sip:reception@example.test"]
@@ -36,7 +41,7 @@
 //! state = "/var/lib/warmline"   # where that one is kept; default: the user's state folder
 //! ca = "roots.pem"              # whom our own connections trust; default: the system's roots
 //! [pbx]                         # omit: local registrar and routing
-//! uri = "sip:127.0.0.1:5080"    # host names: NAPTR, SRV, addresses, once at start
+//! uri = "sip:127.0.0.1:5080"    # host names: NAPTR, SRV, addresses; the next one on failure
 //! register = "through"          # through local
 //! verify = true                 # false: any certificate will do, if the URI says transport=tls
 //! [[peer]]                      # trunks, PBXs, phones with a profile
@@ -70,6 +75,9 @@
 //! [api]                         # omit: no API
 //! listen = "127.0.0.1:8080"
 //! token = "a-long-random-word"  # omit on loopback: a random one, printed at start
+//! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
+//! page = true                   # false: none
+//! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
@@ -89,6 +97,7 @@
 //! ```
 
 mod check;
+mod dns;
 mod fields;
 mod parts;
 mod reload;
@@ -108,9 +117,10 @@ use crate::engine::{
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
-use crate::transport::Transport;
-use crate::transport::locate::{Place, Wanted};
+use crate::transport::locate::{Found, Place, Wanted};
+use crate::transport::{Named, Transport};
 
+pub use dns::Dns;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 
@@ -135,8 +145,19 @@ pub struct Config {
     pub ladder: Option<Ladder>,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// The softphone page; `None`: not served.
+    pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
     pub tls: Tls,
+    /// How host names are looked up.
+    pub dns: Dns,
+}
+
+/// What the softphone page is told beyond what the listeners say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Softphone {
+    /// WebSocket URLs that stand for the listeners'.
+    pub servers: Vec<String>,
 }
 
 /// A certificate chain and its key, as the file names them.
@@ -196,6 +217,7 @@ struct Edge {
     ring_timeout: Duration,
     session_expires: u32,
     min_se: u32,
+    reach: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -238,6 +260,7 @@ impl Target {
             host: self.host.clone(),
             port: self.port_given.then_some(self.port),
             transport: self.transport_given.then_some(self.transport),
+            secure: false,
         }
     }
 
@@ -333,6 +356,7 @@ impl Config {
                 ring_timeout: defaults.ring_timeout,
                 session_expires: defaults.session_expires,
                 min_se: defaults.min_se,
+                reach: defaults.reach,
             },
             transfer: transfer::Transfer::default(),
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
@@ -358,7 +382,9 @@ impl Config {
             },
             ladder: Some(Ladder::default()),
             store: None,
+            softphone: Some(Softphone::default()),
             tls: Tls::default(),
+            dns: Dns::default(),
         }
     }
 
@@ -392,13 +418,25 @@ impl Config {
     pub fn settings(
         &self,
         key: [u8; 16],
-        mut lookup: impl FnMut(&Target) -> Option<Place>,
+        mut lookup: impl FnMut(&Target) -> Option<Found>,
     ) -> Result<Settings, Unresolved> {
+        let mut names = Vec::new();
         let mut place = |target: &Target| {
             let transport = target.transport;
-            let written = target.address().map(|address| Place { address, transport });
-            let known = written.or_else(|| lookup(target));
-            known.ok_or_else(|| Unresolved { target: target.clone() })
+            if let Some(address) = target.address() {
+                return Ok(Place { address, transport });
+            }
+            let unresolved = || Unresolved { target: target.clone() };
+            let Found { places, life } = lookup(target).ok_or_else(unresolved)?;
+            let first = *places.first().ok_or_else(unresolved)?;
+            names.push(Named {
+                host: target.uri_host(),
+                first,
+                wanted: target.wanted(),
+                places,
+                life,
+            });
+            Ok(first)
         };
         let mut pbx = None;
         if let Some((target, register)) = &self.pbx {
@@ -448,6 +486,10 @@ impl Config {
             key,
             node: self.edge.node,
             process: Process::default(),
+            names,
+            reach: self.edge.reach.clone(),
+            avoid: self.dns.avoid,
+            lookup_timeout: self.dns.timeout,
         })
     }
 }

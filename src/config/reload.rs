@@ -63,9 +63,11 @@ impl Config {
             ("[[peer]] verify", self.tls.unverified == new.tls.unverified),
             ("[tls]", tls(self) == tls(new)),
             ("[timers]", same_timers),
+            ("[dns] servers", self.dns.servers == new.dns.servers),
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            ("[softphone]", self.softphone == new.softphone),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -110,6 +112,11 @@ impl Config {
             ("[edge] hold", self.edge.hold == new.edge.hold),
             ("[edge] ring_timeout_s", self.edge.ring_timeout == new.edge.ring_timeout),
             ("[registrar]", registrar(self) == registrar(new)),
+            ("[edge] reach", self.edge.reach == new.edge.reach),
+            (
+                "[dns]",
+                (self.dns.timeout, self.dns.avoid) == (new.dns.timeout, new.dns.avoid),
+            ),
             (
                 "[api] token",
                 self.api.is_none() || token(new).is_none() || token(self) == token(new),
@@ -150,7 +157,12 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             store: self.store.clone(),
+            softphone: self.softphone.clone(),
             tls: self.tls.clone(),
+            dns: super::Dns {
+                servers: self.dns.servers.clone(),
+                ..new.dns
+            },
         }
     }
 }

@@ -1,9 +1,6 @@
 use std::collections::HashMap;
 use std::net::UdpSocket;
 
-use hickory_resolver::config::{NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-
 use super::*;
 
 /// Type and data of the records of a name.
@@ -65,13 +62,7 @@ fn serve(zone: Zone) -> Dns {
             socket.send_to(&out, from).unwrap();
         }
     });
-    let mut server = NameServerConfig::udp(address.ip());
-    server.connections[0].port = address.port();
-    let config = ResolverConfig::from_name_servers(vec![server]);
-    let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .build()
-        .unwrap();
-    Dns(Some(resolver))
+    Dns::new(&[address], Duration::from_secs(5))
 }
 
 #[tokio::test]
@@ -97,22 +88,29 @@ async fn a_domain_is_followed_from_naptr_by_srv_to_addresses() {
         host: "example.test".to_owned(),
         port,
         transport,
+        secure: false,
     };
     let ours = [Transport::Udp, Transport::Tcp];
-    let found = dns.locate(&wanted(None, None), &ours, 1).await;
+    let found = dns.locate(&wanted(None, None), &ours, 1).await.unwrap();
+    assert_eq!(found.life.as_secs().div_ceil(10), 6, "the records live 60 s");
+    let found = found.places;
     let text: Vec<String> = found
         .iter()
         .map(|place| format!("{} {}", place.transport, place.address))
         .collect();
     assert_eq!(text, ["TCP 192.0.2.1:5061", "TCP 192.0.2.2:5062", "UDP 192.0.2.1:5060"]);
-    let found = dns.locate(&wanted(None, Some(Transport::Udp)), &ours, 1).await;
-    assert_eq!(found[0].address, "192.0.2.1:5060".parse().unwrap());
+    let found = dns
+        .locate(&wanted(None, Some(Transport::Udp)), &ours, 1)
+        .await
+        .unwrap()
+        .places;
+    assert_eq!(found[0].address, "192.0.2.1:5060".parse::<SocketAddr>().unwrap());
     let lonely = Wanted {
         host: "two.example.test".to_owned(),
         ..wanted(Some(5070), None)
     };
     assert_eq!(
-        dns.locate(&lonely, &ours, 1).await[0].address,
-        "192.0.2.2:5070".parse().unwrap()
+        dns.locate(&lonely, &ours, 1).await.unwrap().places[0].address,
+        "192.0.2.2:5070".parse::<SocketAddr>().unwrap()
     );
 }

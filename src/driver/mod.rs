@@ -31,8 +31,12 @@
 mod bind;
 mod clock;
 mod dns;
+mod dtls_certificate;
 mod ladders;
+mod media;
 mod memory;
+mod names;
+mod page;
 mod probe;
 mod resolve;
 mod run;
@@ -43,6 +47,7 @@ mod tap;
 mod tls;
 mod websocket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -50,13 +55,16 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
+pub use media::{MediaOptions, MediaThread};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
 
+use crate::api::softphone::Site;
 use crate::api::{EngineHandle, EventLog};
 use crate::engine::{Engine, Listener, Settings};
 use crate::observe::{LadderLimits, Metrics};
@@ -84,8 +92,19 @@ pub struct Options {
     pub store: Option<Box<dyn Store>>,
     /// Certificates and trust.
     pub tls: TlsOptions,
+    /// Name servers for what is looked up while the edge runs; empty: those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// What single listeners have of their own, in the order of the settings' listeners; it may be shorter.
     pub listeners: Vec<ListenerOptions>,
+    /// The softphone page at `ws` and `wss` listeners; `None`: not served.
+    pub softphone: Option<SoftphoneOptions>,
+}
+
+/// What the softphone page is told beyond what the listeners say.
+#[derive(Clone, Debug, Default)]
+pub struct SoftphoneOptions {
+    /// WebSocket URLs that stand for the listeners', where a reverse proxy is in front.
+    pub servers: Vec<String>,
 }
 
 /// What one listener has of its own.
@@ -116,6 +135,7 @@ fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError
             local: listener.address,
             tls,
             origins,
+            site: None,
         })
     };
     settings.listeners.iter().enumerate().map(door).collect()
@@ -128,6 +148,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     ladders: Option<Ladders>,
+    site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
     thread: Option<JoinHandle<()>>,
@@ -139,13 +160,18 @@ impl Edge {
         let doors = doors(&settings, &options)?;
         let connector = Connector::new(&options.tls, &settings)?;
         let bound = bind::bind(&mut settings.listeners)?;
+        let dns = dns::Dns::new(&options.name_servers, settings.lookup_timeout);
         let Options {
             tap,
             streams: limits,
             ladders,
             store,
+            softphone,
             ..
         } = options;
+        // The ports are known by now.
+        let site = softphone
+            .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
         let kept = memory::recall(&mut settings, store)?;
@@ -171,6 +197,7 @@ impl Edge {
                 if let (Some(door), Some(listener)) = (doors.get(at), settings.listeners.get(at)) {
                     let door = Door {
                         local: listener.address,
+                        site: site.clone(),
                         ..door.clone()
                     };
                     open.push((door, TcpListener::from_std(socket).map_err(system)?));
@@ -193,6 +220,7 @@ impl Edge {
                 udp,
                 doors,
                 connector,
+                dns,
                 orders,
                 phase: watched,
                 reloaded,
@@ -218,6 +246,7 @@ impl Edge {
             listeners,
             metrics,
             ladders,
+            site,
             phase,
             reloads,
             thread: Some(thread),
@@ -242,6 +271,11 @@ impl Edge {
     /// What was said in the last calls, where that is kept.
     pub fn ladders(&self) -> Option<&Ladders> {
         self.ladders.as_ref()
+    }
+
+    /// The softphone page, where it is served.
+    pub fn softphone(&self) -> Option<&Arc<Site>> {
+        self.site.as_ref()
     }
 
     /// Gives the engine other settings while calls go on; [`Input::Reloaded`] says which of them it takes over.

@@ -1,4 +1,4 @@
-//! Host names of the configuration become addresses, once, before anything starts.
+//! Host names of the configuration become addresses before anything starts; from then on the engine asks for them again.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::bind::StartError;
 use super::dns::Dns;
 use super::tls::{KeyFiles, TlsOptions};
-use super::{ListenerOptions, Options, clock};
+use super::{ListenerOptions, Options, SoftphoneOptions, clock};
 use crate::config::{Config, PemFiles};
 use crate::engine::{Network, Settings};
 
@@ -17,13 +17,20 @@ pub async fn resolve(config: &Config) -> Result<Settings, StartError> {
     let mut known = BTreeMap::new();
     let names = config.names();
     if !names.is_empty() {
-        let (dns, ours) = (Dns::system(), config.transports());
+        let (dns, ours) = (Dns::new(&config.dns.servers, config.dns.timeout), config.transports());
         for target in names {
-            let places = dns.locate(&target.wanted(), &ours, seed()).await;
+            let mut found = match dns.locate(&target.wanted(), &ours, seed()).await {
+                Ok(found) => found,
+                Err(why) => {
+                    tracing::warn!(host = %target.host, %why, "host name not found");
+                    continue;
+                }
+            };
             // A place that no listener can send to is no use.
-            if let Some(place) = places.iter().find(|place| config.reaches(place)) {
-                tracing::info!(host = %target.host, address = %place.address, transport = %place.transport, "host name found");
-                known.insert((target.host.clone(), target.place.clone()), *place);
+            found.places.retain(|place| config.reaches(place));
+            if let Some(place) = found.places.first() {
+                tracing::info!(host = %target.host, address = %place.address, transport = %place.transport, places = found.places.len(), "host name found");
+                known.insert((target.host.clone(), target.place.clone()), found);
             }
         }
     }
@@ -32,7 +39,7 @@ pub async fn resolve(config: &Config) -> Result<Settings, StartError> {
         source,
     })?;
     Ok(config.settings(key, |target| {
-        known.get(&(target.host.clone(), target.place.clone())).copied()
+        known.get(&(target.host.clone(), target.place.clone())).cloned()
     })?)
 }
 
@@ -66,7 +73,11 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
             ca: config.tls.ca.clone().map(PathBuf::from),
             unverified,
         },
+        name_servers: config.dns.servers.clone(),
         listeners: listeners.collect(),
+        softphone: config.softphone.as_ref().map(|page| SoftphoneOptions {
+            servers: page.servers.clone(),
+        }),
         ..Options::default()
     }
 }

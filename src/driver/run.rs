@@ -13,8 +13,10 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
+use super::dns::Dns;
 use super::ladders::Ladders;
 use super::memory::Kept;
+use super::names::{Answer, Names};
 use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
@@ -50,6 +52,7 @@ pub(super) struct Parts {
     pub(super) udp: Vec<(Listener, UdpSocket)>,
     pub(super) doors: Vec<(Door, tokio::net::TcpListener)>,
     pub(super) connector: Connector,
+    pub(super) dns: Dns,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) reloaded: mpsc::UnboundedReceiver<Settings>,
@@ -65,6 +68,7 @@ struct Shell {
     engine: Engine,
     udp: Vec<(Listener, UdpSocket)>,
     streams: Streams,
+    names: Names,
     waiting: HashMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_command: u64,
     failed: VecDeque<Flow>,
@@ -109,6 +113,7 @@ pub(super) async fn run(parts: Parts) {
         udp,
         doors,
         connector,
+        dns,
         mut orders,
         mut phase,
         mut reloaded,
@@ -119,6 +124,7 @@ pub(super) async fn run(parts: Parts) {
         kept,
         ladders,
     } = parts;
+    let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
     let mut streams = Streams::new(sender, limits, connector, kept.first_connection);
     for (door, socket) in doors {
@@ -128,6 +134,7 @@ pub(super) async fn run(parts: Parts) {
         engine,
         udp,
         streams,
+        names: Names::new(dns, answers),
         waiting: HashMap::new(),
         next_command: 1,
         failed: VecDeque::new(),
@@ -157,6 +164,7 @@ pub(super) async fn run(parts: Parts) {
                 (Ok(()), Phase::Stopped) | (Err(_), _) => break,
             },
             Some(settings) = reloaded.recv() => shell.tell(Input::Reloaded { settings: Box::new(settings) }),
+            Some(answer) = looked_up.recv() => shell.looked_up(answer),
             Some(order) = orders.recv() => shell.order(order),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
@@ -197,6 +205,15 @@ impl Shell {
         let now = clock::now();
         self.engine.handle_input(now, input);
         self.perform(now);
+    }
+
+    fn looked_up(&mut self, answer: Answer) {
+        self.names.note(clock::now(), &answer);
+        if let Ok(found) = &answer.found {
+            self.streams.learn_names(found, &answer.wanted.host);
+        }
+        let Answer { id, found, .. } = answer;
+        self.tell(Input::Resolved { id, found });
     }
 
     fn time_has_come(&mut self) {
@@ -296,6 +313,7 @@ impl Shell {
             while let Some(output) = self.engine.poll_output() {
                 match output {
                     Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
+                    Output::Resolve { id, wanted, ours, seed } => self.names.resolve(now, id, wanted, ours, seed),
                     Output::Store { user } => {
                         if let Some(writer) = &self.writer {
                             writer.keep(user);

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::stream::{self, Door, Events, StreamEvent, StreamLimits};
 use super::tls::Connector;
+use crate::transport::locate::Found;
 use crate::transport::{Flow, Transport};
 
 /// Messages that may wait for a connection to take them; one that is further behind is given up.
@@ -81,6 +82,15 @@ impl Streams {
                 }
             }
         }));
+    }
+
+    /// Whose certificate is asked for at these places (RFC 5922 §4): the name that led there.
+    pub(super) fn learn_names(&mut self, found: &Found, host: &str) {
+        for place in &found.places {
+            if place.transport == Transport::Tls {
+                self.connector.learn(place.address, host);
+            }
+        }
     }
 
     /// Accepts nothing more; what is connected stays.

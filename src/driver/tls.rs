@@ -20,6 +20,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::bind::StartError;
 use crate::engine::{Network, Settings};
+use crate::transport::Transport;
 
 /// Where Debian and its kin keep the roots that everybody trusts.
 const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -45,6 +46,9 @@ pub struct TlsOptions {
     /// Peers whose certificates are taken as they are.
     pub unverified: Vec<Network>,
 }
+
+/// Names of places that were looked up; more are not remembered, and then the address must be in the certificate.
+const MOST_LEARNED: usize = 256;
 
 /// A certificate and its key in memory.
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -158,6 +162,8 @@ pub(super) struct Connector {
     unverified: Arc<[Network]>,
     /// The names that certificates must be for; a peer that we know by its address only must have that in it.
     names: Arc<[(SocketAddr, String)]>,
+    /// Those of look-ups, the last ones; a connection that is being opened has its own copy.
+    learned: Vec<(SocketAddr, String)>,
 }
 
 impl Connector {
@@ -179,13 +185,29 @@ impl Connector {
         }
         let pbx = settings.pbx.iter().map(|pbx| (pbx.address, &pbx.host));
         let routes = settings.routes.iter().map(|route| (route.address, &route.host));
+        let named = settings.names.iter().flat_map(|name| {
+            let tls = name.places.iter().filter(|place| place.transport == Transport::Tls);
+            tls.map(|place| (place.address, name.wanted.host.clone()))
+        });
         let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
         Ok(Connector {
             verifying: TlsConnector::from(Arc::new(verifying)),
             trusting: TlsConnector::from(Arc::new(trusting)),
             unverified: options.unverified.clone().into(),
-            names: pbx.chain(routes).map(|(address, host)| (address, bare(host))).collect(),
+            names: named
+                .chain(pbx.chain(routes).map(|(address, host)| (address, bare(host))))
+                .collect(),
+            learned: Vec::new(),
         })
+    }
+
+    /// A look-up of this name has led to this address.
+    pub(super) fn learn(&mut self, address: SocketAddr, host: &str) {
+        self.learned.retain(|(known, _)| *known != address);
+        if self.learned.len() >= MOST_LEARNED {
+            self.learned.remove(0);
+        }
+        self.learned.push((address, host.to_owned()));
     }
 
     pub(super) async fn connect(
@@ -199,7 +221,9 @@ impl Connector {
     }
 
     fn name(&self, remote: SocketAddr) -> ServerName<'static> {
-        let known = self.names.iter().find(|(address, _)| *address == remote);
+        // What is configured comes first: nobody else's name for the same address may take its place.
+        let mut known = self.names.iter().chain(self.learned.iter().rev());
+        let known = known.find(|(address, _)| *address == remote);
         known
             .and_then(|(_, name)| ServerName::try_from(name.clone()).ok())
             .unwrap_or_else(|| remote.ip().into())

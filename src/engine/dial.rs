@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::route::{Caller, Way};
+use super::route::{Caller, Way, WayKind};
 use super::{Engine, Refusal, Reply};
 use crate::call::Dialled;
 use crate::leg::{Credentials, Invitation};
@@ -98,6 +98,9 @@ impl Engine {
             call_id: None,
             ring_timeout,
             max_forwards: 70,
+            next: way.next,
+            wanted: way.wanted,
+            follows_contact: way.kind == WayKind::Place,
         }
     }
 }

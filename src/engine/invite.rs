@@ -9,7 +9,7 @@ use compact_str::CompactString;
 
 use super::Engine;
 use super::plugin::{NewCall, Routing};
-use super::route::{Caller, Way};
+use super::route::{Caller, Way, WayKind};
 use crate::leg::Invitation;
 use crate::sdp::Description;
 use crate::sip::{HeaderName, Message, NameAddr, Replaces, Uri, unsupported};
@@ -162,6 +162,9 @@ impl Engine {
                 replaces: None,
                 ring_timeout: None,
                 max_forwards,
+                next: way.next,
+                wanted: way.wanted,
+                follows_contact: way.kind == WayKind::Place,
             })
             .collect();
         match self
@@ -289,6 +292,9 @@ impl Engine {
                 call_id: None,
                 ring_timeout: dial.ring_timeout,
                 max_forwards: 70,
+                next: way.next,
+                wanted: way.wanted,
+                follows_contact: way.kind == WayKind::Place,
             }
         };
         Ok(ways.into_iter().zip(rewritten).map(invitation).collect())

@@ -8,8 +8,13 @@ use bytes::Bytes;
 
 use super::Settings;
 use crate::registrar::StoredUser;
-use crate::transport::Flow;
+use crate::transport::locate::{Found, LookupFailed, Wanted};
+use crate::transport::{Flow, Transport};
 use crate::vocabulary::{Command, CommandId, Event, Refusal, Reply};
+
+/// Names a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupId(pub u64);
 
 /// What the outside tells the engine.
 #[derive(Debug)]
@@ -25,6 +30,13 @@ pub enum Input {
     FlowFailed {
         /// The flow, as it was given in [`Output::Transmit`] or [`Input::Received`].
         flow: Flow,
+    },
+    /// What came of an [`Output::Resolve`]. One that never comes is given up by the engine itself.
+    Resolved {
+        /// Its id.
+        id: LookupId,
+        /// Where the host leads.
+        found: Result<Found, LookupFailed>,
     },
     /// What an earlier process had the host keep ([`Output::Store`]). Once, before the first message.
     Restored {
@@ -60,6 +72,19 @@ pub enum Output {
         flow: Flow,
         /// One whole message.
         bytes: Bytes,
+    },
+    /// Find out where this leads (RFC 3263 §4) with [`Locate`](crate::transport::locate::Locate), and tell it by
+    /// [`Input::Resolved`] with the same id. Never for a host that is an address. What is asked often should be kept for
+    /// as long as its records live: the engine asks for every call.
+    Resolve {
+        /// Names the question.
+        id: LookupId,
+        /// The host, with what its URI says.
+        wanted: Wanted,
+        /// The transports that we can send by, the favourite first.
+        ours: Vec<Transport>,
+        /// For the dice among servers of one priority (RFC 2782).
+        seed: u64,
     },
     /// Keep this for the next process, in place of what was kept of the same user before.
     Store {

@@ -10,7 +10,9 @@
 //! | `receive` | a message to its transaction, then to its dialog |
 //! | `invite` | an INVITE outside of dialogs: authentication, Replaces, a new call |
 //! | `register` | REGISTER and whatever else is not a call |
+//! | `forward` | what passes without a dialog of ours: forks, the best answer, the next place |
 //! | `route` | where a Request-URI leads |
+//! | `locate` | host names, and the places that they lead to |
 //! | `refer` | REFER: what the site says to it, and those outside of dialogs |
 //! | `plugin` | site policy as code |
 //! | `command` | orders of API clients |
@@ -37,8 +39,10 @@
 
 mod command;
 mod dial;
+mod forward;
 mod invite;
 mod io;
+mod locate;
 mod plugin;
 mod receive;
 mod refer;
@@ -53,19 +57,21 @@ use std::time::Instant;
 
 pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
-pub use io::{Input, Output};
+pub use io::{Input, LookupId, Output};
 pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
 pub use settings::*;
 
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
 use crate::leg::{Identity, Legs, LocalAddress};
+use forward::Passing;
+use locate::Lookups;
+
 use crate::proxy::{Proxy, ProxyConfig};
 use crate::registrar::{Registrar, RegistrarConfig};
-use crate::sip::Message;
 use crate::transaction::{ServerHandle, Transactions};
 use crate::transfer::{Limits, Transfers};
-use crate::transport::{Flow, FlowSeal};
+use crate::transport::{Book, FlowSeal};
 
 /// The whole core.
 #[derive(Debug)]
@@ -76,7 +82,8 @@ pub struct Engine {
     proxy: Proxy,
     flows: FlowSeal,
     /// Requests that were forwarded, for their responses: what came, and from where.
-    forwarded: BTreeMap<ServerHandle, (Flow, Message)>,
+    forwarded: BTreeMap<ServerHandle, Passing>,
+    lookups: Lookups,
     outputs: VecDeque<Output>,
     plugin: Option<Box<dyn Plugin>>,
     /// On the way out: when callers may try again, in seconds.
@@ -106,8 +113,7 @@ impl Engine {
             t2: settings.timers.t2,
             key: derive(own, 1),
         };
-        let mut transactions = Transactions::new(settings.timers, derive(own, 2));
-        transactions.large_to(settings.large());
+        let transactions = Transactions::new(settings.timers, derive(own, 2));
         let table = Table::new(
             Seal::new(derive(settings.key, 3), settings.node),
             settings.process.seed as u32,
@@ -141,22 +147,28 @@ impl Engine {
             pbx_host: settings.pbx.as_ref().map(|pbx| pbx.host.clone()),
             key: derive(settings.key, 6),
         });
-        let mut transfers = Transfers::new(Calls::new(Legs::new(identity, table, transactions)));
+        let mut legs = Legs::new(identity, table, transactions);
+        legs.book = Book::new(settings.names.clone(), settings.avoid, now);
+        let mut transfers = Transfers::new(Calls::new(legs));
         transfers.limits = Limits {
             depth: settings.transfer_depth,
             total: settings.transfer_timeout,
         };
-        Engine {
+        let mut engine = Engine {
             proxy,
             transfers,
             registrar,
             flows: FlowSeal::new(derive(settings.key, 5)),
             forwarded: BTreeMap::new(),
+            lookups: Lookups::default(),
             outputs: VecDeque::new(),
             plugin: None,
             draining: None,
             settings,
-        }
+        };
+        let large = engine.large();
+        engine.legs().transactions.large_to(large);
+        engine
     }
 
     /// Takes one input. Everything that follows from it at this moment is done when it returns.
@@ -170,8 +182,9 @@ impl Engine {
                     self.note_bindings(changes);
                 }
             }
+            Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { users } => self.restored(now, users),
-            Input::Reloaded { settings } => self.reload(*settings),
+            Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),
         }
@@ -181,6 +194,7 @@ impl Engine {
     /// Does what is due at `now`. To be called when [`Engine::poll_timeout`] has come; earlier calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.legs().transactions.handle_timeout(now);
+        self.lookups_due(now);
         self.legs().handle_timeout(now);
         self.settle(now);
         self.transfers.handle_timeout(now);
@@ -191,11 +205,17 @@ impl Engine {
 
     /// The next moment at which [`Engine::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let legs = self.transfers.calls.legs.poll_timeout();
-        [legs, self.transfers.poll_timeout(), self.registrar.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let legs = &self.transfers.calls.legs;
+        let lookups = [self.lookups.poll_timeout(), legs.book.poll_timeout()];
+        [
+            legs.poll_timeout(),
+            self.transfers.poll_timeout(),
+            self.registrar.poll_timeout(),
+        ]
+        .into_iter()
+        .chain(lookups)
+        .flatten()
+        .min()
     }
 
     /// The next thing to do outside, in the order in which it came up.

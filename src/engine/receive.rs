@@ -56,9 +56,9 @@ impl Engine {
                 invite: Some(invite), ..
             } => self.legs().cancelled(now, invite),
             Received::Cancel { invite: None, .. } => {}
-            Received::Response { user, message, .. } => match user {
+            Received::Response { client, user, message } => match user {
                 TransactionUser::Leg(leg, purpose) => self.legs().response_received(now, leg, purpose, &message),
-                TransactionUser::Forwarded(server) => self.forwarded_answered(now, server, &message),
+                TransactionUser::Forwarded(server) => self.forwarded_answered(now, server, client, message),
                 TransactionUser::Nobody => {}
             },
         }
@@ -111,9 +111,9 @@ impl Engine {
 
     /// What transactions come to without a message.
     pub(super) fn transaction_event(&mut self, now: Instant, event: transaction::Event<TransactionUser>) {
-        let (user, status) = match event {
-            transaction::Event::TimedOut { user, .. } => (user, 408),
-            transaction::Event::TransportFailed { user, .. } => (user, 503),
+        let (client, user, status) = match event {
+            transaction::Event::TimedOut { client, user } => (client, user, 408),
+            transaction::Event::TransportFailed { client, user } => (client, user, 503),
             transaction::Event::Ended { client, user } => {
                 if let TransactionUser::Leg(leg, _) = user {
                     self.legs().forget_ack(leg, client);
@@ -127,7 +127,7 @@ impl Engine {
         };
         match user {
             TransactionUser::Leg(leg, purpose) => self.no_response(now, leg, purpose, status),
-            TransactionUser::Forwarded(server) => self.forwarded_unanswered(now, server, status),
+            TransactionUser::Forwarded(server) => self.forwarded_unanswered(now, server, client, status),
             TransactionUser::Nobody => {}
         }
     }

@@ -7,7 +7,7 @@ use crate::registrar::StoredUser;
 
 impl Engine {
     /// Takes over what [`super::Input::Reloaded`] names. Legs, transactions and bindings of users that stay are untouched.
-    pub(super) fn reload(&mut self, new: Settings) {
+    pub(super) fn reload(&mut self, now: Instant, new: Settings) {
         let users: Vec<_> = new
             .users
             .iter()
@@ -20,7 +20,21 @@ impl Engine {
         self.legs().identity.ring_timeout = new.ring_timeout;
         self.transfers.limits.depth = new.transfer_depth;
         self.transfers.limits.total = new.transfer_timeout;
+        let mut names = new.names;
+        // The PBX stays the one of the start, under the place by which it is known since then.
+        if let (Some(kept), Some(new)) = (&self.settings.pbx, &new.pbx)
+            && let Some(name) = names
+                .iter_mut()
+                .find(|name| name.host == kept.host && name.first == new.place())
+        {
+            name.first = kept.place();
+        }
+        self.legs().book.rename(names.clone(), new.avoid, now);
         let kept = &mut self.settings;
+        kept.names = names;
+        kept.reach = new.reach;
+        kept.avoid = new.avoid;
+        kept.lookup_timeout = new.lookup_timeout;
         kept.users = new.users;
         kept.open = new.open;
         kept.routes = new.routes;
@@ -35,7 +49,7 @@ impl Engine {
         kept.expires = new.expires;
         kept.max_contacts = new.max_contacts;
         kept.digest = new.digest;
-        let large = self.settings.large();
+        let large = self.large();
         self.legs().transactions.large_to(large);
     }
 

@@ -3,15 +3,18 @@
 //! RFC 3261 §16.5, RFC 3327 §5.3 (Path's flow token in Route). A contact is reached on the flow that it registered on,
 //! never at the address that it claims.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use compact_str::CompactString;
 
-use super::{Engine, Listener, PeerAuth, Register, Settings};
+use super::{Engine, Listener, Pbx, PeerAuth, Register, Route, Settings};
+use crate::dialog::RouteSet;
 use crate::leg::{Credentials, Leg};
 use crate::sip::{HeaderName, Message, NameAddr, Scheme, Uri};
 use crate::transaction::Large;
 use crate::transfer::Policy;
+use crate::transport::locate::{Place, Wanted};
 use crate::transport::{Flow, Transport};
 
 /// Who sent a request, as far as its source tells.
@@ -31,13 +34,30 @@ pub(super) struct Way {
     pub(super) flow: Flow,
     pub(super) routes: Vec<CompactString>,
     pub(super) to_pbx: bool,
+    /// Where to try when `flow` fails.
+    pub(super) next: Vec<Flow>,
+    /// The host is to be looked up first; `flow` means nothing until then.
+    pub(super) wanted: Option<Wanted>,
+    /// What it is: a phone on the flow that it opened, or a place that we go to by ourselves.
+    pub(super) kind: WayKind,
+}
+
+/// What a way leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WayKind {
+    /// A registered phone.
+    Binding,
+    /// The flow that the PBX names by our Path token (RFC 5626 §5.3).
+    Sealed,
+    /// PBX, route, or a host that was looked up.
+    Place,
 }
 
 impl Engine {
     pub(super) fn caller(&self, flow: &Flow, request: &Message) -> Caller {
         if let Some(pbx) = &self.settings.pbx
-            && (flow.remote == pbx.address
-                || (flow.remote.ip() == pbx.address.ip() && self.flow_in_route(request).is_some()))
+            && (self.is_pbx(pbx, |place| flow.remote == place)
+                || (self.is_pbx(pbx, |place| flow.remote.ip() == place.ip()) && self.flow_in_route(request).is_some()))
         {
             return Caller::Pbx;
         }
@@ -45,6 +65,10 @@ impl Engine {
             Some(PeerAuth::None) => Caller::Trusted,
             Some(PeerAuth::Digest) | None => Caller::Phone,
         }
+    }
+
+    fn is_pbx(&self, pbx: &Pbx, from: impl Fn(SocketAddr) -> bool) -> bool {
+        self.transfers.calls.legs.book.is_at(&pbx.host, pbx.place(), from)
     }
 
     /// The flow that our Path value in the top Route names; a forged token names none.
@@ -76,7 +100,13 @@ impl Engine {
                 flow,
                 routes: Vec::new(),
                 to_pbx: false,
+                next: Vec::new(),
+                wanted: None,
+                kind: WayKind::Sealed,
             }]);
+        }
+        if let Some(way) = request.and_then(|request| self.way_by_route(now, target, caller, request)) {
+            return Ok(vec![way]);
         }
         let identity = &self.transfers.calls.legs.identity;
         let here = target.scheme() == Scheme::Tel
@@ -101,6 +131,9 @@ impl Engine {
                     flow: binding.flow,
                     routes: binding.path.clone(),
                     to_pbx: false,
+                    next: Vec::new(),
+                    wanted: None,
+                    kind: WayKind::Binding,
                 })
                 .collect();
             if !ways.is_empty() {
@@ -117,15 +150,18 @@ impl Engine {
                 return Err(403);
             }
             let uri = Uri::sip(Some(target.user().unwrap_or_default()), &route.host);
-            return Ok(vec![self.way_out(uri, route.transport, route.address, false)]);
+            return Ok(vec![self.way_out(now, uri, &route.host, route.place(), false)]);
+        }
+        // What the PBX authenticates goes to the PBX; it may send it out again.
+        if !here
+            && (caller != Caller::Phone || !self.settings.registers_through())
+            && let Some(way) = self.way_abroad(now, target.without_headers(), target, Vec::new())
+        {
+            return Ok(vec![way]);
         }
         if let Some(pbx) = self.settings.pbx.as_ref().filter(|_| caller != Caller::Pbx) {
-            return Ok(vec![self.way_out(
-                target.without_headers(),
-                pbx.transport,
-                pbx.address,
-                true,
-            )]);
+            let uri = target.without_headers();
+            return Ok(vec![self.way_out(now, uri, &pbx.host, pbx.place(), true)]);
         }
         match &user {
             None => Err(484),
@@ -134,57 +170,89 @@ impl Engine {
         }
     }
 
-    fn way_out(&self, request_uri: Uri, transport: Transport, remote: std::net::SocketAddr, to_pbx: bool) -> Way {
+    fn way_out(&self, now: Instant, request_uri: Uri, host: &str, first: Place, to_pbx: bool) -> Way {
+        let (flow, next) = self.flows_to(now, host, first);
         Way {
             request_uri,
-            flow: self.flow_to(transport, remote),
+            flow,
             routes: Vec::new(),
             to_pbx,
+            next,
+            wanted: None,
+            kind: WayKind::Place,
         }
     }
 
-    /// A flow of ours to an address that we were configured with.
-    pub(super) fn flow_to(&self, transport: Transport, remote: std::net::SocketAddr) -> Flow {
-        let same_family = |address: &std::net::SocketAddr| address.is_ipv4() == remote.is_ipv4();
-        let of_transport = || {
-            self.settings
-                .listeners
-                .iter()
-                .filter(|listener| listener.transport == transport)
-                .map(|l| l.address)
+    /// A way to a foreign host that the site allows (`[edge] reach`): the place of `hop`, which is looked up if it is a name.
+    fn way_abroad(&self, now: Instant, request_uri: Uri, hop: &Uri, routes: Vec<CompactString>) -> Option<Way> {
+        let wanted = Wanted::of(hop).filter(|wanted| self.settings.reaches_out_to(&wanted.host))?;
+        let way = match wanted.place() {
+            Some(place) => Way {
+                routes,
+                ..self.way_out(now, request_uri, &wanted.host, place, false)
+            },
+            None => Way {
+                request_uri,
+                flow: self.transfers.calls.legs.identity.flow_nowhere(),
+                routes,
+                to_pbx: false,
+                next: Vec::new(),
+                wanted: Some(wanted),
+                kind: WayKind::Place,
+            },
         };
-        let any = || self.settings.listeners.iter().map(|listener| listener.address);
-        let local = of_transport()
-            .find(same_family)
-            .or_else(|| of_transport().next())
-            .or_else(|| any().next());
-        Flow {
-            transport,
-            local: local.unwrap_or(remote),
-            remote,
-            connection: 0,
+        Some(way)
+    }
+
+    /// Where the Route behind our own says (RFC 3261 §16.4, §16.6 step 6): only for those whom we trust to route, and
+    /// only to hosts that the site allows.
+    fn way_by_route(&self, now: Instant, target: &Uri, caller: Caller, request: &Message) -> Option<Way> {
+        match caller {
+            Caller::Pbx | Caller::Trusted => {}
+            Caller::Phone => return None,
         }
+        let beyond: RouteSet = request
+            .values(HeaderName::Route)
+            .skip_while(|route| NameAddr::parse(route).is_ok_and(|route| self.proxy.is_edge(&route.uri)))
+            .collect();
+        let hop = beyond.first()?;
+        let target = target.without_headers();
+        let (request_uri, routes) = beyond.apply(&target);
+        self.way_abroad(now, Uri::parse(&request_uri).ok()?, hop, routes.into_iter().collect())
+    }
+
+    /// A flow of ours to an address that we were configured with.
+    pub(super) fn flow_to(&self, transport: Transport, address: SocketAddr) -> Flow {
+        let place = Place { address, transport };
+        self.transfers.calls.legs.identity.flow_to(&place)
+    }
+
+    /// Configured places that are reached by UDP, and by TCP with what is too large for a datagram (RFC 3261 §18.1.1).
+    pub(super) fn large(&self) -> Vec<Large> {
+        let configured = self.settings.pbx.iter().map(Pbx::place);
+        let configured = configured.chain(self.settings.routes.iter().map(Route::place));
+        let book = &self.transfers.calls.legs.book;
+        let by_udp = configured
+            .chain(book.every_place())
+            .filter(|place| place.transport == Transport::Udp);
+        let mut large: Vec<Large> = by_udp.filter_map(|place| self.settings.large(place)).collect();
+        large.sort_by_key(|large| large.remote);
+        large.dedup();
+        large
     }
 }
 
 impl Settings {
-    /// Configured places that are reached by UDP, and by TCP with what is too large for a datagram (RFC 3261 §18.1.1).
-    pub(super) fn large(&self) -> Vec<Large> {
-        let pbx = self.pbx.iter().map(|pbx| (pbx.transport, pbx.address));
-        let routes = self.routes.iter().map(|route| (route.transport, route.address));
-        let by_udp = pbx.chain(routes).filter(|(transport, _)| *transport == Transport::Udp);
-        let large = by_udp.filter_map(|(_, remote)| {
-            let fits = |listener: &&Listener| {
-                listener.transport == Transport::Tcp && listener.address.is_ipv4() == remote.is_ipv4()
-            };
-            let listener = self.listeners.iter().find(fits)?;
-            Some(Large {
-                remote,
-                local: listener.address,
-                sent_by: compact_str::format_compact!("{}", listener.advertised),
-            })
-        });
-        large.collect()
+    fn large(&self, place: Place) -> Option<Large> {
+        let fits = |listener: &&Listener| {
+            listener.transport == Transport::Tcp && listener.address.is_ipv4() == place.address.is_ipv4()
+        };
+        let listener = self.listeners.iter().find(fits)?;
+        Some(Large {
+            remote: place.address,
+            local: listener.address,
+            sent_by: compact_str::format_compact!("{}", listener.advertised),
+        })
     }
 
     /// Whether phones register through the edge with the PBX.

@@ -9,7 +9,8 @@ use regex::Regex;
 
 use crate::sip::Algorithm;
 use crate::transaction::Timers;
-use crate::transport::Transport;
+use crate::transport::locate::Place;
+use crate::transport::{Named, Transport};
 use crate::vocabulary::{HoldDirection, OnFailure, ReferAnswer, TransferMode};
 
 /// Everything the engine is told.
@@ -63,6 +64,15 @@ pub struct Settings {
     pub node: u16,
     /// What no two processes have in common.
     pub process: Process,
+    /// Host names of PBX and routes, with the places that they lead to now. A host that is an address is not among them.
+    pub names: Vec<Named>,
+    /// Foreign hosts that calls may go to, where no user, route or PBX takes them: `partner.example`, `*.partner.example`,
+    /// `*` for all. Empty: none, the edge is no relay.
+    pub reach: Vec<String>,
+    /// For how long a place that failed is tried last (RFC 3263 §4.3).
+    pub avoid: Duration,
+    /// For how long a look-up is waited for.
+    pub lookup_timeout: Duration,
 }
 
 /// What no two processes have in common. The key outlives a process (it may stand in a store), and under it nothing that
@@ -97,6 +107,16 @@ pub struct Pbx {
     pub transport: Transport,
     /// Who keeps the bindings.
     pub register: Register,
+}
+
+impl Pbx {
+    /// The place that the configuration knows it by.
+    pub fn place(&self) -> Place {
+        Place {
+            address: self.address,
+            transport: self.transport,
+        }
+    }
 }
 
 /// Who keeps the bindings of phones.
@@ -202,7 +222,28 @@ pub struct Route {
     pub users: Vec<String>,
 }
 
+impl Route {
+    /// The place that the configuration knows it by.
+    pub fn place(&self) -> Place {
+        Place {
+            address: self.address,
+            transport: self.transport,
+        }
+    }
+}
+
 impl Settings {
+    /// Whether calls may go to this foreign host.
+    pub fn reaches_out_to(&self, host: &str) -> bool {
+        self.reach.iter().any(|pattern| match pattern.strip_prefix('*') {
+            Some("") => true,
+            Some(suffix) => {
+                host.len() > suffix.len() && host.to_ascii_lowercase().ends_with(&suffix.to_ascii_lowercase())
+            }
+            None => pattern.eq_ignore_ascii_case(host),
+        })
+    }
+
     /// The embedded default: one UDP listener, open local registrar, no PBX. Give it an address on loopback only.
     pub fn loopback(address: SocketAddr) -> Settings {
         Settings {
@@ -234,6 +275,10 @@ impl Settings {
             key: [0; 16],
             node: 0,
             process: Process::default(),
+            names: Vec::new(),
+            reach: Vec::new(),
+            avoid: Duration::from_secs(32),
+            lookup_timeout: Duration::from_secs(5),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::locate::Asker;
 use super::plugin::{MOST_ROUNDS, PLUGIN};
 use super::{Command, Engine, Event, Output};
 use crate::leg::LegOwner;
@@ -39,6 +40,8 @@ impl Engine {
                     Some(LegOwner::Nobody) => self.legs().unclaimed(now, leg, event),
                     None => {}
                 }
+            } else if let Some((leg, wanted)) = self.legs().lookups.pop_front() {
+                self.look_up(now, Asker::Leg(leg), wanted);
             } else if let Some(dial) = self.transfers.dials.pop_front() {
                 let transfer = dial.transfer;
                 let ways = self.transfer_ways(now, dial);

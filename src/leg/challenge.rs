@@ -66,10 +66,10 @@ impl Legs {
         }
     }
 
-    /// Remembers a request that may be challenged. Parties without credentials cost nothing.
+    /// Remembers a request that may be challenged, or tried at another place. Parties of neither kind cost nothing.
     pub(crate) fn remember(&mut self, handle: LegHandle, purpose: Purpose, draft: &Draft) {
         if let Some(leg) = self.get_mut(handle)
-            && leg.credentials.is_some()
+            && (leg.credentials.is_some() || leg.has_next_place())
         {
             let cseq = leg.dialog.local_cseq;
             leg.outstanding.push(Outstanding {

@@ -107,6 +107,9 @@ impl Legs {
         {
             return;
         }
+        if self.goes_elsewhere(now, handle, purpose, status, response) {
+            return;
+        }
         if let (200.., Some(response), Some(leg)) = (status, response, self.get_mut(handle)) {
             leg.outstanding.retain(|sent| sent.cseq != response.cseq());
         }

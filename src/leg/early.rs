@@ -88,7 +88,7 @@ impl Legs {
             None if client.early.len() >= MOST => return None,
             None => {
                 let mut dialog = leg.dialog.clone();
-                establish(&mut dialog, response, tag);
+                establish(&mut dialog, response, tag, &self.identity);
                 client.early.push(EarlyDialog {
                     tag: tag.into(),
                     dialog,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use compact_str::{CompactString, format_compact};
 use siphasher::sip::SipHasher24;
 
+use crate::transport::locate::Place;
 use crate::transport::{Flow, Transport};
 
 /// Addresses, names and times of the edge.
@@ -53,6 +54,36 @@ impl Identity {
             .find(|address| address.bound == flow.local)
             .or_else(|| of_transport().next())
             .map_or_else(|| format_compact!("{}", flow.local), |address| address.written.clone())
+    }
+
+    /// A flow of ours to a place: from the first listener of its transport and family, else from what is nearest to that.
+    pub fn flow_to(&self, place: &Place) -> Flow {
+        let remote = place.address;
+        let of_transport = || {
+            let fits = |address: &&LocalAddress| address.transport == place.transport;
+            self.addresses.iter().filter(fits).map(|address| address.bound)
+        };
+        let local = of_transport()
+            .find(|bound| bound.is_ipv4() == remote.is_ipv4())
+            .or_else(|| of_transport().next())
+            .or_else(|| self.addresses.first().map(|address| address.bound));
+        Flow {
+            transport: place.transport,
+            local: local.unwrap_or(remote),
+            remote,
+            connection: 0,
+        }
+    }
+
+    /// A flow that leads nowhere: of a leg whose place is not known yet.
+    pub fn flow_nowhere(&self) -> Flow {
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        Flow {
+            transport: Transport::Udp,
+            local: address,
+            remote: address,
+            connection: 0,
+        }
     }
 
     /// Our Contact on this flow, with the user part by which the party knows us.

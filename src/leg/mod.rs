@@ -19,7 +19,7 @@
 //! ```
 //!
 //! One procedure a file: [`setup_client`], [`setup_server`], [`challenge`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
-//! [`timer`], [`release`], [`refer`], [`request`].
+//! [`timer`], [`release`], [`refer`], [`request`], [`place`] (where requests go).
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
@@ -32,6 +32,7 @@
 //! [`release`]: self
 //! [`refer`]: self
 //! [`request`]: self
+//! [`place`]: self
 
 mod challenge;
 mod deadline;
@@ -41,6 +42,7 @@ mod event;
 mod identity;
 mod offer;
 mod offered;
+mod place;
 mod prack;
 mod refer;
 mod release;
@@ -66,7 +68,8 @@ use crate::dialog::{Dialog, Match, Query, Table};
 use crate::sdp::{Description, Direction};
 use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
-use crate::transport::Flow;
+use crate::transport::locate::Wanted;
+use crate::transport::{Book, Flow};
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
@@ -141,6 +144,10 @@ pub struct Leg {
     pub(crate) outstanding: Vec<challenge::Outstanding>,
     /// Our Contact towards this party.
     pub(crate) contact: CompactString,
+    /// Its requests go to the host of its Contact: we called a configured place, no phone behind a NAT.
+    pub(crate) follows_contact: bool,
+    /// The places of its next hop; `None`: the one that its flow names.
+    pub(crate) hop: Option<Box<place::Hop>>,
 }
 
 /// What the party said of itself in Allow and Supported.
@@ -249,21 +256,6 @@ impl Leg {
     }
 }
 
-/// RFC 3261 §8.1.2: with a route set, requests go to its first proxy. Without one they go back on the flow that the
-/// party came by: its Contact may be an address behind NAT that leads nowhere.
-pub(crate) fn follow_route(dialog: &mut Dialog) {
-    if !dialog.route_set.is_empty()
-        && let Some(remote) = dialog.next_hop().addr()
-        && remote != dialog.flow.remote
-    {
-        dialog.flow = Flow {
-            remote,
-            connection: 0,
-            ..dialog.flow
-        };
-    }
-}
-
 /// All legs, the transactions below them, and what they have to tell.
 #[derive(Debug)]
 pub struct Legs {
@@ -283,6 +275,10 @@ pub struct Legs {
     pub(crate) passed_on: BTreeMap<ServerHandle, Message>,
     pub(crate) ended: Vec<LegHandle>,
     pub(crate) serial: u64,
+    /// Where names lead, and which places have failed lately.
+    pub book: Book,
+    /// What legs want to have looked up; the engine answers each with [`Legs::located`].
+    pub lookups: VecDeque<(LegHandle, Wanted)>,
 }
 
 impl Legs {
@@ -299,6 +295,8 @@ impl Legs {
             passed_on: BTreeMap::new(),
             ended: Vec::new(),
             serial: 0,
+            book: Book::default(),
+            lookups: VecDeque::new(),
         }
     }
 
@@ -406,7 +404,12 @@ impl Legs {
         draft: &crate::sip::Draft,
         purpose: Purpose,
     ) -> Option<ClientHandle> {
-        let flow = self.get(handle)?.dialog.flow;
+        let leg = self.get_mut(handle)?;
+        if leg.hold_request(draft, purpose) {
+            leg.owed += 1;
+            return None;
+        }
+        let flow = leg.dialog.flow;
         self.request_on(now, handle, flow, draft, purpose)
     }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{LegEvent, LegHandle, Legs, Purpose, State};
 use crate::sdp::{Description, Direction};
 use crate::sip::{ALLOW, SUPPORTED};
-use crate::sip::{HeaderName, Message, Method};
+use crate::sip::{Draft, HeaderName, Message, Method};
 use crate::transaction::{ClientHandle, ServerHandle};
 use crate::vocabulary::Cause;
 
@@ -33,7 +33,7 @@ pub(crate) enum Exchange {
     /// It met 491 and waits.
     Backoff { offer: Offer, tries: u8, until: Instant },
     /// A 2xx brought an offer; our ACK brings the answer.
-    OwesAck { cseq: u32, client: Option<ClientHandle> },
+    OwesAck(OurInvite),
     /// The party's re-INVITE or UPDATE waits for our answer.
     Received { server: ServerHandle, request: Message },
     /// Our 2xx waits for its ACK.
@@ -74,12 +74,18 @@ pub(crate) struct AwaitAck {
     pub(crate) until: Instant,
 }
 
+/// Which INVITE of ours an ACK is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OurInvite {
+    pub(crate) cseq: u32,
+    /// Its transaction; no 2xx comes again once that has ended (RFC 6026 §7.2, timer M).
+    pub(crate) client: Option<ClientHandle>,
+}
+
 /// An ACK of ours, to be sent again when its 2xx comes again (RFC 3261 §13.2.2.4).
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
-    cseq: u32,
-    /// The INVITE's transaction; nothing comes again once it has ended (RFC 6026 §7.2, timer M).
-    client: Option<ClientHandle>,
+    invite: OurInvite,
     ack: Bytes,
 }
 
@@ -242,7 +248,7 @@ impl Legs {
         let offered = offer.description.is_some();
         if by_invite {
             let cseq = response.cseq();
-            leg.exchange = Exchange::OwesAck { cseq, client };
+            leg.exchange = Exchange::OwesAck(OurInvite { cseq, client });
         }
         let changed = description.is_some() && description != leg.remote;
         // Free to choose, and it chose not to listen: the party holds us. Asked to listen only, it says so with `inactive`;
@@ -282,15 +288,15 @@ impl Legs {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        let (cseq, client) = match leg.exchange {
-            Exchange::OwesAck { cseq, client } => (cseq, client),
+        let invite = match leg.exchange {
+            Exchange::OwesAck(invite) => invite,
             Exchange::Stable
             | Exchange::Sent { .. }
             | Exchange::Backoff { .. }
             | Exchange::Received { .. }
             | Exchange::Answered(_) => return,
         };
-        let mut draft = leg.dialog.ack_for_2xx(cseq);
+        let mut draft = leg.dialog.ack_for_2xx(invite.cseq);
         if let Some(answer) = answer {
             // RFC 3264 §6.1: within the mirror of what the party offered.
             let offered = leg.remote.as_ref().map_or(Direction::SendRecv, Description::direction);
@@ -300,20 +306,30 @@ impl Legs {
             leg.sent = Some(presented);
         }
         leg.exchange = Exchange::Stable;
+        if !leg.hold_ack(invite, &draft) {
+            self.send_ack(handle, invite, &draft);
+        }
+        self.next_offer(now, handle);
+    }
+
+    /// Sends an ACK, and keeps it for when the 2xx comes again.
+    pub(crate) fn send_ack(&mut self, handle: LegHandle, invite: OurInvite, draft: &Draft) {
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let flow = leg.dialog.flow;
         let sent_by = self.identity.host_port(&flow);
-        let ack = self.transactions.send_ack(flow, &sent_by, &draft);
+        let ack = self.transactions.send_ack(flow, &sent_by, draft);
         if leg.acks.len() == ACKS_KEPT {
             leg.acks.remove(0);
         }
-        leg.acks.push(Acknowledged { cseq, client, ack });
-        self.next_offer(now, handle);
+        leg.acks.push(Acknowledged { invite, ack });
     }
 
     /// The transaction of a request of ours has ended: its 2xx will not come again.
     pub fn forget_ack(&mut self, handle: LegHandle, client: ClientHandle) {
         if let Some(leg) = self.get_mut(handle) {
-            leg.acks.retain(|kept| kept.client != Some(client));
+            leg.acks.retain(|kept| kept.invite.client != Some(client));
             if leg.acks.is_empty() {
                 leg.acks = Vec::new(); // a call lasts much longer than its setup
             }
@@ -332,7 +348,7 @@ impl Legs {
     /// The 2xx came again: so does its ACK, the same bytes.
     pub(crate) fn acknowledge_again(&mut self, handle: LegHandle, cseq: u32) {
         let Some(leg) = self.get(handle) else { return };
-        if let Some(kept) = leg.acks.iter().find(|kept| kept.cseq == cseq) {
+        if let Some(kept) = leg.acks.iter().find(|kept| kept.invite.cseq == cseq) {
             let (flow, ack) = (leg.dialog.flow, kept.ack.clone());
             self.transactions.send_stateless(flow, ack);
         }

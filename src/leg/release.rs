@@ -86,10 +86,14 @@ impl Legs {
     }
 
     fn cancel(&mut self, now: Instant, handle: LegHandle, client: Client, cause: Cause) {
-        if let Some(invite) = client.invite {
-            self.transactions
-                .cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
-        }
+        let Some(invite) = client.invite else {
+            self.end_unsent(handle);
+            self.note_end(handle, cause);
+            self.finish_if_settled(handle);
+            return;
+        };
+        self.transactions
+            .cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
         if let Some(leg) = self.get_mut(handle) {
             leg.state = State::Releasing(Release::Cancelling {
                 offer: client.invitation.offer,

@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use compact_str::{CompactString, format_compact};
 
 use super::early::EarlyDialog;
-use super::offer::Exchange;
+use super::offer::{Exchange, OurInvite};
 use super::release::Release;
-use super::{Abilities, Credentials, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser};
+use super::{
+    Abilities, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser,
+};
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
 use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
 use crate::transaction::ClientHandle;
 use crate::transport::Flow;
+use crate::transport::locate::Wanted;
 use crate::vocabulary::{Cause, Event};
 
 /// Whom to call and as whom.
@@ -46,6 +49,12 @@ pub struct Invitation {
     pub call_id: Option<CompactString>,
     /// Max-Forwards of the new request.
     pub max_forwards: u8,
+    /// Where to go when `flow` fails, in this order (RFC 3263 §4.3).
+    pub next: Vec<Flow>,
+    /// The host that is to be looked up before anything can be sent; `flow` means nothing until then.
+    pub wanted: Option<Wanted>,
+    /// A configured or looked-up place, no phone on its flow: its Contact says where it wants its requests.
+    pub follows_contact: bool,
 }
 
 /// The version in the `o=` of the first description that a party gets.
@@ -57,6 +66,8 @@ pub(crate) struct Client {
     pub(crate) invite: Option<ClientHandle>,
     pub(crate) invitation: Invitation,
     pub(crate) ring_deadline: Instant,
+    /// When the INVITE first went to the place that it is at.
+    pub(crate) sent: Instant,
     pub(crate) timed_out: bool,
     pub(crate) challenged: bool,
     /// The forks that have said something.
@@ -66,6 +77,7 @@ pub(crate) struct Client {
 impl Legs {
     /// Calls a party. What comes of it rises to `owner`.
     pub fn invite(&mut self, now: Instant, owner: LegOwner, mut invitation: Invitation) -> LegHandle {
+        let wanted = invitation.wanted.clone();
         let call_id = self.fresh_token();
         let call_id = invitation.call_id.clone().unwrap_or(call_id);
         let origin = self.identity.hash(self.serial, 3) >> 2;
@@ -90,11 +102,13 @@ impl Legs {
                 flow: invitation.flow,
             };
             let credentials = invitation.credentials.clone();
+            let follows_contact = invitation.follows_contact;
             let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
             let client = Box::new(Client {
                 invite: None,
                 invitation,
                 ring_deadline,
+                sent: now,
                 timed_out: false,
                 challenged: false,
                 early: Vec::new(),
@@ -110,11 +124,15 @@ impl Legs {
                 contact,
             );
             leg.credentials = credentials.map(Box::new);
+            leg.follows_contact = follows_contact;
             leg
         });
         let handle = LegHandle::from(handle);
         self.deadlines.add(ring_deadline, handle);
-        self.send_invite(now, handle, None);
+        match wanted {
+            Some(wanted) => self.lookups.push_back((handle, wanted)),
+            None => self.send_invite(now, handle, None),
+        }
         if let Some(leg) = self.get(handle) {
             let call = match leg.owner {
                 LegOwner::Call(call) => Some(call),
@@ -132,7 +150,12 @@ impl Legs {
     }
 
     /// Sends the INVITE of a leg in setup, with an answer to a challenge if there was one.
-    fn send_invite(&mut self, now: Instant, handle: LegHandle, authorization: Option<(HeaderName, CompactString)>) {
+    pub(super) fn send_invite(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        authorization: Option<(HeaderName, CompactString)>,
+    ) {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -185,6 +208,7 @@ impl Legs {
             TransactionUser::Leg(handle, Purpose::Setup),
         );
         client.invite = Some(invite);
+        client.sent = now;
         leg.owed += 1;
     }
 
@@ -254,7 +278,11 @@ impl Legs {
             leg.dialog.remote_cseq = picked.dialog.remote_cseq;
         }
         let state = std::mem::replace(&mut leg.state, State::Confirmed);
-        leg.establish(response, remote_tag);
+        leg.establish(response, remote_tag, &self.identity);
+        self.look_for_next_hop(handle);
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         leg.abilities = Abilities::of(response);
         leg.owed = leg.owed.saturating_sub(1);
         let (client, offer) = match state {
@@ -274,7 +302,7 @@ impl Legs {
         let offered = offer.is_some();
         leg.sent = offer;
         let cseq = response.cseq();
-        leg.exchange = Exchange::OwesAck { cseq, client };
+        leg.exchange = Exchange::OwesAck(OurInvite { cseq, client });
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
         tracing::debug!(leg = %handle, %call_id, "leg confirmed");
@@ -300,6 +328,9 @@ impl Legs {
         if let (401 | 407, Some(response)) = (status, response)
             && self.answer_challenge(now, handle, response)
         {
+            return;
+        }
+        if self.set_up_elsewhere(now, handle, status, response) {
             return;
         }
         let Some(leg) = self.table.get_mut(handle.into()) else {
@@ -369,7 +400,12 @@ impl Legs {
     fn release_fork(&mut self, now: Instant, handle: LegHandle, response: &Message) {
         let Some(leg) = self.get(handle) else { return };
         let mut fork = leg.dialog.clone();
-        establish(&mut fork, response, response.to_tag().unwrap_or_default());
+        establish(
+            &mut fork,
+            response,
+            response.to_tag().unwrap_or_default(),
+            &self.identity,
+        );
         let flow = fork.flow;
         let sent_by = self.sent_by(&flow);
         let ack = fork.ack_for_2xx(response.cseq());
@@ -391,9 +427,13 @@ impl Legs {
             return;
         }
         client.timed_out = true;
-        if let Some(invite) = client.invite {
-            self.transactions
-                .cancel(now, invite, TransactionUser::Leg(handle, Purpose::Cancel));
+        match client.invite {
+            Some(invite) => {
+                let user = TransactionUser::Leg(handle, Purpose::Cancel);
+                self.transactions.cancel(now, invite, user);
+            }
+            // Its host was not found in all that time.
+            None => self.setup_failed(now, handle, 408, None),
         }
     }
 }
@@ -438,13 +478,15 @@ impl Leg {
             cause: None,
             credentials: None,
             outstanding: Vec::new(),
+            follows_contact: false,
+            hop: None,
         }
     }
 }
 
 /// RFC 3261 §12.1.2: what the first 2xx makes of the dialog. A Contact or Record-Route that cannot be read leaves the
 /// target where the party was called: the party can still be released there.
-pub(crate) fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str) {
+pub(crate) fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str, identity: &Identity) {
     dialog.id.remote_tag = remote_tag.into();
     if let Some(to) = response.text(HeaderName::To) {
         dialog.remote = to.into();
@@ -452,12 +494,12 @@ pub(crate) fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &st
     if let Err(error) = dialog.confirm(response) {
         tracing::debug!(call_id = %dialog.id.call_id, %error, "2xx without a usable target");
     }
-    super::follow_route(dialog);
+    super::place::follow_route(dialog, identity);
 }
 
 impl Leg {
-    fn establish(&mut self, response: &Message, remote_tag: &str) {
-        establish(&mut self.dialog, response, remote_tag);
+    fn establish(&mut self, response: &Message, remote_tag: &str, identity: &Identity) {
+        establish(&mut self.dialog, response, remote_tag, identity);
     }
 }
 

@@ -44,7 +44,7 @@ impl Legs {
         let origin = self.identity.hash(self.serial, 3) >> 2;
         // Everything that can fail is read before the table is touched.
         let mut dialog = Dialog::from_uas(request, "", flow)?;
-        super::follow_route(&mut dialog);
+        super::place::follow_route(&mut dialog, &self.identity);
         let contact = self.identity.contact(
             &flow,
             request
@@ -80,6 +80,7 @@ impl Legs {
             });
         let handle = LegHandle::from(handle);
         self.invites.insert(server, handle);
+        self.look_for_next_hop(handle);
         if let Some(leg) = self.get(handle) {
             let call = match leg.owner {
                 LegOwner::Call(call) => Some(call),

@@ -2,6 +2,7 @@
 //! here goes on byte for byte.
 
 use bytes::Bytes;
+use compact_str::CompactString;
 use std::fmt::Display;
 
 use super::{OwnRoute, Proxy};
@@ -89,7 +90,8 @@ impl Proxy {
         // §16.4: our own Route has done its work.
         let forward = match self.flow_of_route(request, seal) {
             OwnRoute::None => forward,
-            OwnRoute::Plain | OwnRoute::Sealed(_) => forward.pop_route(),
+            // RFC 5658 §4: of a double Record-Route both are ours.
+            OwnRoute::Plain | OwnRoute::Sealed(_) => forward.pop_routes(self.own_routes(request)),
             OwnRoute::Forged => return Err(self.refuse(request, 403, "Route Is Not Ours")),
         };
         Ok(match (target, &self.config.pbx_host) {
@@ -103,19 +105,29 @@ impl Proxy {
     /// The same as [`Proxy::forward`] with a Record-Route on top, for a request that makes a dialog between phone and PBX
     /// (SUBSCRIBE): what they send each other later comes along the sealed flow `phone`, which is the phone's whoever of
     /// the two subscribes. RFC 3261 §16.6 step 4.
+    ///
+    /// `sides` are our transport and `host:port` towards the sender and towards the next hop. Where they differ there are
+    /// two Record-Routes, the next hop's on top, so that each side finds us by what it can reach (RFC 5658 §4).
     pub fn forward_recorded<'m>(
         &self,
         request: &'m Message,
         phone: &Flow,
         seal: &FlowSeal,
-        edge_host: &str,
-        transport: Transport,
+        sides: &[(Transport, CompactString); 2],
         target: Option<&Uri>,
     ) -> Result<Forward<'m>, Refused> {
-        let forward = self.forward(request, seal, target)?;
-        let (token, transport) = (seal.token(phone), transport.param());
-        let record = format_args!("<sip:{token}@{edge_host};transport={transport};lr>");
-        Ok(forward.push(HeaderName::RecordRoute, record))
+        let mut forward = self.forward(request, seal, target)?;
+        let token = seal.token(phone);
+        let [sender, next_hop] = sides;
+        for (transport, edge_host) in [Some(sender).filter(|sender| *sender != next_hop), Some(next_hop)]
+            .into_iter()
+            .flatten()
+        {
+            let transport = transport.param();
+            let record = format_args!("<sip:{token}@{edge_host};transport={transport};lr>");
+            forward = forward.push(HeaderName::RecordRoute, record);
+        }
+        Ok(forward)
     }
 
     pub(super) fn refuse(&self, request: &Message, status: u16, why: impl Display) -> Refused {

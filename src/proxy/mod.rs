@@ -54,6 +54,7 @@ use crate::sip::{Draft, Message};
 
 mod decide;
 mod forward;
+mod loops;
 mod route;
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,12 @@ impl Proxy {
         }
     }
 
+    /// How many Route values at the top are ours: those of a double Record-Route are two.
+    pub(super) fn own_routes(&self, request: &Message) -> usize {
+        let ours = |route: &&str| NameAddr::parse(route).is_ok_and(|route| self.is_edge(&route.uri));
+        request.values(HeaderName::Route).take_while(ours).count()
+    }
+
     /// Whether a SIP URI names this edge: one of its advertised addresses. A port that is not given is 5060 (5061 for
     /// sips).
     pub fn is_edge(&self, uri: &Uri) -> bool {

@@ -1,6 +1,7 @@
 //! The rows of the room's table, and the edits of what passes.
 
 use bytes::Bytes;
+use compact_str::CompactString;
 
 use super::{Decision, OwnRoute, Proxy, ProxyConfig, Side, response_back};
 use crate::sip::{ALLOW, Forward, HeaderName, Message, Uri};
@@ -332,10 +333,34 @@ fn a_request_to_a_binding_gets_its_contact() {
 #[test]
 fn a_subscription_is_recorded_so_that_its_notify_finds_the_phone() {
     let message = request("SUBSCRIBE", "sip:bob@example.com", false, &[]);
-    let sent = proxy(true)
-        .forward_recorded(&message, &phone(), &seal(), "192.0.2.1:5060", Transport::Udp, None)
-        .unwrap();
-    let sent = Message::parse(sent.print()).unwrap();
+    let udp = (Transport::Udp, "192.0.2.1:5060".into());
+    let tcp = (Transport::Tcp, "192.0.2.1:5060".into());
+    let recorded = |sides: &[(Transport, CompactString); 2]| {
+        let sent = proxy(true).forward_recorded(&message, &phone(), &seal(), sides, None);
+        Message::parse(sent.unwrap().print()).unwrap()
+    };
+    // RFC 5658 §4: where the two sides differ each has its own, the next hop's on top.
+    let double = recorded(&[tcp.clone(), udp.clone()]);
+    let both: Vec<&str> = double.values(HeaderName::RecordRoute).collect();
+    assert_eq!(both.len(), 2);
+    assert!(
+        both[0].contains("transport=udp") && both[1].contains("transport=tcp"),
+        "{both:?}"
+    );
+    let back = request(
+        "NOTIFY",
+        "sip:alice@10.0.0.7:5062",
+        true,
+        &[format!("Route: {}, {}, <sip:other;lr>", both[0], both[1])],
+    );
+    let back = Message::parse(proxy(true).forward(&back, &seal(), None).unwrap().print()).unwrap();
+    assert_eq!(
+        back.text(HeaderName::Route),
+        Some("<sip:other;lr>"),
+        "both of ours have done their work"
+    );
+    let sent = recorded(&[udp.clone(), udp]);
+    assert_eq!(sent.values(HeaderName::RecordRoute).count(), 1);
     let route = format!("Route: {}", sent.text(HeaderName::RecordRoute).unwrap());
     let notify = request("NOTIFY", "sip:alice@10.0.0.7:5062", true, &[route]);
     assert_eq!(row(&notify), ["pbx", "403", "flow"]);

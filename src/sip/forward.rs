@@ -88,7 +88,7 @@ pub struct Forward<'m> {
     text: Scratch,
     uri: Option<(usize, usize)>,
     pop_via: bool,
-    pop_route: bool,
+    pop_routes: usize,
     edits: [Edit; EDITS],
     count: usize,
     more: Vec<Edit>,
@@ -111,7 +111,7 @@ impl<'m> Forward<'m> {
             },
             uri: None,
             pop_via: false,
-            pop_route: false,
+            pop_routes: 0,
             edits: [none; EDITS],
             count: 0,
             more: Vec::new(),
@@ -157,8 +157,13 @@ impl<'m> Forward<'m> {
     }
 
     /// Removes the top Route value, and its line if it was alone in it.
-    pub fn pop_route(mut self) -> Forward<'m> {
-        self.pop_route = true;
+    pub fn pop_route(self) -> Forward<'m> {
+        self.pop_routes(1)
+    }
+
+    /// Removes so many Route values from the top.
+    pub fn pop_routes(mut self, count: usize) -> Forward<'m> {
+        self.pop_routes = count;
         self
     }
 
@@ -198,7 +203,7 @@ impl<'m> Forward<'m> {
                 self.emit_line(edit, put);
             }
         }
-        let (mut via, mut route) = (self.pop_via, self.pop_route);
+        let (mut via, mut route) = (usize::from(self.pop_via), self.pop_routes);
         let mut run = usize::from(index.headers_start);
         let mut entries = index.entries.iter().peekable();
         let mut before: u128 = 0;
@@ -209,7 +214,7 @@ impl<'m> Forward<'m> {
                 .map_or(usize::from(index.headers_end), |entry| usize::from(entry.line));
             let first = before & (1 << (entry.id as u8)) == 0;
             before |= 1 << (entry.id as u8);
-            let popped = (via && entry.id == HeaderName::Via) || (route && entry.id == HeaderName::Route);
+            let popped = (via > 0 && entry.id == HeaderName::Via) || (route > 0 && entry.id == HeaderName::Route);
             let name_end = line + usize::from(entry.name_len);
             let untidy = data.get(name_end) != Some(&b':');
             let edit = self
@@ -228,9 +233,12 @@ impl<'m> Forward<'m> {
                     ..
                 }) => {}
                 None if popped => {
-                    emit_popped(data, entry, next, put);
-                    via &= entry.id != HeaderName::Via;
-                    route &= entry.id != HeaderName::Route;
+                    let count = if entry.id == HeaderName::Via {
+                        &mut via
+                    } else {
+                        &mut route
+                    };
+                    *count = emit_popped(data, entry, next, *count, put);
                 }
                 None => emit_tidy(data, entry, next, put),
             }
@@ -274,15 +282,20 @@ fn emit_tidy(data: &[u8], entry: &Entry, next: usize, put: &mut impl FnMut(&[u8]
     put(cut(data, name_end + blanks, next));
 }
 
-/// A line without its first value; nothing when that was the only one.
-fn emit_popped(data: &[u8], entry: &Entry, next: usize, put: &mut impl FnMut(&[u8])) {
-    let value = entry.value.of(data);
-    let rest = value.get(until_comma(value) + 1..).unwrap_or_default();
-    let blank = rest.iter().take_while(|octet| super::chars::is_lws(**octet)).count();
-    let rest_start = usize::from(entry.value.end) - rest.len() + blank;
-    if rest.len() > blank {
-        put(entry.name(data));
-        put(b": ");
-        put(cut(data, rest_start, next));
+/// A line without its first `count` values; nothing when there are no more. Gives how many are still to go.
+fn emit_popped(data: &[u8], entry: &Entry, next: usize, mut count: usize, put: &mut impl FnMut(&[u8])) -> usize {
+    let mut rest = entry.value.of(data);
+    while count > 0 {
+        count -= 1;
+        rest = rest.get(until_comma(rest) + 1..).unwrap_or_default();
+        let blank = rest.iter().take_while(|octet| super::chars::is_lws(**octet)).count();
+        rest = rest.get(blank..).unwrap_or_default();
+        if rest.is_empty() {
+            return count;
+        }
     }
+    put(entry.name(data));
+    put(b": ");
+    put(cut(data, usize::from(entry.value.end) - rest.len(), next));
+    count
 }

@@ -33,6 +33,7 @@ header_names! {
     Contact = "Contact", "m";
     ContentType = "Content-Type", "c";
     MaxForwards = "Max-Forwards";
+    MaxBreadth = "Max-Breadth";
     Route = "Route";
     RecordRoute = "Record-Route";
     Require = "Require";

@@ -98,6 +98,36 @@ enum Machine<U> {
     },
 }
 
+/// RFC 3261 §18.1.1: what is too large for a datagram goes over the connection, with the datagram in reserve.
+fn printed(
+    flow: Flow,
+    sent_by: &str,
+    stream: Option<(Flow, CompactString)>,
+    branch: &str,
+    print: impl Fn(ViaParam<'_>) -> Bytes,
+) -> Printed {
+    let by = |transport, sent_by: &str| {
+        print(ViaParam {
+            transport,
+            sent_by,
+            branch,
+        })
+    };
+    let bytes = by(flow.transport, sent_by);
+    match stream {
+        Some((stream, sent_by)) if bytes.len() > LARGE => Printed {
+            flow: stream,
+            bytes: by(stream.transport, &sent_by),
+            fallback: Some(Box::new((flow, bytes))),
+        },
+        Some(_) | None => Printed {
+            flow,
+            bytes,
+            fallback: None,
+        },
+    }
+}
+
 /// Where the CANCEL of an INVITE is.
 #[derive(Debug)]
 enum Cancelling<U> {
@@ -135,27 +165,8 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     pub fn request(&mut self, now: Instant, flow: Flow, sent_by: &str, draft: &Draft, user: U) -> ClientHandle {
         let method = draft.method().cloned().unwrap_or(Method::Options);
         let stream = self.stream_for(&flow);
-        let print = |transport, sent_by: &str, branch: &str| {
-            draft.print_with_via(ViaParam {
-                transport,
-                sent_by,
-                branch,
-            })
-        };
         self.start(now, method, user, |branch| {
-            let bytes = print(flow.transport, sent_by, branch);
-            match stream {
-                Some((stream, sent_by)) if bytes.len() > LARGE => Printed {
-                    flow: stream,
-                    bytes: print(stream.transport, &sent_by, branch),
-                    fallback: Some(Box::new((flow, bytes))),
-                },
-                Some(_) | None => Printed {
-                    flow,
-                    bytes,
-                    fallback: None,
-                },
-            }
+            printed(flow, sent_by, stream, branch, |via| draft.print_with_via(via))
         })
     }
 
@@ -174,19 +185,20 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         Some((stream, found.sent_by.clone()))
     }
 
-    /// Sends a request that somebody else prints, with the given branch in its top Via: a proxy that splices.
+    /// Sends a request that somebody else prints, with the given Via on top: a proxy that splices. It is asked twice
+    /// for a message that is too large for a datagram. `print` may lengthen the branch by a dot and more.
     pub fn forward(
         &mut self,
         now: Instant,
         flow: Flow,
+        sent_by: &str,
         method: Method,
         user: U,
-        print: impl FnOnce(&str) -> Bytes,
+        print: impl Fn(ViaParam<'_>) -> Bytes,
     ) -> ClientHandle {
-        self.start(now, method, user, |branch| Printed {
-            flow,
-            bytes: print(branch),
-            fallback: None,
+        let stream = self.stream_for(&flow);
+        self.start(now, method, user, |branch| {
+            printed(flow, sent_by, stream, branch, print)
         })
     }
 

@@ -108,9 +108,11 @@ impl Keys {
         seal(self.acks, hasher.finish())
     }
 
-    /// The slot and generation in a branch that we made for a transaction; `None` for every other.
+    /// The slot and generation in a branch that we made for a transaction; `None` for every other. What a proxy adds to it
+    /// begins with a dot (RFC 5393 §4.2.1) and is nothing to us.
     pub(super) fn open(&self, branch: &str) -> Option<(u32, u32)> {
         let mut sealed = [0u8; SEALED];
+        let branch = branch.split('.').next().unwrap_or_default();
         base32::decode(branch.as_bytes().strip_prefix(COOKIE.as_bytes())?, &mut sealed)?;
         let (fields, mac) = sealed.split_first_chunk::<8>()?;
         let fields = u64::from_be_bytes(*fields);

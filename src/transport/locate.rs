@@ -11,9 +11,12 @@
 //! and the dice are seeded, so that a test throws them twice alike.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::Transport;
+use crate::sip::{Scheme, Uri};
 
 /// More questions than any sane zone needs; a zone that goes on is not followed.
 const MOST_QUESTIONS: usize = 32;
@@ -21,7 +24,7 @@ const MOST_QUESTIONS: usize = 32;
 const MOST_PLACES: usize = 16;
 
 /// What a URI says.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Wanted {
     /// A name or an address, IPv6 without brackets.
     pub host: String,
@@ -29,6 +32,58 @@ pub struct Wanted {
     pub port: Option<u16>,
     /// The transport, where it is written.
     pub transport: Option<Transport>,
+    /// A `sips:` URI: TLS, or nothing (RFC 3261 §26.2.2).
+    pub secure: bool,
+}
+
+impl Wanted {
+    /// Where a SIP URI leads: its `maddr` if it has one, else its host (RFC 3263 §4). `None` for a URI that names no
+    /// host, and for a transport that we do not call anybody by.
+    pub fn of(uri: &Uri) -> Option<Wanted> {
+        let secure = match uri.scheme() {
+            Scheme::Sip => false,
+            Scheme::Sips => true,
+            Scheme::Tel | Scheme::Other => return None,
+        };
+        let transport = match uri.param("transport") {
+            None => None,
+            Some(word) => match (Transport::parse(word?)?, secure) {
+                (Transport::Udp, false) => Some(Transport::Udp),
+                (Transport::Tcp, false) => Some(Transport::Tcp),
+                // RFC 3261 §26.2.2: `transport=tcp` in a sips URI means TLS over TCP.
+                (Transport::Tls, _) | (Transport::Tcp, true) => Some(Transport::Tls),
+                (Transport::Udp, true) | (Transport::Ws | Transport::Wss, _) => return None,
+            },
+        };
+        let host = uri.param("maddr").flatten().unwrap_or(uri.host());
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        (!host.is_empty()).then(|| Wanted {
+            host: host.to_owned(),
+            port: uri.port(),
+            transport,
+            secure,
+        })
+    }
+
+    /// The one place that is meant, where the host is an address and nobody has to be asked.
+    pub fn place(&self) -> Option<Place> {
+        let ip = self.host.parse::<IpAddr>().ok()?;
+        let transport = self.assumed();
+        let address = SocketAddr::new(ip, self.port.unwrap_or(transport.default_port()));
+        Some(Place { address, transport })
+    }
+
+    /// The transport where nothing says another one.
+    pub fn assumed(&self) -> Transport {
+        let default = if self.secure { Transport::Tls } else { Transport::Udp };
+        self.transport.unwrap_or(default)
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)
+    }
 }
 
 /// A question for a resolver.
@@ -82,12 +137,50 @@ pub enum Records {
 }
 
 /// Where a message may be sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Place {
     /// The address.
     pub address: SocketAddr,
     /// How.
     pub transport: Transport,
+}
+
+/// What came of a look-up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Where to try, the first one first; never empty.
+    pub places: Vec<Place>,
+    /// How long that is true: the shortest life of the records that led there.
+    pub life: Duration,
+}
+
+/// Why a look-up found nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LookupFailed {
+    /// The name servers have no place for it.
+    #[error("No Address For")]
+    NoSuchHost,
+    /// No name server answered in time.
+    #[error("No Answer From The Name Servers About")]
+    NoAnswer,
+    /// There are places, but no listener of ours can send there.
+    #[error("No Listener Reaches")]
+    OutOfReach,
+}
+
+impl LookupFailed {
+    /// RFC 3261 §21.5.3, §21.5.4: a host that cannot be had is the next hop's fault, silent name servers are a passing one.
+    pub fn status(self) -> u16 {
+        match self {
+            LookupFailed::NoSuchHost | LookupFailed::OutOfReach => 502,
+            LookupFailed::NoAnswer => 503,
+        }
+    }
+
+    /// The words for a Reason: what happened, and to which host.
+    pub fn reason(self, host: &str) -> String {
+        format!("{self} {host}")
+    }
 }
 
 #[derive(Debug)]
@@ -109,6 +202,7 @@ pub struct Locate {
     asked: usize,
     /// Whether SRV records were found, also those that say "not here".
     served: bool,
+    secure: bool,
     seed: u64,
 }
 
@@ -123,9 +217,10 @@ impl Locate {
             places: Vec::new(),
             asked: 0,
             served: false,
+            secure: wanted.secure,
             seed,
         };
-        let transport = wanted.transport.unwrap_or(Transport::Udp);
+        let transport = wanted.assumed();
         let port = wanted.port.unwrap_or(transport.default_port());
         if let Ok(ip) = host.parse::<IpAddr>() {
             search.found(transport, SocketAddr::new(ip, port));
@@ -187,20 +282,19 @@ impl Locate {
                 "SIPS+D2T" => Transport::Tls,
                 _ => return None,
             };
-            self.ours
-                .contains(&transport)
+            (self.ours.contains(&transport) && (transport == Transport::Tls || !self.secure))
                 .then_some(Step::Srv(transport, record.replacement))
         };
         let steps: Vec<Step> = records.into_iter().filter_map(spoken).collect();
         if steps.is_empty() {
-            for transport in &self.ours {
+            for transport in self.ours.iter().filter(|of| **of == Transport::Tls || !self.secure) {
                 self.steps.extend(service(*transport, &self.host));
             }
         }
         self.steps.extend(steps);
-        let udp = Transport::Udp;
+        let last = if self.secure { Transport::Tls } else { Transport::Udp };
         self.steps
-            .push_back(Step::Otherwise(udp, self.host.clone(), udp.default_port()));
+            .push_back(Step::Otherwise(last, self.host.clone(), last.default_port()));
     }
 
     /// RFC 2782: by priority, and within one by weight.

@@ -7,6 +7,7 @@ fn wanted(host: &str, port: Option<u16>, transport: Option<Transport>) -> Wanted
         host: host.to_owned(),
         port,
         transport,
+        secure: false,
     }
 }
 

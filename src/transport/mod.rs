@@ -35,19 +35,21 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 pub mod base32;
+mod book;
 mod framing;
 pub mod locate;
 mod seal;
 pub mod stun;
 mod via;
 
+pub use book::{Book, Named};
 pub use framing::{Frame, FrameError, FrameErrorKind, INCOMPLETE_LIMIT, MESSAGE_LIMIT, PONG, StreamFramer};
 pub use seal::FlowSeal;
 pub(crate) use via::{Reception, stamped};
 pub use via::{ViaParam, response_fallback, response_flow, stamp};
 
 /// What carries a flow's messages (RFC 3261 §18; WebSocket: RFC 7118).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Transport {
     /// Datagrams: the only unreliable one, for which transactions retransmit.
     Udp,

@@ -13,7 +13,15 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("dialog", &["sip", "sdp", "transport", "transaction"]),
     (
         "leg",
-        &["sip", "sdp", "transport", "transaction", "dialog", "vocabulary"],
+        &[
+            "sip",
+            "sdp",
+            "transport",
+            "transaction",
+            "dialog",
+            "vocabulary",
+            "media",
+        ],
     ),
     ("media", &["sdp", "vocabulary"]),
     (
@@ -77,7 +85,7 @@ const BELOW_ENGINE: &[&str] = &[
 ];
 #[rustfmt::skip]
 const WITH_ENGINE: &[&str] = &[
-    "sip", "sdp", "transport", "transaction", "dialog", "vocabulary", "leg", "call", "transfer", "registrar", "proxy", "engine",
+    "sip", "sdp", "transport", "transaction", "dialog", "vocabulary", "leg", "media", "call", "transfer", "registrar", "proxy", "engine",
 ];
 
 /// `(room, imported room)` where only handles may be named.
@@ -106,7 +114,18 @@ const CORE_CRATES: &[&str] = &[
 
 /// `(room, crate)`: what else a room outside the shell may name.
 const EXTRA_CRATES: &[(&str, &str)] = &[
+    ("media", "aes"),
+    ("media", "ctr"),
+    ("media", "hmac"),
+    ("media", "ring"),
+    ("media", "rtc_dtls"),
+    ("media", "rtc_shared"),
+    ("media", "sha1"),
     ("engine", "regex"),
+    ("media", "ezk_g722"),
+    ("media", "ropus"),
+    ("media", "rubato"),
+    ("media", "symphonia"),
     ("config", "regex"),
     ("config", "toml"),
     ("observe", "metrics"),
@@ -150,7 +169,8 @@ pub(crate) fn outside_touched(room: &str, path: &[&str], crates: &BTreeSet<Strin
             format!("`{room}` names `{full}`"),
             "only driver, api, cli and store touch sockets, files and the process: describe the effect as an Output",
         )),
-        [name, ..]
+        // A name alone is a field or a local (`ring: true`); a crate's items are named behind it.
+        [name, _, ..]
             if crates.contains(*name) && !CORE_CRATES.contains(name) && !EXTRA_CRATES.contains(&(room, *name)) =>
         {
             Some((

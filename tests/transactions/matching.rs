@@ -201,15 +201,12 @@ fn a_plain_request_reaches_the_user_as_it_came() {
 fn a_proxys_request_is_printed_by_the_proxy() {
     let mut wire = Wire::new(Transport::Udp);
     let flow = wire.flow_of(Side::A);
-    let client = wire.a.forward(wire.now, flow, Method::Invite, "proxied", |branch| {
-        let text = foreign(&Method::Invite, "z9hG4bKupstream");
-        text.replacen(
-            "Via: ",
-            &format!("Via: SIP/2.0/UDP 192.0.2.1:5060;branch={branch}\r\nVia: "),
-            1,
-        )
-        .into()
-    });
+    let client = wire
+        .a
+        .forward(wire.now, flow, "192.0.2.1:5060", Method::Invite, "proxied", |via| {
+            let text = foreign(&Method::Invite, "z9hG4bKupstream");
+            text.replacen("Via: ", &format!("Via: {via}\r\nVia: "), 1).into()
+        });
     wire.request(Method::Options); // collects
     wire.ms(0);
     wire.respond_to(0, 486);

@@ -29,8 +29,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use warmline::engine::{Command, CommandId, Engine, Event, Input, Output, Plugin, Refusal, Reply, Settings};
+use warmline::engine::{Command, CommandId, Engine, Event, Input, LookupId, Output, Plugin, Refusal, Reply, Settings};
 use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
+use warmline::transport::locate::{Found, LookupFailed, Wanted};
 use warmline::transport::{Flow, Transport};
 
 pub(crate) use network::{Fate, Packet};
@@ -116,6 +117,8 @@ pub(crate) struct World {
     last_message: Instant,
     /// What went to an address where no phone is: what a PBX or trunk of the test would get.
     strays: Vec<(Flow, Bytes)>,
+    /// Look-ups that the test has not answered yet.
+    questions: Vec<(LookupId, Wanted)>,
     ladder: Vec<String>,
     tolerated: Vec<&'static str>,
     why: Vec<String>,
@@ -181,6 +184,7 @@ impl World {
             rule: Box::new(|_| Fate::Deliver),
             last_message: now,
             strays: Vec::new(),
+            questions: Vec::new(),
             ladder: Vec::new(),
             tolerated: Vec::new(),
             why: Vec::new(),
@@ -313,6 +317,10 @@ impl World {
             match output {
                 Output::Transmit { flow, bytes } => self.post(None, flow, bytes),
                 Output::Store { .. } => {}
+                Output::Resolve { id, wanted, .. } => {
+                    self.ladder.push(format!("{:>8}  ? {wanted}", self.clock()));
+                    self.questions.push((id, wanted));
+                }
                 Output::Event(event) => {
                     let text = serde_json::to_string(&event).expect("an event is plain data");
                     self.ladder.push(format!("{:>8}  · {text}", self.clock()));
@@ -340,6 +348,23 @@ impl World {
             remote: who.address(),
             connection,
         }
+    }
+
+    /// What the engine wants to have looked up; each is given once.
+    pub(crate) fn take_questions(&mut self) -> Vec<(LookupId, Wanted)> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// The answer of a name server.
+    pub(crate) fn resolved(&mut self, id: LookupId, found: Result<Found, LookupFailed>) {
+        self.engine.handle_input(self.now, Input::Resolved { id, found });
+        self.pump();
+    }
+
+    /// A flow to a place of the test can carry nothing.
+    pub(crate) fn fail_flow(&mut self, flow: Flow) {
+        self.engine.handle_input(self.now, Input::FlowFailed { flow });
+        self.pump();
     }
 
     /// Tells the engine that a phone's connection is gone.
