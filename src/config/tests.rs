@@ -74,14 +74,17 @@ fn every_key_reaches_the_engine() {
         (settings.domain.as_str(), settings.node, settings.key),
         ("example.test", 7, [1; 16])
     );
-    assert_eq!(settings.listeners[0].advertised, "203.0.113.7:5060".parse().unwrap());
+    assert_eq!(
+        settings.listeners[0].advertised,
+        "203.0.113.7:5060".parse::<std::net::SocketAddr>().unwrap()
+    );
     assert_eq!(settings.listeners[1].transport, Transport::Tcp);
     let pbx = settings.pbx.unwrap();
     assert_eq!(
         (pbx.host.as_str(), pbx.transport, pbx.register),
         ("pbx.example.test", Transport::Tcp, Register::Local)
     );
-    assert_eq!(pbx.address, "192.0.2.9:5080".parse().unwrap());
+    assert_eq!(pbx.address, "192.0.2.9:5080".parse::<std::net::SocketAddr>().unwrap());
     assert_eq!(settings.peers[0].networks[1].prefix, 128);
     assert_eq!(settings.peers[0].transfer, TransferMode::Refer);
     assert!(settings.peers[0].keeps_call_id);

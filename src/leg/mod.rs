@@ -39,6 +39,7 @@ mod deadline;
 mod dispatch;
 mod early;
 mod event;
+mod flow;
 mod identity;
 mod offer;
 mod offered;
@@ -51,7 +52,7 @@ mod setup_client;
 mod setup_server;
 mod timer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -274,6 +275,10 @@ pub struct Legs {
     /// Requests that wait for the other party's answer.
     pub(crate) passed_on: BTreeMap<ServerHandle, Message>,
     pub(crate) ended: Vec<LegHandle>,
+    /// Whose dialogs live on which connection; confirmed ones only.
+    pub(crate) on_connection: BTreeSet<(u64, LegHandle)>,
+    /// Whose connection is gone.
+    pub(crate) lost: BTreeMap<LegHandle, flow::Lost>,
     pub(crate) serial: u64,
     /// Where names lead, and which places have failed lately.
     pub book: Book,
@@ -294,6 +299,8 @@ impl Legs {
             invites: BTreeMap::new(),
             passed_on: BTreeMap::new(),
             ended: Vec::new(),
+            on_connection: BTreeSet::new(),
+            lost: BTreeMap::new(),
             serial: 0,
             book: Book::default(),
             lookups: VecDeque::new(),
@@ -378,6 +385,7 @@ impl Legs {
     /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).
     pub fn sweep(&mut self) {
         while let Some(handle) = self.ended.pop() {
+            self.forget_connection(handle);
             self.table.remove(handle.into());
         }
     }
