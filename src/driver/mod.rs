@@ -71,7 +71,6 @@ use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
 use crate::transport::Transport;
 use bind::Bound;
-use ladders::Recorder;
 use run::{Parts, Phase};
 use stream::Door;
 use tls::Connector;
@@ -173,12 +172,8 @@ impl Edge {
         // The ports are known by now.
         let site = softphone
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
-        let recording = ladders.map(Recorder::start).transpose();
-        let recording = recording.map_err(|source| StartError::System {
-            what: "a thread",
-            source,
-        })?;
-        let (ladders, recorder) = recording.unzip();
+        let ladders = ladders.map(Ladders::new);
+        let written = ladders.clone();
         let kept = memory::recall(&mut settings, store)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -234,7 +229,7 @@ impl Edge {
                 tap,
                 limits,
                 kept,
-                recorder,
+                ladders: written,
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));

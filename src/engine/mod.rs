@@ -18,6 +18,7 @@
 //! | `command` | orders of API clients |
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
+//! | `divert` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```
@@ -39,6 +40,7 @@
 
 mod command;
 mod dial;
+mod divert;
 mod forward;
 mod invite;
 mod io;
@@ -153,6 +155,7 @@ impl Engine {
         transfers.limits = Limits {
             depth: settings.transfer_depth,
             total: settings.transfer_timeout,
+            pick_up: settings.pick_up,
         };
         let mut engine = Engine {
             proxy,

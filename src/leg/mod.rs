@@ -60,7 +60,7 @@ use compact_str::CompactString;
 
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use deadline::Deadlines;
-pub use event::{LegEvent, Purpose, TransactionUser};
+pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
 pub use offer::Carrier;
 pub use refer::ReferProgress;
@@ -75,6 +75,7 @@ use crate::transport::{Book, Flow};
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
+pub(crate) use request::description;
 
 /// Where a leg stands (module doc).
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use super::early::EarlyDialog;
 use super::offer::Exchange;
 use super::release::Release;
 use super::{
-    Abilities, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser,
+    Abilities, Called, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
+    TransactionUser,
 };
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
@@ -57,6 +58,9 @@ pub struct Invitation {
     pub follows_contact: bool,
 }
 
+/// The version in the `o=` of the first description that a party gets.
+const FIRST_VERSION: u64 = 1;
+
 /// What is needed until our INVITE has its final answer.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -73,11 +77,12 @@ pub(crate) struct Client {
 
 impl Legs {
     /// Calls a party. What comes of it rises to `owner`.
-    pub fn invite(&mut self, now: Instant, owner: LegOwner, invitation: Invitation) -> LegHandle {
+    pub fn invite(&mut self, now: Instant, owner: LegOwner, mut invitation: Invitation) -> LegHandle {
         let wanted = invitation.wanted.clone();
         let call_id = self.fresh_token();
         let call_id = invitation.call_id.clone().unwrap_or(call_id);
         let origin = self.identity.hash(self.serial, 3) >> 2;
+        invitation.offer = invitation.offer.map(|offer| offer.with_origin(origin, FIRST_VERSION));
         let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
         let party = invitation.to.clone();
         let identity = &self.identity;
@@ -192,8 +197,7 @@ impl Legs {
             draft = draft.header_named(name, value);
         }
         if let Some(offer) = &invitation.offer {
-            let body = offer.with_origin(leg.origin.0, leg.origin.1).bytes().clone();
-            draft = draft.body("application/sdp", body);
+            draft = draft.body("application/sdp", offer.bytes().clone());
         }
         let flow = invitation.flow;
         let sent_by = self.identity.host_port(&flow);
@@ -295,7 +299,7 @@ impl Legs {
         let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
         leg.remote = description.clone();
         let offered = offer.is_some();
-        leg.sent = offer.map(|offer| offer.with_origin(leg.origin.0, leg.origin.1));
+        leg.sent = offer;
         leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
@@ -346,6 +350,16 @@ impl Legs {
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => status,
         };
         let told = matches!(state, State::Calling(_) | State::Early(_));
+        let rang = matches!(state, State::Early(_));
+        let called = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if status / 100 == 3 => {
+                Some(Called {
+                    invitation: client.invitation,
+                    rang,
+                })
+            }
+            State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+        };
         self.note_end(
             handle,
             if status == 408 {
@@ -360,6 +374,7 @@ impl Legs {
                 LegEvent::Refused {
                     status,
                     response: response.cloned(),
+                    called,
                 },
             );
         }
@@ -464,7 +479,7 @@ impl Leg {
             waiting_offers: Default::default(),
             timer: None,
             min_se: 0,
-            origin: (origin, 1),
+            origin: (origin, FIRST_VERSION),
             notifier: None,
             subscriber: None,
             owed: 0,

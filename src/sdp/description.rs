@@ -218,6 +218,13 @@ impl Description {
         })
     }
 
+    /// What stands before and behind the first o-line.
+    fn around_origin(&self) -> (&[u8], &[u8]) {
+        let origin = self.session_lines().find(|line| line.kind == b'o');
+        let (from, to) = origin.map_or((0, 0), |line| (line.start, line.start + line.content.len()));
+        (self.slice(&(0..from)), self.slice(&(to..self.bytes.len())))
+    }
+
     fn session_lines(&self) -> impl Iterator<Item = Line<'_>> {
         lines(&self.bytes).take_while(|line| line.start < self.parts.session_end)
     }
@@ -238,6 +245,9 @@ impl Description {
 
     /// Whether two descriptions are the same but for the origin and the directions: "each other's description".
     pub fn same_media(&self, other: &Description) -> bool {
+        if self.around_origin() == other.around_origin() {
+            return true; // as between the two sides of a call that nobody holds
+        }
         let kept = |line: &Line<'_>| line.kind != b'o' && line.direction().is_none();
         lines(&self.bytes)
             .filter(kept)

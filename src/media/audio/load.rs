@@ -130,7 +130,10 @@ fn decode(file: &[u8]) -> Result<Sound, LoadError> {
     let (formats, metadata) = (FormatOptions::default(), MetadataOptions::default());
     let mut reader = symphonia::default::get_probe()
         .probe(&Hint::new(), stream, formats, metadata)
-        .map_err(|error| LoadError::Unknown(error.to_string()))?;
+        .map_err(|error| match error {
+            Error::Unsupported(reason) => LoadError::Unknown(reason.to_owned()),
+            other => LoadError::Damaged(other.to_string()),
+        })?;
     let track = reader.default_track(TrackType::Audio).ok_or(LoadError::NoTrack)?;
     let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
     let (id, parameters) = (track.id, parameters.ok_or(LoadError::NoTrack)?.clone());

@@ -28,24 +28,34 @@
 
 mod conceal;
 mod decoder;
+mod dtmf;
 mod encoder;
 pub mod g711;
 pub mod jitter;
 mod load;
 pub mod measure;
+mod mix;
 mod music;
 mod normal;
 #[cfg(test)]
 mod paths;
+#[cfg(test)]
+mod prompt_tests;
 mod prompts;
+mod record;
+#[cfg(test)]
+mod record_tests;
 mod resample;
 mod transcode;
 
 pub use decoder::Decoder;
+pub use dtmf::{Dialling, Digit, DigitFinder, OFF_MS, ON_MS, frequencies};
 pub use encoder::{Encoder, Sound};
 pub use load::{LoadError, MOST_OCTETS, MOST_SECONDS, Pcm};
+pub use mix::{Limiter, Mixer};
 pub use normal::LEVEL;
 pub use prompts::Prompts;
+pub use record::{CHUNK_MS, Recording, Side, Write};
 pub use resample::Resampler;
 pub use transcode::{Pushed, Transcoded, Transcoder};
 

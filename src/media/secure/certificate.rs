@@ -9,6 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::super::Fingerprint;
 
+/// GCM first: it is the cheaper one and the stronger one. The second is what RFC 5764 §4.1.2 asks everybody to have.
+const PROFILES: [SrtpProtectionProfile; 2] = [
+    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+];
+
 /// The edge's certificate and key for DTLS, with everything of a handshake that is the same for all endpoints.
 ///
 /// Made outside the core (`driver`), since a key needs randomness; cheap to clone. To rotate it, hand a new one to new endpoints:
@@ -41,6 +47,14 @@ impl Certificate {
     ///
     /// When the key is not of that kind.
     pub fn from_der(certificate: Vec<u8>, key: &[u8]) -> Result<Certificate, BadCertificate> {
+        Certificate::with_profiles(certificate, key, &PROFILES)
+    }
+
+    pub(super) fn with_profiles(
+        certificate: Vec<u8>,
+        key: &[u8],
+        profiles: &[SrtpProtectionProfile],
+    ) -> Result<Certificate, BadCertificate> {
         let provider = default_provider().map_err(|error| BadCertificate(error.to_string()))?;
         let signing_key = provider
             .crypto()
@@ -50,7 +64,7 @@ impl Certificate {
         let chain = vec![certificate.into()];
         let own = rtc_dtls::crypto::Certificate::from_signing_key(chain, signing_key);
         let build = |client| {
-            config(own.clone(), Arc::clone(&provider))
+            config(own.clone(), Arc::clone(&provider), profiles)
                 .build(client, None)
                 .map(Arc::new)
                 .map_err(|error| BadCertificate(error.to_string()))
@@ -68,15 +82,15 @@ impl Certificate {
     }
 }
 
-fn config(own: rtc_dtls::crypto::Certificate, provider: Arc<dyn RTCCryptoProvider>) -> ConfigBuilder {
+fn config(
+    own: rtc_dtls::crypto::Certificate,
+    provider: Arc<dyn RTCCryptoProvider>,
+    profiles: &[SrtpProtectionProfile],
+) -> ConfigBuilder {
     ConfigBuilder::default()
         .with_crypto_provider(provider)
         .with_certificates(vec![own])
-        // GCM first: its tag is cheaper than HMAC-SHA1's, and it is the stronger one.
-        .with_srtp_protection_profiles(vec![
-            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
-            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
-        ])
+        .with_srtp_protection_profiles(profiles.to_vec())
         // RFC 5763 §5: both sides show a certificate. No authority signs it: the fingerprint in the description proves it.
         .with_client_auth(ClientAuthType::RequireAnyClientCert)
         .with_insecure_skip_verify(true)

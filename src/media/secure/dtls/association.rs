@@ -31,6 +31,8 @@ pub(super) struct Association {
     role: DtlsRole,
     fed: usize,
     complete: bool,
+    /// Nothing of the library's state can be trusted any more.
+    panicked: bool,
 }
 
 /// What a handshake left.
@@ -77,6 +79,7 @@ impl Association {
             role,
             fed: 0,
             complete: false,
+            panicked: false,
         }
     }
 
@@ -98,7 +101,7 @@ impl Association {
         self.fed += records.len();
         let endpoint = &mut self.endpoint;
         match catch_unwind(AssertUnwindSafe(|| endpoint.read(now, PARTY, None, records))) {
-            Err(_) => Step::Dead("the DTLS library panicked".into()),
+            Err(_) => self.panic(),
             Ok(Err(error)) if self.complete => {
                 tracing::debug!(%error, "DTLS record refused after the handshake");
                 Step::Nothing
@@ -106,6 +109,17 @@ impl Association {
             Ok(Err(error)) => Step::Doubt(error.to_compact_string()),
             Ok(Ok(events)) => self.digest(events),
         }
+    }
+
+    fn panic(&mut self) -> Step {
+        self.panicked = true;
+        tracing::error!("the DTLS library panicked; its association ends");
+        Step::Dead("the DTLS library panicked".into())
+    }
+
+    #[cfg(test)]
+    pub(super) fn panicked(&self) -> bool {
+        self.panicked
     }
 
     fn digest(&mut self, events: Vec<EndpointEvent>) -> Step {
@@ -189,7 +203,7 @@ impl Association {
             return Step::Nothing;
         }
         match catch_unwind(AssertUnwindSafe(|| endpoint.handle_timeout(PARTY, now))) {
-            Err(_) => Step::Dead("the DTLS library panicked".into()),
+            Err(_) => self.panic(),
             Ok(Err(_)) => Step::Dead("no answer".into()),
             Ok(Ok(())) => Step::Nothing,
         }
@@ -197,6 +211,9 @@ impl Association {
 
     /// Queues a close_notify.
     pub(super) fn close(&mut self, now: Instant) {
+        if self.panicked {
+            return;
+        }
         let endpoint = &mut self.endpoint;
         // Whatever it says: the association is over.
         let _ = catch_unwind(AssertUnwindSafe(|| endpoint.stop(now, PARTY).is_some()));

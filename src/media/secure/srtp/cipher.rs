@@ -84,8 +84,18 @@ impl CounterMode {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn with_session_key(key: &[u8; 16], salt: [u8; 14]) -> CounterMode {
+        CounterMode {
+            aes: Aes128::new(key.into()),
+            salt,
+            mac: <Hmac<Sha1> as Mac>::new_from_slice(&[0; 20]).expect("any length serves"),
+            tag: 10,
+        }
+    }
+
     /// RFC 3711 §4.1.1: salt · 2^16 XOR SSRC · 2^64 XOR index · 2^16.
-    fn apply(&self, ssrc: u32, index: u64, octets: &mut [u8]) {
+    pub(super) fn apply(&self, ssrc: u32, index: u64, octets: &mut [u8]) {
         let mut iv = [0u8; 16];
         for (to, from) in iv.iter_mut().zip(self.salt) {
             *to = from;
@@ -106,11 +116,12 @@ impl CounterMode {
 impl Gcm {
     fn new(master: &[u8; 16], salt: &[u8], labels: [Label; 3]) -> Option<Gcm> {
         let [encryption, _, salting] = labels;
-        let key = derive::<16>(master, salt, encryption);
-        Some(Gcm {
-            key: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).ok()?),
-            salt: derive(master, salt, salting),
-        })
+        Gcm::with_session_key(&derive(master, salt, encryption), derive(master, salt, salting))
+    }
+
+    pub(super) fn with_session_key(key: &[u8; 16], salt: [u8; 12]) -> Option<Gcm> {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).ok()?);
+        Some(Gcm { key, salt })
     }
 
     /// RFC 7714 §8.1 (index: roll-over counter and sequence number) and §9.1 (index: the SRTCP index).

@@ -11,7 +11,7 @@ mod key;
 mod packet;
 mod replay;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 #[cfg(test)]
 mod vectors;
 
