@@ -375,6 +375,7 @@ export const tests = {
     await bob.page.emulateMedia({ colorScheme: 'light' });
     await bob.page.click('#open-settings');
     await until('the settings list a microphone', async () => (await bob.page.locator('#microphone option').count()) > 1);
+    await until('the settings show its level', async () => /scaleX\(0\.[3-9]/.test(await bob.page.locator('#mic-level').getAttribute('style')));
     await bob.shot('settings.png', shots);
     await bob.page.keyboard.press('Escape');
     await bob.page.click('#join-go');
