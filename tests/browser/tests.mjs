@@ -273,7 +273,7 @@ export const tests = {
     edge.wires.alice.cut();
     await alice.page.close();
     const started = Date.now();
-    await bob.idle(60_000);
+    await bob.idle(50_000);
     const told = Date.now() - started;
     await nothingLeft(edge);
     return `the other side was told after ${(told / 1_000).toFixed(0)} s`;
