@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::config::PhoneConfig;
-use crate::sdp::{Description, Direction};
+use super::web;
+use crate::sdp::{Description, Direction, Protection};
 
 /// The session of one call.
 #[derive(Debug)]
@@ -154,6 +155,9 @@ impl Session {
     // offer in between was refused, which is why "by one" is not checked.
     fn take(&mut self, description: Description) -> Option<String> {
         let previous = self.remote.replace(description.clone())?;
+        if let Some(changed) = web::changed(&previous, &description) {
+            return Some(changed);
+        }
         let (old_id, old_version) = origin(&previous)?;
         let Some((id, version)) = origin(&description) else {
             return Some("a description without a readable o= line".to_owned());
@@ -180,6 +184,10 @@ impl Session {
             self.version += 1;
             self.local = Some(direction);
         }
+        if config.browser {
+            let offer = self.remote.as_ref().filter(|_| self.pending.is_none());
+            return web::describe(config, (self.id, self.version), direction, offer);
+        }
         let (host, port) = (config.media.ip(), config.media.port());
         let family = if host.is_ipv4() { "IP4" } else { "IP6" };
         Bytes::from(format!(
@@ -201,6 +209,15 @@ fn ufrag(description: &Description) -> Option<String> {
     text.lines()
         .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
         .map(str::to_owned)
+}
+
+/// Whether this phone speaks the transport protocol of an offer.
+pub(super) fn speaks(config: &PhoneConfig, offer: &Description) -> bool {
+    match offer.protection() {
+        Protection::None => !config.browser,
+        Protection::Keys => false,
+        Protection::Dtls => config.browser,
+    }
 }
 
 /// Session id and version of the o= line (RFC 8866 §5.2).

@@ -137,10 +137,7 @@ impl Association {
                 EndpointEvent::PeerClosed => return Step::Closed,
                 // Data channels are not offered.
                 EndpointEvent::ApplicationData(_) => {}
-                #[expect(
-                    clippy::wildcard_enum_match_arm,
-                    reason = "the library may grow events; none of them is ours"
-                )]
+                // The library's enum is open: none of what it may grow is ours.
                 _ => {}
             }
         }
@@ -159,11 +156,10 @@ impl Association {
             SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => (SrtpProfile::AeadAes128Gcm, 12),
             SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80 => (SrtpProfile::AesCm128HmacSha1_80, 14),
             SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32 => (SrtpProfile::AesCm128HmacSha1_32, 14),
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "the library's enum is open; these three are offered"
-            )]
-            _ => return Err("no SRTP profile in common"),
+            // Not offered.
+            SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm | SrtpProtectionProfile::Unsupported | _ => {
+                return Err("no SRTP profile in common");
+            }
         };
         let material = state
             .export_keying_material("EXTRACTOR-dtls_srtp", &[], 2 * (16 + salt))
