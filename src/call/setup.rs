@@ -63,9 +63,13 @@ impl Calls {
                 .unwrap_or_default(),
             to: request.request_uri().unwrap_or_default().to_owned(),
         });
+        let mine = self.legs.get(caller).and_then(|leg| leg.remote.clone());
         let forks = invitations
             .into_iter()
-            .map(|invitation| self.legs.invite(now, owner, invitation))
+            .map(|invitation| {
+                let offer = mine.clone().filter(|_| invitation.offer.is_some());
+                self.legs.invite(now, owner, Invitation { offer, ..invitation })
+            })
             .collect();
         if let Some(call) = self.table.get_mut(handle) {
             call.caller = caller;

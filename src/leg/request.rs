@@ -86,6 +86,11 @@ impl Legs {
     }
 }
 
+/// The session description in a message of a leg's party, if its body is one that can be read.
+pub(crate) fn description_of(handle: LegHandle, message: &Message) -> Option<Description> {
+    description(message).map(|description| description.marked(super::media::mark(handle)))
+}
+
 /// The session description in a message, if its body is one that can be read.
 pub(crate) fn description(message: &Message) -> Option<Description> {
     let content_type = message.text(HeaderName::ContentType)?;
