@@ -41,6 +41,7 @@ mod deadline;
 mod dispatch;
 mod early;
 mod event;
+mod flow;
 mod identity;
 mod media;
 mod offer;
@@ -54,7 +55,7 @@ mod setup_client;
 mod setup_server;
 mod timer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use compact_str::CompactString;
@@ -284,6 +285,10 @@ pub struct Legs {
     /// Requests that wait for the other party's answer.
     pub(crate) passed_on: BTreeMap<ServerHandle, Message>,
     pub(crate) ended: Vec<LegHandle>,
+    /// Whose dialogs live on which connection; confirmed ones only.
+    pub(crate) on_connection: BTreeSet<(u64, LegHandle)>,
+    /// Whose connection is gone.
+    pub(crate) lost: BTreeMap<LegHandle, flow::Lost>,
     pub(crate) serial: u64,
     /// Ports, keys and orders of legs whose media passes through the edge.
     pub endpoints: Endpoints,
@@ -307,6 +312,8 @@ impl Legs {
             invites: BTreeMap::new(),
             passed_on: BTreeMap::new(),
             ended: Vec::new(),
+            on_connection: BTreeSet::new(),
+            lost: BTreeMap::new(),
             serial: 0,
             endpoints: Endpoints::new(MediaSettings::default()),
             peers: Vec::new(),
@@ -393,6 +400,7 @@ impl Legs {
     /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).
     pub fn sweep(&mut self) {
         while let Some(handle) = self.ended.pop() {
+            self.forget_connection(handle);
             self.close_end(handle);
             self.table.remove(handle.into());
         }

@@ -342,6 +342,7 @@ impl Legs {
         leg.exchange = Exchange::OwesAck(OurInvite { cseq, client });
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
+        self.note_connection(handle);
         tracing::debug!(leg = %handle, %call_id, "leg confirmed");
         if cancelled {
             // RFC 3261 §15.1.1, §9.1: the 2xx crossed our CANCEL.

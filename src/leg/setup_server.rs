@@ -221,6 +221,7 @@ impl Legs {
         let offered = leg.remote.is_none();
         let cseq = server.request.cseq();
         self.invites.remove(&server.server);
+        self.note_connection(handle);
         let draft = self.agree_on_timer(now, handle, &server.request, draft);
         self.await_ack(now, handle, server.server, draft.print(), cseq, offered, false);
         self.events.push_back(Event::LegConfirmed { leg: handle });
