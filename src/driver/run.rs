@@ -319,6 +319,7 @@ impl Shell {
                             writer.keep(user);
                         }
                     }
+                    Output::Media(_) => {}
                     Output::Event(event) => {
                         self.metrics.event(&event);
                         observe::log(&event);

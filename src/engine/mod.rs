@@ -19,6 +19,7 @@
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
 //! | `divert` | phones that send their calls on by 3xx |
+//! | `media` | what the packet half tells, digits, recordings |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```
@@ -45,6 +46,7 @@ mod forward;
 mod invite;
 mod io;
 mod locate;
+mod media;
 mod plugin;
 mod receive;
 mod refer;
@@ -66,6 +68,7 @@ pub use settings::*;
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
 use crate::leg::{Identity, Legs, LocalAddress};
+use crate::media::describe::Endpoints;
 use forward::Passing;
 use locate::Lookups;
 
@@ -150,6 +153,8 @@ impl Engine {
             key: derive(settings.key, 6),
         });
         let mut legs = Legs::new(identity, table, transactions);
+        legs.endpoints = Endpoints::new(settings.media.clone());
+        legs.set_media_peers(settings.media_peers());
         legs.book = Book::new(settings.names.clone(), settings.avoid, now);
         let mut transfers = Transfers::new(Calls::new(legs));
         transfers.limits = Limits {
@@ -190,6 +195,7 @@ impl Engine {
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),
+            Input::Media(event) => self.media_event(now, event),
         }
         self.settle(now);
     }
@@ -236,6 +242,7 @@ impl Engine {
             calls: self.transfers.calls.len(),
             transfers: self.transfers.len(),
             registrations: self.registrar.len(),
+            media_ports: legs.endpoints.ports_taken(),
         }
     }
 

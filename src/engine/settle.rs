@@ -60,6 +60,10 @@ impl Engine {
     /// Puts everything out; what the plugin orders in view of it is done next.
     fn flush(&mut self, now: Instant) -> Vec<Command> {
         let mut orders = Vec::new();
+        // First: a port is open before a party hears of it.
+        while let Some(command) = self.legs().endpoints.commands.pop_front() {
+            self.outputs.push_back(Output::Media(command));
+        }
         while let Some(transmit) = self.legs().transactions.poll_transmit() {
             self.outputs.push_back(Output::Transmit {
                 flow: transmit.flow,

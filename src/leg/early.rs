@@ -74,7 +74,7 @@ impl Legs {
         handle: LegHandle,
         response: &Message,
     ) -> Option<Option<Description>> {
-        let description = super::request::description(response);
+        let description = super::request::description_of(handle, response);
         let Some(tag) = response.to_tag() else {
             return Some(None);
         };
@@ -128,6 +128,6 @@ impl Legs {
                 TransactionUser::Leg(handle, Purpose::Prack),
             );
         }
-        Some(description.filter(|_| alone))
+        Some(self.usable(handle, description.filter(|_| alone)))
     }
 }

@@ -19,7 +19,8 @@
 //! ```
 //!
 //! One procedure a file: [`setup_client`], [`setup_server`], [`challenge`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
-//! [`timer`], [`release`], [`refer`], [`request`], [`place`] (where requests go).
+//! [`timer`], [`release`], [`refer`], [`request`], [`place`] (where requests go), [`media`] (whether the party's media passes
+//! through the edge).
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
@@ -32,6 +33,7 @@
 //! [`release`]: self
 //! [`refer`]: self
 //! [`request`]: self
+//! [`media`]: self
 //! [`place`]: self
 
 mod challenge;
@@ -40,6 +42,7 @@ mod dispatch;
 mod early;
 mod event;
 mod identity;
+mod media;
 mod offer;
 mod offered;
 mod place;
@@ -66,11 +69,12 @@ pub use refer::ReferProgress;
 pub use setup_client::Invitation;
 
 use crate::dialog::{Dialog, Match, Query, Table};
+use crate::media::describe::{Endpoints, MediaSettings, PeerMedia};
 use crate::sdp::{Description, Direction};
 use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
 use crate::transport::locate::Wanted;
-use crate::transport::{Book, Flow};
+use crate::transport::{Book, Flow, Network};
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
@@ -145,6 +149,7 @@ pub struct Leg {
     pub(crate) outstanding: Vec<challenge::Outstanding>,
     /// Our Contact towards this party.
     pub(crate) contact: CompactString,
+    pub(crate) media: media::LegMedia,
     /// Its requests go to the host of its Contact: we called a configured place, no phone behind a NAT.
     pub(crate) follows_contact: bool,
     /// The places of its next hop; `None`: the one that its flow names.
@@ -251,7 +256,12 @@ impl Leg {
             holding: self.holding,
             call_id: self.dialog.id.call_id.to_string(),
             description: text(&self.remote),
-            sent_description: text(&self.sent),
+            sent_description: match &self.media.end {
+                Some(end) => Some(String::from_utf8_lossy(end.text()).into_owned()),
+                None => text(&self.sent),
+            },
+            media: if self.is_anchored() { "edge" } else { "direct" },
+            quality: self.quality(),
             address: self.dialog.flow.remote,
         }
     }
@@ -276,6 +286,9 @@ pub struct Legs {
     pub(crate) passed_on: BTreeMap<ServerHandle, Message>,
     pub(crate) ended: Vec<LegHandle>,
     pub(crate) serial: u64,
+    /// Ports, keys and orders of legs whose media passes through the edge.
+    pub endpoints: Endpoints,
+    pub(crate) peers: Vec<(Network, PeerMedia)>,
     /// Where names lead, and which places have failed lately.
     pub book: Book,
     /// What legs want to have looked up; the engine answers each with [`Legs::located`].
@@ -296,6 +309,8 @@ impl Legs {
             passed_on: BTreeMap::new(),
             ended: Vec::new(),
             serial: 0,
+            endpoints: Endpoints::new(MediaSettings::default()),
+            peers: Vec::new(),
             book: Book::default(),
             lookups: VecDeque::new(),
         }
@@ -379,6 +394,7 @@ impl Legs {
     /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).
     pub fn sweep(&mut self) {
         while let Some(handle) = self.ended.pop() {
+            self.close_end(handle);
             self.table.remove(handle.into());
         }
     }

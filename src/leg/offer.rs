@@ -112,10 +112,23 @@ impl Legs {
 
     pub(crate) fn send_offer(&mut self, now: Instant, handle: LegHandle, mut offer: Offer, tries: u8) {
         let (until, wanted) = (now + self.identity.t1 * 64, self.identity.session_expires);
+        let presented = match offer
+            .description
+            .as_ref()
+            .map(|offered| self.present(handle, offered, false))
+            .transpose()
+        {
+            Ok(presented) => presented,
+            Err(error) => {
+                self.offer_impossible(now, handle, offer.refresh, error.status());
+                return;
+            }
+        };
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        offer.description = offer.description.map(|description| leg.present(&description));
+        let (wire, kept) = presented.map(|presented| (presented.wire, presented.kept)).unzip();
+        offer.description = kept;
         if !leg.abilities.update {
             offer.carrier = Carrier::Invite;
         }
@@ -130,8 +143,8 @@ impl Legs {
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
         let mut draft = leg.ask_for_timer(draft, wanted);
-        if let Some(description) = &offer.description {
-            draft = draft.body("application/sdp", description.bytes().clone());
+        if let Some(wire) = wire {
+            draft = draft.body("application/sdp", wire);
         }
         let client = self.request(now, handle, &draft, Purpose::Offer);
         if let Some(leg) = self.get_mut(handle) {
@@ -143,6 +156,19 @@ impl Legs {
             };
         }
         self.deadlines.add(until, handle);
+    }
+
+    /// Our end could not describe itself: the party hears nothing of it, and the owner hears what a refusal would say.
+    fn offer_impossible(&mut self, now: Instant, handle: LegHandle, refresh: bool, status: u16) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.exchange = Exchange::Stable;
+        }
+        if refresh {
+            self.refreshed(now, handle, false);
+        } else {
+            self.tell(handle, LegEvent::OfferRefused { status });
+            self.next_offer(now, handle);
+        }
     }
 
     /// A final answer to our re-INVITE or UPDATE; `response` is `None` for silence and transport errors.
@@ -203,8 +229,12 @@ impl Legs {
             }
             // RFC 3261 §14.1: the dialog is gone.
             (408 | 481, _) if alive => self.party_lost(now, handle, LegEvent::OfferRefused { status }),
-            _ if alive && offer.refresh => self.refreshed(now, handle, false),
+            _ if alive && offer.refresh => {
+                self.forget_offer(handle);
+                self.refreshed(now, handle, false);
+            }
             _ if alive => {
+                self.forget_offer(handle);
                 self.tell(handle, LegEvent::OfferRefused { status });
                 self.next_offer(now, handle);
             }
@@ -217,10 +247,20 @@ impl Legs {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        let description = super::request::description(response);
+        let mut description = super::request::description_of(handle, response);
         leg.refresh(response);
         let by_invite = offer.carrier == Carrier::Invite;
         let offered = offer.description.is_some();
+        if offered {
+            description = self.usable(handle, description);
+        } else if let Some(theirs) = &description
+            && self.hear_party(handle, theirs, true).is_err()
+        {
+            description = None;
+        }
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         if by_invite {
             leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
         }
@@ -270,18 +310,33 @@ impl Legs {
             | Exchange::Received { .. }
             | Exchange::Answered(_) => return,
         };
-        let mut draft = leg.dialog.ack_for_2xx(cseq);
-        if let Some(answer) = answer {
-            // RFC 3264 §6.1: within the mirror of what the party offered.
-            let offered = leg.remote.as_ref().map_or(Direction::SendRecv, Description::direction);
+        // RFC 3264 §6.1: within the mirror of what the party offered.
+        let offered = leg.remote.as_ref().map_or(Direction::SendRecv, Description::direction);
+        let answer = answer.map(|answer| {
             let direction = crate::sdp::answer_direction(offered, answer.direction());
-            let presented = leg.present(&answer.with_direction(direction));
-            draft = draft.body("application/sdp", presented.bytes().clone());
-            leg.sent = Some(presented);
+            self.present(handle, &answer.with_direction(direction), true)
+        });
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let mut draft = leg.dialog.ack_for_2xx(cseq);
+        let mut impossible = false;
+        match answer {
+            Some(Ok(presented)) => {
+                draft = draft.body("application/sdp", presented.wire);
+                leg.sent = Some(presented.kept);
+            }
+            Some(Err(_)) => impossible = leg.is_confirmed(),
+            None => {}
         }
         leg.exchange = Exchange::Stable;
         if !leg.hold_ack(cseq, &draft) {
             self.send_ack(handle, cseq, &draft);
+        }
+        if impossible {
+            // RFC 3261 §13.2.2.4: an offer that cannot be answered is acknowledged all the same, and then released.
+            self.party_silent(now, handle);
+            return;
         }
         self.next_offer(now, handle);
     }

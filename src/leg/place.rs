@@ -165,6 +165,7 @@ impl Legs {
 
     /// Sends the INVITE of a leg in setup along this flow.
     fn set_up_at(&mut self, now: Instant, handle: LegHandle, flow: Flow) {
+        let policy = self.media_policy(flow.remote.ip());
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -174,6 +175,7 @@ impl Legs {
         client.invitation.flow = flow;
         leg.contact = self.identity.contact(&flow, client.invitation.from.uri.user());
         leg.dialog.flow = flow;
+        leg.media.policy = policy;
         self.send_invite(now, handle, None);
     }
 

@@ -193,6 +193,7 @@ impl Legs {
         let Some(leg) = self.get_mut(handle) else { return };
         if leg.cause.is_none() {
             leg.cause = Some(cause);
+            self.close_end(handle);
             self.run_timer(handle, None);
             self.events.push_back(Event::LegEnded { leg: handle, cause });
         }

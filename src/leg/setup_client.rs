@@ -86,6 +86,7 @@ impl Legs {
         let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
         let party = invitation.to.clone();
         let identity = &self.identity;
+        let policy = self.media_policy(invitation.flow.remote.ip());
         let handle = self.table.insert_with(&call_id, None, |handle, tag| {
             let dialog = Dialog {
                 id: DialogId {
@@ -125,6 +126,7 @@ impl Legs {
                 contact,
             );
             leg.credentials = credentials;
+            leg.media.policy = policy;
             leg.follows_contact = follows_contact;
             leg
         });
@@ -157,6 +159,17 @@ impl Legs {
         handle: LegHandle,
         authorization: Option<(HeaderName, CompactString)>,
     ) {
+        let offer = match self
+            .offer_of_setup(handle)
+            .map(|offer| self.present(handle, &offer, false))
+            .transpose()
+        {
+            Ok(offer) => offer,
+            Err(error) => {
+                self.setup_failed(now, handle, error.status(), None);
+                return;
+            }
+        };
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -196,8 +209,8 @@ impl Legs {
         for (name, value) in &invitation.extra {
             draft = draft.header_named(name, value);
         }
-        if let Some(offer) = &invitation.offer {
-            draft = draft.body("application/sdp", offer.bytes().clone());
+        if let Some(offer) = offer {
+            draft = draft.body("application/sdp", offer.wire);
         }
         let flow = invitation.flow;
         let sent_by = self.identity.host_port(&flow);
@@ -211,6 +224,20 @@ impl Legs {
         client.invite = Some(invite);
         client.sent = now;
         leg.owed += 1;
+    }
+
+    /// What the party is offered by our INVITE, as its author said it.
+    fn offer_of_setup(&self, handle: LegHandle) -> Option<Description> {
+        match &self.get(handle)?.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                client.invitation.offer.clone()
+            }
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
+        }
     }
 
     /// A response to the INVITE that makes the dialog; also late ones, when the leg is confirmed or being released.
@@ -296,10 +323,19 @@ impl Legs {
             | State::Ended => None,
         };
         // LESSONS 29: what its 18x said is the answer, if the 2xx says nothing.
-        let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
-        leg.remote = description.clone();
+        let description = super::request::description_of(handle, response);
+        let description = description.or(picked.and_then(|picked| picked.description));
         let offered = offer.is_some();
         leg.sent = offer;
+        let description = if offered {
+            self.usable(handle, description)
+        } else {
+            description
+        };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        leg.remote = description.clone();
         leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
@@ -343,6 +379,13 @@ impl Legs {
             self.send_invite(now, handle, None);
             return;
         }
+        if matches!(status, 415 | 488 | 606) && response.is_some() && leg.is_early() && self.speak_plainly(handle) {
+            self.send_invite(now, handle, None);
+            return;
+        }
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
         let status = match &state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if client.timed_out => 408,
@@ -487,6 +530,7 @@ impl Leg {
             cause: None,
             credentials: None,
             outstanding: Vec::new(),
+            media: Default::default(),
             follows_contact: false,
             hop: None,
         }

@@ -53,6 +53,7 @@ impl Legs {
                 .and_then(|to| to.uri.user().map(CompactString::from))
                 .as_deref(),
         );
+        let policy = self.media_policy(flow.remote.ip());
         let handle = self
             .table
             .insert_with(request.call_id(), request.from_tag(), |handle, tag| {
@@ -73,7 +74,8 @@ impl Legs {
                     origin,
                     contact,
                 );
-                leg.remote = offer;
+                leg.remote = offer.map(|offer| offer.marked(super::media::mark(leg.handle)));
+                leg.media.policy = policy;
                 leg.user = user;
                 leg.abilities = Abilities::of(request);
                 leg
@@ -138,6 +140,12 @@ impl Legs {
         if required && self.ring_reliably(now, handle, status, description) {
             return;
         }
+        if !self.get(handle).is_some_and(Leg::is_early) {
+            return;
+        }
+        // Early media that cannot be described is left out; the 2xx says why.
+        let is_answer = self.get(handle).is_some_and(|leg| leg.remote.is_some());
+        let presented = description.and_then(|description| self.present(handle, description, is_answer).ok());
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -149,8 +157,8 @@ impl Legs {
                     .respond(status)
                     .to_tag(&leg.dialog.id.local_tag)
                     .header(HeaderName::Contact, &leg.contact);
-                if let Some(description) = description {
-                    draft = draft.body("application/sdp", leg.present(description).bytes().clone());
+                if let Some(presented) = presented {
+                    draft = draft.body("application/sdp", presented.wire);
                 }
                 self.transactions.respond(now, server.server, draft.print(), status);
                 State::Early(Setup::Server(server))
@@ -166,6 +174,30 @@ impl Legs {
         if self.answer_waits(handle, description) {
             return;
         }
+        let answered = |server: &Server| server.reliable.answered;
+        let Some(leg) = self.get(handle) else { return };
+        let described = match &leg.state {
+            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => answered(server),
+            State::Calling(Setup::Client(_))
+            | State::Early(Setup::Client(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => return,
+        };
+        let is_answer = leg.remote.is_some();
+        let description = description.filter(|_| !described);
+        let presented = match description
+            .map(|description| self.present(handle, description, is_answer))
+            .transpose()
+        {
+            Ok(presented) => presented,
+            Err(error) => {
+                let cause = Cause::Refused { status: error.status() };
+                self.reject(now, handle, error.status(), None, cause);
+                self.tell(handle, LegEvent::Released { cause });
+                return;
+            }
+        };
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -182,10 +214,9 @@ impl Legs {
             .copy(&server.request, HeaderName::RecordRoute)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
-        if let Some(description) = description.filter(|_| !server.reliable.answered) {
-            let presented = leg.present(description);
-            draft = draft.body("application/sdp", presented.bytes().clone());
-            leg.sent = Some(presented);
+        if let Some(presented) = presented {
+            draft = draft.body("application/sdp", presented.wire);
+            leg.sent = Some(presented.kept);
         }
         let offered = leg.remote.is_none();
         let cseq = server.request.cseq();
@@ -227,18 +258,6 @@ impl Legs {
         } else if matches!(leg.exchange, Exchange::Received { .. }) {
             self.refuse_offer(now, handle, 487);
         }
-    }
-}
-
-impl Leg {
-    /// A description as this party may see it: one session id for the leg's life, the version counted up with every change (RFC 3264 §8).
-    pub(crate) fn present(&mut self, description: &Description) -> Description {
-        let same = description.with_origin(self.origin.0, self.origin.1);
-        if self.sent.as_ref().is_none_or(|sent| sent.bytes() == same.bytes()) {
-            return same;
-        }
-        self.origin.1 += 1;
-        description.with_origin(self.origin.0, self.origin.1)
     }
 }
 

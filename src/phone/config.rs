@@ -51,6 +51,8 @@ pub struct PhoneConfig {
     pub media: SocketAddr,
     /// How its messages travel.
     pub transport: PhoneTransport,
+    /// Whether it describes itself as a browser does (ICE, DTLS-SRTP, BUNDLE) and takes nothing else; else RTP/AVP only.
+    pub browser: bool,
     /// Whether it says and does `replaces` (RFC 3891).
     pub replaces: bool,
     /// Whether it says `Allow: REFER` and obeys a REFER by calling the target.
@@ -75,6 +77,7 @@ impl PhoneConfig {
             edge,
             media: SocketAddr::new(address.ip(), port),
             transport: PhoneTransport::Udp,
+            browser: false,
             replaces: true,
             refer: true,
             timer: None,

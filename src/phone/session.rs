@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::config::PhoneConfig;
-use crate::sdp::{Description, Direction};
+use super::web;
+use crate::sdp::{Description, Direction, Protection};
 
 /// The session of one call.
 #[derive(Debug)]
@@ -145,6 +146,9 @@ impl Session {
     // offer in between was refused, which is why "by one" is not checked.
     fn take(&mut self, description: Description) -> Option<String> {
         let previous = self.remote.replace(description.clone())?;
+        if let Some(changed) = web::changed(&previous, &description) {
+            return Some(changed);
+        }
         let (old_id, old_version) = origin(&previous)?;
         let Some((id, version)) = origin(&description) else {
             return Some("a description without a readable o= line".to_owned());
@@ -166,6 +170,10 @@ impl Session {
             self.version += 1;
             self.local = Some(direction);
         }
+        if config.browser {
+            let offer = self.remote.as_ref().filter(|_| self.pending.is_none());
+            return web::describe(config, (self.id, self.version), direction, offer);
+        }
         let (host, port) = (config.media.ip(), config.media.port());
         let family = if host.is_ipv4() { "IP4" } else { "IP6" };
         Bytes::from(format!(
@@ -177,6 +185,15 @@ impl Session {
             version = self.version,
             attribute = attribute(direction),
         ))
+    }
+}
+
+/// Whether this phone speaks the transport protocol of an offer.
+pub(super) fn speaks(config: &PhoneConfig, offer: &Description) -> bool {
+    match offer.protection() {
+        Protection::None => !config.browser,
+        Protection::Keys => false,
+        Protection::Dtls => config.browser,
     }
 }
 

@@ -39,6 +39,19 @@ struct Section {
     bundle_only: bool,
     direction: Option<Direction>,
     connection: Option<Range<usize>>,
+    protection: Protection,
+}
+
+/// How a description wants its media protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protection {
+    /// RTP/AVP and RTP/AVPF.
+    #[default]
+    None,
+    /// RTP/SAVP and RTP/SAVPF with keys in the description (RFC 4568).
+    Keys,
+    /// UDP/TLS/RTP/SAVP(F), or any profile with a fingerprint (RFC 5763).
+    Dtls,
 }
 
 impl Section {
@@ -54,6 +67,8 @@ struct Parts {
     direction: Option<Direction>,
     /// The address of the session-level c-line.
     connection: Option<Range<usize>>,
+    /// A fingerprint at the session level.
+    fingerprint: bool,
     sections: Vec<Section>,
 }
 
@@ -77,6 +92,7 @@ impl Parts {
             session_end: at(self.session_end)?,
             direction: self.direction,
             connection: connection(&self.connection)?,
+            fingerprint: self.fingerprint,
             sections: self.sections.iter().map(section).collect::<Option<_>>()?,
         })
     }
@@ -87,6 +103,7 @@ impl Parts {
 pub struct Description {
     bytes: Bytes,
     parts: Arc<Parts>,
+    mark: u64,
 }
 
 impl Description {
@@ -104,7 +121,29 @@ impl Description {
         Ok(Description {
             bytes,
             parts: Arc::new(parts),
+            mark: 0,
         })
+    }
+
+    /// The same with a mark that says whose it is; edits keep it, comparisons do not look at it.
+    pub fn marked(self, mark: u64) -> Description {
+        Description { mark, ..self }
+    }
+
+    /// The mark; 0: none.
+    pub fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// How the first live audio line, or the first audio line of all, wants to be protected.
+    pub fn protection(&self) -> Protection {
+        let mut audio = self.parts.sections.iter().filter(|section| section.audio);
+        let section = audio.clone().find(|section| section.is_live()).or_else(|| audio.next());
+        match section.map(|section| section.protection) {
+            Some(_) if self.parts.fingerprint => Protection::Dtls,
+            Some(protection) => protection,
+            None => Protection::None,
+        }
     }
 
     /// The octets.
@@ -215,6 +254,7 @@ impl Description {
         Some(Description {
             bytes: Bytes::from(out),
             parts: Arc::new(parts),
+            mark: self.mark,
         })
     }
 
@@ -235,7 +275,8 @@ impl Description {
             sdp: usize::MAX,
             ..Limits::DEFAULT
         };
-        Description::parse_with(Bytes::from(octets), &limits).unwrap_or_else(|_| self.clone())
+        let rebuilt = Description::parse_with(Bytes::from(octets), &limits);
+        rebuilt.map_or_else(|_| self.clone(), |rebuilt| rebuilt.marked(self.mark))
     }
 
     /// Whether the party looks for a path itself (RFC 8839 §5.4): browsers do.
@@ -294,6 +335,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
         session_end: bytes.len(),
         direction: None,
         connection: None,
+        fingerprint: false,
         sections: Vec::new(),
     };
     let mut first = true;
@@ -323,12 +365,19 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
             parts.sections.push(media(&line, bytes.len())?);
             continue;
         }
+        let fingerprint = line.content.starts_with(b"a=fingerprint:");
         let (direction, connection) = match parts.sections.last_mut() {
             Some(section) => {
                 section.bundle_only |= line.content == b"a=bundle-only";
+                if fingerprint {
+                    section.protection = Protection::Dtls;
+                }
                 (&mut section.direction, &mut section.connection)
             }
-            None => (&mut parts.direction, &mut parts.connection),
+            None => {
+                parts.fingerprint |= fingerprint;
+                (&mut parts.direction, &mut parts.connection)
+            }
         };
         if line.kind == b'c' && connection.is_none() {
             *connection = line.address();
@@ -351,7 +400,11 @@ fn media(line: &Line<'_>, end: usize) -> Result<Section, SdpError> {
         .and_then(|p| std::str::from_utf8(p).ok())
         .and_then(|p| p.parse().ok())
         .ok_or(SdpError::Media)?;
-    words.next().ok_or(SdpError::Media)?;
+    let protection = match words.next().ok_or(SdpError::Media)? {
+        b"RTP/SAVP" | b"RTP/SAVPF" => Protection::Keys,
+        b"UDP/TLS/RTP/SAVP" | b"UDP/TLS/RTP/SAVPF" => Protection::Dtls,
+        _ => Protection::None,
+    };
     let range = line.start..end;
     Ok(Section {
         range,
@@ -360,6 +413,7 @@ fn media(line: &Line<'_>, end: usize) -> Result<Section, SdpError> {
         bundle_only: false,
         direction: None,
         connection: None,
+        protection,
     })
 }
 

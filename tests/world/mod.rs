@@ -19,6 +19,7 @@
     reason = "every test file uses its own part of the harness"
 )]
 
+mod media;
 mod network;
 mod seat;
 mod setup;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use warmline::engine::{Command, CommandId, Engine, Event, Input, LookupId, Output, Plugin, Refusal, Reply, Settings};
+use warmline::media::MediaCommand;
 use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
 use warmline::transport::locate::{Found, LookupFailed, Wanted};
 use warmline::transport::{Flow, Transport};
@@ -117,6 +119,8 @@ pub(crate) struct World {
     last_message: Instant,
     /// What went to an address where no phone is: what a PBX or trunk of the test would get.
     strays: Vec<(Flow, Bytes)>,
+    /// What the packet half was told, oldest first.
+    media: Vec<MediaCommand>,
     /// Look-ups that the test has not answered yet.
     questions: Vec<(LookupId, Wanted)>,
     ladder: Vec<String>,
@@ -184,6 +188,7 @@ impl World {
             rule: Box::new(|_| Fate::Deliver),
             last_message: now,
             strays: Vec::new(),
+            media: Vec::new(),
             questions: Vec::new(),
             ladder: Vec::new(),
             tolerated: Vec::new(),
@@ -317,6 +322,10 @@ impl World {
             match output {
                 Output::Transmit { flow, bytes } => self.post(None, flow, bytes),
                 Output::Store { .. } => {}
+                Output::Media(command) => {
+                    self.ladder.push(format!("{:>8}  ♪ {command:?}", self.clock()));
+                    self.media.push(command);
+                }
                 Output::Resolve { id, wanted, .. } => {
                     self.ladder.push(format!("{:>8}  ? {wanted}", self.clock()));
                     self.questions.push((id, wanted));
