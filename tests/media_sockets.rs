@@ -11,7 +11,7 @@ mod tone;
 use std::net::UdpSocket;
 
 use phone::{Phone, ports};
-use warmline::driver::{MediaOptions, MediaThread};
+use warmline::driver::{MediaOptions, MediaThread, dtls_certificate};
 use warmline::media::{Codec, Endpoint, Hear, MediaCommand, MediaEvent, MediaFailure};
 use warmline::vocabulary::LegHandle;
 
@@ -22,10 +22,7 @@ type Told = tokio::sync::mpsc::UnboundedReceiver<MediaEvent>;
 
 fn media() -> (MediaThread, Told) {
     let (events, told) = tokio::sync::mpsc::unbounded_channel();
-    let options = MediaOptions {
-        address: [127, 0, 0, 1].into(),
-        ..MediaOptions::default()
-    };
+    let options = MediaOptions::new([127, 0, 0, 1].into(), dtls_certificate().unwrap());
     (MediaThread::start(options, events).unwrap(), told)
 }
 

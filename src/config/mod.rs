@@ -25,6 +25,7 @@
 //! refer_answer = "auto"         # auto 200 202: with what REFER is accepted; also in [[peer]]
 //! max_depth = 5                 # transfers of one call, and targets of one transfer
 //! timeout_s = 300               # until a transfer is decided
+//! pick_up = false               # true: any user may take a call that rings at another's phone (INVITE with Replaces)
 //! [[listen]]
 //! transport = "udp"             # udp tcp tls ws wss
 //! address = "127.0.0.1:5060"    # port 0: any free port
@@ -497,6 +498,7 @@ impl Config {
             on_failure: self.transfer.on_failure.clone(),
             transfer_depth: self.transfer.depth,
             transfer_timeout: self.transfer.timeout,
+            pick_up: self.transfer.pick_up,
             hold: self.edge.hold,
             ring_timeout: self.edge.ring_timeout,
             session_expires: self.edge.session_expires,

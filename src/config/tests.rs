@@ -277,13 +277,14 @@ fn digest_algorithms_are_offered_in_the_order_of_the_file() {
 fn the_transfer_section_says_what_happens_when_a_target_cannot_be_had() {
     let text = "[registrar]\nopen = true\n[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[transfer]\n";
     let read = |lines: &str| Config::read("edge.toml", &format!("{text}{lines}"));
-    let settings = read("on_failure = \"next\"\nnext = [\"sip:a@b\", \"tel:1\"]\nrefer_answer = \"200\"\nmax_depth = 3\ntimeout_s = 60\n")
+    let settings = read("on_failure = \"next\"\nnext = [\"sip:a@b\", \"tel:1\"]\nrefer_answer = \"200\"\nmax_depth = 3\ntimeout_s = 60\npick_up = true\n")
         .unwrap()
         .settings([0; 16], |_| None)
         .unwrap();
     assert!(matches!(&settings.on_failure, crate::engine::OnFailure::Next(next) if next.len() == 2));
     assert_eq!(settings.refer_answer, crate::engine::ReferAnswer::Ok);
     assert_eq!((settings.transfer_depth, settings.transfer_timeout.as_secs()), (3, 60));
+    assert!(settings.pick_up);
     for (lines, told) in [
         ("on_failure = \"next\"\n", "has nobody to go to"),
         ("next = [\"sip:a@b\"]\n", "`next` is never used"),

@@ -19,6 +19,7 @@
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
 //! | `media` | what the packet half tells, digits, recordings |
+//! | `divert` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```
@@ -40,6 +41,7 @@
 
 mod command;
 mod dial;
+mod divert;
 mod forward;
 mod invite;
 mod io;
@@ -158,6 +160,7 @@ impl Engine {
         transfers.limits = Limits {
             depth: settings.transfer_depth,
             total: settings.transfer_timeout,
+            pick_up: settings.pick_up,
         };
         let mut engine = Engine {
             proxy,

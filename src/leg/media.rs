@@ -101,7 +101,8 @@ impl Leg {
 
     /// Whether its media passes through the edge.
     pub fn is_anchored(&self) -> bool {
-        self.media.end.as_ref().is_some_and(|end| !end.leaving)
+        let talks = |end: &OurEnd| end.is_described() && !end.leaving;
+        self.media.end.as_deref().is_some_and(talks)
     }
 
     fn is_recorded(&self) -> bool {
@@ -255,6 +256,12 @@ impl Legs {
                 of.is_anchored() && !moved && of.sent.as_ref().is_none_or(whose)
             }
         }
+    }
+
+    /// Whether two parties that talk with each other, both ways, would do so through the edge.
+    pub fn meet_at_edge(&self, one: &Leg, other: &Leg) -> bool {
+        let kind = || other.remote.as_ref().map_or(Kind::Plain, Kind::of);
+        self.way(one, Some(other), kind, Direction::SendRecv, false) == Way::Through
     }
 
     /// A description as this party may see it: the other's own, or ours in its place.

@@ -62,7 +62,7 @@ use compact_str::CompactString;
 
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use deadline::Deadlines;
-pub use event::{LegEvent, Purpose, TransactionUser};
+pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
 pub use offer::Carrier;
 pub use refer::ReferProgress;

@@ -11,7 +11,8 @@ use super::early::EarlyDialog;
 use super::offer::Exchange;
 use super::release::Release;
 use super::{
-    Abilities, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser,
+    Abilities, Called, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
+    TransactionUser,
 };
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
@@ -391,6 +392,16 @@ impl Legs {
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => status,
         };
         let told = matches!(state, State::Calling(_) | State::Early(_));
+        let rang = matches!(state, State::Early(_));
+        let called = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if status / 100 == 3 => {
+                Some(Called {
+                    invitation: client.invitation,
+                    rang,
+                })
+            }
+            State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+        };
         self.note_end(
             handle,
             if status == 408 {
@@ -405,6 +416,7 @@ impl Legs {
                 LegEvent::Refused {
                     status,
                     response: response.cloned(),
+                    called,
                 },
             );
         }

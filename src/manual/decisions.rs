@@ -289,3 +289,18 @@
 //! The proxy passes to known places only (see above), so no other name is ever looked up. Not yet: asking again when a
 //! record's life is over, and going to the next place on 503, silence or a failed connection (§4.3), which needs several
 //! places in [`crate::engine::Pbx`] and [`crate::engine::Route`] and a leg that tries the next one.
+//!
+//! ## A phone's 302 is followed by the edge
+//!
+//! RFC 3261 lets a back-to-back user agent hand a 3xx to the caller. A trunk ignores it or bills it, a desk phone asks its
+//! user; what people expect of "forward my calls" is that the call arrives. So the edge calls the contacts itself: of phones
+//! that are registered here only, by the dialling rights of the user who forwards, not by those of the caller. The caller
+//! hears 181. `Diversion` (RFC 5806) tells the next phone and ends a circle: nobody forwards the same call twice, and five
+//! forwards are enough (482). A target of a transfer that forwards is followed in the same way. Where the PBX keeps the
+//! bindings, a 302 goes to the PBX: it knows its users' rules. What leads nowhere goes back as the 302 that it was.
+//!
+//! ## Picking up somebody else's ringing call is off
+//!
+//! RFC 3891 has the replaced party's own phones take a dialog over. Between colleagues the right to do so is the site's:
+//! `[transfer] pick_up = true` gives it to every authenticated user, for dialogs that ring, and for those of the edge's own
+//! making only. Both tags are still needed; who knows them was told by the phone.

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use super::Local;
-use super::MediaEvent;
+use super::audio::Write;
+use super::{Local, MediaEvent, RecordingName};
+use crate::vocabulary::LegHandle;
 
 /// A step for the driver, in the order in which they are given.
 #[derive(Debug, PartialEq)]
@@ -24,6 +25,26 @@ pub enum MediaOutput<'a> {
     },
     /// Tell the engine.
     Event(MediaEvent),
+    /// Write this into the recording's file, which is made for the first write of a name.
+    Write {
+        /// Whose recording, for whom a failure concerns.
+        leg: LegHandle,
+        /// Which.
+        name: RecordingName,
+        /// From the file's beginning.
+        offset: u64,
+        /// What stands there from now on.
+        octets: Vec<u8>,
+    },
+    /// The recording is complete: close its file, then tell [`MediaEvent::Recorded`].
+    Recorded {
+        /// Whose.
+        leg: LegHandle,
+        /// Which.
+        name: RecordingName,
+        /// Of audio.
+        milliseconds: u64,
+    },
 }
 
 /// Buffers that wait to be used again; more than these are given back to the allocator.
@@ -37,6 +58,8 @@ enum Queued {
     Unbind(Local),
     Send(Local, SocketAddr, Vec<u8>),
     Event(MediaEvent),
+    Write(LegHandle, RecordingName, Write),
+    Recorded(LegHandle, RecordingName, u64),
 }
 
 /// The queue of outputs, and its buffers: a packet that is relayed costs no allocation.
@@ -70,6 +93,14 @@ impl Outputs {
         self.queue.push_back(Queued::Event(event));
     }
 
+    pub(super) fn write(&mut self, leg: LegHandle, name: RecordingName, write: Write) {
+        self.queue.push_back(Queued::Write(leg, name, write));
+    }
+
+    pub(super) fn recorded(&mut self, leg: LegHandle, name: RecordingName, milliseconds: u64) {
+        self.queue.push_back(Queued::Recorded(leg, name, milliseconds));
+    }
+
     pub(super) fn bind(&mut self, local: Local) {
         self.queue.push_back(Queued::Bind(local));
     }
@@ -85,6 +116,17 @@ impl Outputs {
             Queued::Bind(local) => MediaOutput::Bind(local),
             Queued::Unbind(local) => MediaOutput::Unbind(local),
             Queued::Event(event) => MediaOutput::Event(event),
+            Queued::Write(leg, name, Write { offset, octets }) => MediaOutput::Write {
+                leg,
+                name,
+                offset,
+                octets,
+            },
+            Queued::Recorded(leg, name, milliseconds) => MediaOutput::Recorded {
+                leg,
+                name,
+                milliseconds,
+            },
             Queued::Send(local, to, octets) => {
                 let before = std::mem::replace(&mut self.current, octets);
                 self.give_back(before);

@@ -186,6 +186,7 @@ impl Book {
             | Event::CallStarted { .. }
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
+            | Event::CallForwarded { .. }
             | Event::CallEnded { .. }
             | Event::LegRinging { .. }
             | Event::LegConfirmed { .. }

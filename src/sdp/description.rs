@@ -279,6 +279,11 @@ impl Description {
         rebuilt.map_or_else(|_| self.clone(), |rebuilt| rebuilt.marked(self.mark))
     }
 
+    /// Whether the party looks for a path itself (RFC 8839 §5.4): browsers do.
+    pub fn uses_ice(&self) -> bool {
+        lines(&self.bytes).any(|line| line.content.starts_with(b"a=ice-ufrag:"))
+    }
+
     /// Whether two descriptions are the same but for the origin and the directions: "each other's description".
     pub fn same_media(&self, other: &Description) -> bool {
         if self.around_origin() == other.around_origin() {

@@ -10,59 +10,97 @@
 //! use warmline::driver::{MediaOptions, MediaThread};
 //!
 //! let (events, _told) = tokio::sync::mpsc::unbounded_channel();
-//! let media = MediaThread::start(MediaOptions::default(), events).unwrap();
+//! let options = MediaOptions::new("127.0.0.1".parse()?, warmline::driver::dtls_certificate()?);
+//! let media = MediaThread::start(options, events)?;
 //! media.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod files;
 mod run;
 mod sockets;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
+use files::Files;
+use sockets::Sockets;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock;
-use crate::media::{MediaCommand, MediaEvent, MediaSettings};
+use crate::media::audio::Pcm;
+use crate::media::secure::Certificate;
+use crate::media::{MediaCommand, MediaEvent, MediaSettings, PromptName};
 
 /// How media is driven.
 #[derive(Clone, Debug)]
 pub struct MediaOptions {
-    /// The address that every media socket is bound to.
+    /// The address that the legs' own sockets are bound to.
     pub address: IpAddr,
+    /// The one port of all browser legs, where there are any; port 0: the system chooses.
+    pub shared: Option<SocketAddr>,
+    /// What endpoints with DTLS show.
+    pub certificate: Certificate,
+    /// What may be played, by name.
+    pub prompts: Vec<(PromptName, Pcm)>,
+    /// The folder of recordings; `None`: none are made.
+    pub recordings: Option<PathBuf>,
     /// Times.
     pub settings: MediaSettings,
 }
 
-impl Default for MediaOptions {
-    /// Every IPv4 address of the host.
-    fn default() -> Self {
+impl MediaOptions {
+    /// The usual times; no shared port, no prompts, no recordings.
+    pub fn new(address: IpAddr, certificate: Certificate) -> MediaOptions {
         MediaOptions {
-            address: Ipv4Addr::UNSPECIFIED.into(),
+            address,
+            shared: None,
+            certificate,
+            prompts: Vec::new(),
+            recordings: None,
             settings: MediaSettings::new(clock::now()),
         }
     }
 }
 
+/// What the thread is told.
+#[derive(Debug)]
+enum Order {
+    Command(MediaCommand),
+    Prompt(PromptName, Pcm),
+}
+
 /// A running media thread. Dropping it stops it.
 #[derive(Debug)]
 pub struct MediaThread {
-    commands: Option<Sender<MediaCommand>>,
+    orders: Option<Sender<Order>>,
     waker: Arc<mio::Waker>,
+    shared: Option<SocketAddr>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl MediaThread {
     /// Starts it; what it has to tell goes to `events`, whose reader may go.
+    ///
+    /// # Errors
+    ///
+    /// When the shared port cannot be bound, or the system has no thread.
     pub fn start(options: MediaOptions, events: UnboundedSender<MediaEvent>) -> io::Result<MediaThread> {
-        let (commands, orders) = mpsc::channel();
+        let (sender, orders) = mpsc::channel();
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), run::WAKER)?);
+        let mut sockets = Sockets::new(options.address);
+        let shared = options.shared.map(|address| sockets.share(poll.registry(), address));
+        let shared = shared.transpose()?;
+        let files = Files::start(options.recordings.clone(), events.clone())?;
         let parts = run::Parts {
+            files,
             poll,
+            sockets,
             orders,
             events,
             options,
@@ -71,16 +109,31 @@ impl MediaThread {
             .name("warmline-media".to_owned())
             .spawn(move || run::run(parts))?;
         Ok(MediaThread {
-            commands: Some(commands),
+            orders: Some(sender),
             waker,
+            shared,
             thread: Some(thread),
         })
     }
 
+    /// Where the shared port is, if there is one.
+    pub fn shared(&self) -> Option<SocketAddr> {
+        self.shared
+    }
+
     /// Gives it an order; in vain once it has stopped.
     pub fn send(&self, command: MediaCommand) {
-        if let Some(commands) = &self.commands {
-            commands.send(command).ok(); // it has ended, and so have all legs
+        self.order(Order::Command(command));
+    }
+
+    /// Adds a prompt or replaces the one of that name, also for those who hear it now.
+    pub fn insert_prompt(&self, name: PromptName, pcm: Pcm) {
+        self.order(Order::Prompt(name, pcm));
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            orders.send(order).ok(); // it has ended, and so have all legs
             self.waker.wake().ok(); // it looks at its orders at the next packet or deadline, too
         }
     }
@@ -91,7 +144,7 @@ impl MediaThread {
     }
 
     fn end(&mut self) {
-        self.commands = None;
+        self.orders = None;
         self.waker.wake().ok(); // as above
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::MediaOptions;
+use super::files::{Files, Job};
 use super::sockets::Sockets;
+use super::{MediaOptions, Order};
 use crate::driver::clock;
-use crate::media::{Local, MediaCommand, MediaEvent, MediaOutput, Sessions};
+use crate::media::{Local, MediaEvent, MediaOutput, Sessions};
 
 /// What epoll calls the arrival of an order.
 pub(super) const WAKER: Token = Token(usize::MAX);
@@ -26,17 +27,20 @@ const BREATH: Duration = Duration::from_millis(10);
 /// What the thread is given.
 pub(super) struct Parts {
     pub(super) poll: Poll,
-    pub(super) orders: Receiver<MediaCommand>,
+    pub(super) sockets: Sockets,
+    pub(super) files: Files,
+    pub(super) orders: Receiver<Order>,
     pub(super) events: UnboundedSender<MediaEvent>,
     pub(super) options: MediaOptions,
 }
 
 struct Shell {
     poll: Poll,
-    orders: Receiver<MediaCommand>,
+    orders: Receiver<Order>,
     events: UnboundedSender<MediaEvent>,
     sessions: Sessions,
     sockets: Sockets,
+    files: Files,
     /// Places of sockets that may have something to read.
     ready: Vec<usize>,
     datagram: Box<[u8; TOO_LONG]>,
@@ -50,13 +54,17 @@ pub(super) fn run(parts: Parts) {
         poll: parts.poll,
         orders: parts.orders,
         events: parts.events,
-        sessions: Sessions::new(parts.options.settings),
-        sockets: Sockets::new(parts.options.address),
+        sessions: Sessions::new(parts.options.settings, parts.options.certificate),
+        sockets: parts.sockets,
+        files: parts.files,
         ready: Vec::new(),
         datagram: Box::new([0; TOO_LONG]),
         packet: Vec::with_capacity(TOO_LONG),
         failures: 0,
     };
+    for (name, pcm) in parts.options.prompts {
+        shell.sessions.prompts().insert(name, pcm);
+    }
     let mut happened = Events::with_capacity(1_024);
     let mut more_orders = true;
     while shell.turn(&mut happened, &mut more_orders) {}
@@ -104,7 +112,8 @@ impl Shell {
     fn take_orders(&mut self) -> Result<bool, TryRecvError> {
         for _ in 0..ORDERS {
             match self.orders.try_recv() {
-                Ok(command) => self.sessions.handle_command(clock::now(), command),
+                Ok(Order::Command(command)) => self.sessions.handle_command(clock::now(), command),
+                Ok(Order::Prompt(name, pcm)) => self.sessions.prompts().insert(name, pcm),
                 Err(TryRecvError::Empty) => {
                     self.perform();
                     return Ok(false);
@@ -180,6 +189,26 @@ impl Shell {
                             failed.push(local);
                         }
                     }
+                    MediaOutput::Write {
+                        leg,
+                        name,
+                        offset,
+                        octets,
+                    } => self.files.give(Job::Write {
+                        leg,
+                        name,
+                        offset,
+                        octets,
+                    }),
+                    MediaOutput::Recorded {
+                        leg,
+                        name,
+                        milliseconds,
+                    } => self.files.give(Job::Recorded {
+                        leg,
+                        name,
+                        milliseconds,
+                    }),
                     MediaOutput::Unbind(local) => self.sockets.unbind(local),
                     MediaOutput::Event(event) => {
                         self.events.send(event).ok(); // whom it concerned has gone

@@ -25,6 +25,7 @@ pub(super) struct Sockets {
     free: Vec<usize>,
     /// Its place in the list plus one, by port; 0: there is none.
     by_port: Vec<u32>,
+    shared: Option<usize>,
 }
 
 impl Sockets {
@@ -34,7 +35,16 @@ impl Sockets {
             list: Vec::new(),
             free: Vec::new(),
             by_port: vec![0; 1 << 16],
+            shared: None,
         }
+    }
+
+    /// Opens the shared port and says where it is.
+    pub(super) fn share(&mut self, registry: &Registry, address: SocketAddr) -> io::Result<SocketAddr> {
+        let udp = UdpSocket::bind(address)?;
+        let address = udp.local_addr()?;
+        self.shared = Some(self.enter(registry, Local::Shared, udp)?);
+        Ok(address)
     }
 
     /// Opens a socket; one that is open already stays as it is.
@@ -45,8 +55,16 @@ impl Sockets {
             socket.local = local;
             return Ok(());
         }
-        let mut udp = UdpSocket::bind(SocketAddr::new(self.address, port))?;
-        let place = self.free.pop().unwrap_or(self.list.len());
+        let udp = UdpSocket::bind(SocketAddr::new(self.address, port))?;
+        let place = self.enter(registry, local, udp)?;
+        if let Some(row) = self.by_port.get_mut(at) {
+            *row = place as u32 + 1;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, registry: &Registry, local: Local, mut udp: UdpSocket) -> io::Result<usize> {
+        let place = self.free.last().copied().unwrap_or(self.list.len());
         registry.register(&mut udp, Token(place), Interest::READABLE)?;
         let socket = Socket {
             local,
@@ -54,13 +72,13 @@ impl Sockets {
             ready: false,
         };
         match self.list.get_mut(place) {
-            Some(row) => *row = Some(socket),
+            Some(row) => {
+                *row = Some(socket);
+                self.free.pop();
+            }
             None => self.list.push(Some(socket)),
         }
-        if let Some(row) = self.by_port.get_mut(at) {
-            *row = place as u32 + 1;
-        }
-        Ok(())
+        Ok(place)
     }
 
     /// Closes a socket, unless it has got another name since.
@@ -93,7 +111,8 @@ impl Sockets {
     }
 
     fn place(&self, local: Local) -> Option<usize> {
-        let row = self.by_port.get(usize::from(local.number()?))?;
+        let Some(port) = local.number() else { return self.shared };
+        let row = self.by_port.get(usize::from(port))?;
         row.checked_sub(1).map(|place| place as usize)
     }
 }

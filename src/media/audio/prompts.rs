@@ -31,6 +31,13 @@ pub struct Prompts {
     prompts: BTreeMap<PromptName, Prompt>,
 }
 
+impl std::fmt::Debug for Prompts {
+    /// Their names: sound has nothing to say in a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.prompts.keys()).finish()
+    }
+}
+
 struct Prompt {
     pcm: Pcm,
     /// The beginning of the endless form: the end goes out while the beginning comes in.

@@ -244,6 +244,14 @@ impl Secure {
         }
     }
 
+    /// Whether packets of this address are the party's, by an ICE check within the last 30 s.
+    pub fn is_validated(&self, now: Instant, from: SocketAddr) -> bool {
+        match &self.mode {
+            Mode::Dtls { ice: Some(ice), .. } => ice.validated(now, from),
+            Mode::Plain | Mode::Sdes { .. } | Mode::Dtls { ice: None, .. } => false,
+        }
+    }
+
     /// Our ufrags under which checks for this endpoint may come: two while ICE restarts. For the shared port's table.
     pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
         let ice = match &self.mode {

@@ -163,11 +163,6 @@ impl Pressing {
         }
     }
 
-    /// The party takes no events.
-    pub(super) fn give_up(&mut self) {
-        *self = Pressing::default();
-    }
-
     /// Whether a key is held or waits: the party hears nothing else meanwhile.
     pub(super) fn is_busy(&self) -> bool {
         self.next.is_some()

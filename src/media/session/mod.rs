@@ -5,30 +5,41 @@
 //!
 //! RFC 3550 (§5, §6, A.3, A.8) · 3551 · 4733 · 4961, 5761 (one port) · 6263 (keepalive) · 7160 (clocks).
 
+mod door;
 mod event;
+mod keys;
 mod outgoing;
 mod path;
 mod payloads;
 mod quality;
 mod reception;
+mod recorder;
 mod reports;
+mod sound;
 mod watch;
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
 
+use compact_str::CompactString;
+
 use crate::media::output::Outputs;
-use crate::media::rtp::{self, Header};
-use crate::media::{Codec, Endpoint, Hear, Local, LocalPort, MediaEvent, MediaSettings, Security};
+use crate::media::rtp::Header;
+use crate::media::secure::Certificate;
+use crate::media::{Codec, Endpoint, Hear, Local, LocalPort, MediaEvent, MediaSettings};
 use crate::vocabulary::LegHandle;
 
+use door::{Door, Entered};
 use event::{KeyEvent, Keys, Pressing};
+use keys::Tones;
 pub(in crate::media) use outgoing::Incoming;
-use outgoing::Outgoing;
-use path::Path;
+use outgoing::{Moment, Outgoing};
 use payloads::{Payloads, Route, Routes};
 use reception::Reception;
+use recorder::Recorder;
 use reports::Reports;
+use sound::{Player, Transcoding};
 use watch::Watch;
 
 /// A leg's endpoint.
@@ -36,15 +47,19 @@ use watch::Watch;
 pub(in crate::media) struct MediaSession {
     leg: LegHandle,
     endpoint: Box<Endpoint>,
-    path: Path,
+    door: Door,
     /// What the party's payload types mean.
     payloads: Payloads,
     /// What becomes of the payload types of whom it hears.
     routes: Routes,
     reception: Reception,
     outgoing: Outgoing,
+    transcoding: Option<Box<Transcoding>>,
+    player: Option<Player>,
     keys: Keys,
     pressing: Pressing,
+    tones: Option<Box<Tones>>,
+    recorder: Option<Box<Recorder>>,
     reports: Reports,
     watch: Watch,
     refused: u64,
@@ -52,32 +67,44 @@ pub(in crate::media) struct MediaSession {
     pub(in crate::media) armed: Option<Instant>,
 }
 
-/// A packet of the party that others may hear.
+/// What came of a datagram.
 #[derive(Debug)]
-pub(in crate::media) struct Taken {
-    /// Its numbers.
-    pub(in crate::media) packet: Incoming,
-    /// Where its payload lies.
-    pub(in crate::media) payload: Range<usize>,
+pub(in crate::media) enum Taken {
+    /// Others may hear it.
+    Packet {
+        /// Its numbers.
+        packet: Incoming,
+        /// Where its payload lies.
+        payload: Range<usize>,
+    },
+    /// It moved deadlines, and perhaps said where the party is.
+    Handshake,
+    /// Nobody else cares.
+    Nothing,
 }
 
 impl MediaSession {
-    /// By its first description. `slot` spreads the reports of many sessions over time.
+    /// By its first description.
     pub(in crate::media) fn new(
         now: Instant,
         leg: LegHandle,
         endpoint: Box<Endpoint>,
         settings: &MediaSettings,
+        certificate: &Certificate,
     ) -> Self {
         MediaSession {
             leg,
-            path: Path::new(&endpoint),
+            door: Door::new(now, &endpoint, certificate),
             payloads: Payloads::new(&endpoint),
             routes: Routes::default(),
             reception: Reception::default(),
             outgoing: Outgoing::new(endpoint.ssrc, endpoint.packet_ms),
+            transcoding: None,
+            player: None,
             keys: Keys::default(),
             pressing: Pressing::default(),
+            tones: None,
+            recorder: None,
             reports: Reports::new(now, endpoint.ssrc, settings),
             watch: Watch::new(now, settings),
             refused: 0,
@@ -87,15 +114,30 @@ impl MediaSession {
     }
 
     /// Another description of the same endpoint.
-    pub(in crate::media) fn update(&mut self, now: Instant, endpoint: Box<Endpoint>) {
-        self.path.update(&endpoint);
+    pub(in crate::media) fn update(&mut self, now: Instant, endpoint: Box<Endpoint>, certificate: &Certificate) {
+        self.door.update(now, &endpoint, certificate);
         self.payloads = Payloads::new(&endpoint);
         if endpoint.direction != self.endpoint.direction {
             // What was not sent meanwhile must not look lost.
-            self.outgoing.switch();
+            self.switch();
             self.watch.expect(now);
         }
         self.endpoint = endpoint;
+    }
+
+    /// What a description, a datagram or time made the protection want to send or tell.
+    pub(in crate::media) fn flush(&mut self, out: &mut Outputs) {
+        self.door.flush(self.leg, Local::rtp(self.endpoint.local), out);
+    }
+
+    /// Its names on the shared port.
+    pub(in crate::media) fn ufrags(&self) -> Vec<CompactString> {
+        self.door.ufrags()
+    }
+
+    /// Whether an address on the shared port is its party's.
+    pub(in crate::media) fn is_validated(&self, now: Instant, from: SocketAddr) -> bool {
+        self.door.is_validated(now, from)
     }
 
     /// Whose it is.
@@ -108,56 +150,70 @@ impl MediaSession {
         self.endpoint.local
     }
 
-    /// The party hears another source from now on; `None`: no leg.
-    pub(in crate::media) fn hears(&mut self, now: Instant, source: Option<&MediaSession>, what: &Hear) {
-        self.outgoing.switch();
+    /// The party hears something else from now on; [`learn`](Self::learn) says what a leg sends.
+    pub(in crate::media) fn hears(&mut self, now: Instant, what: &Hear) {
+        self.switch();
         self.watch.hears(now, *what != Hear::Nothing);
-        self.learn(source);
+        self.player = Player::of(what);
+        self.routes = Routes::default();
+    }
+
+    fn switch(&mut self) {
+        self.outgoing.switch();
+        self.transcoding = None;
     }
 
     /// The source's description changed, or its leg's endpoint was opened.
     pub(in crate::media) fn learn(&mut self, source: Option<&MediaSession>) {
         let types = source.map(|source| &source.payloads);
-        self.routes = types.map_or_else(Routes::default, |types| Routes::new(types, &self.endpoint.send));
+        self.set_routes(types.map_or_else(Routes::default, |types| Routes::new(types, &self.endpoint.send)));
+    }
+
+    fn set_routes(&mut self, routes: Routes) {
+        if self.routes != routes {
+            (self.routes, self.transcoding) = (routes, None);
+        }
     }
 
     /// The routes of a party that hears itself.
     pub(in crate::media) fn learn_itself(&mut self) {
-        self.routes = Routes::new(&self.payloads, &self.endpoint.send);
+        self.set_routes(Routes::new(&self.payloads, &self.endpoint.send));
     }
 
-    /// A datagram on its RTP port, or on that for RTCP. `Some`: a packet that others may hear.
+    /// A datagram at one of its sockets.
     pub(in crate::media) fn datagram(
         &mut self,
         now: Instant,
         slot: u32,
-        arrived: (Local, std::net::SocketAddr),
-        packet: &[u8],
+        arrived: (Local, SocketAddr),
+        packet: &mut Vec<u8>,
         out: &mut Outputs,
-    ) -> Option<Taken> {
+    ) -> Taken {
         let (local, from) = arrived;
-        let is_rtcp = matches!(local, Local::Rtcp(_)) || rtp::is_rtcp(packet);
-        let known = if is_rtcp && !self.path.is_mux() {
-            self.path.takes_rtcp(from)
-        } else {
-            self.path.takes(from)
-        };
-        if !known || self.endpoint.security != Security::None {
-            self.refused += 1;
-            return None;
-        }
-        if is_rtcp {
-            self.path.fix_rtcp(from);
-            self.reports.read(now, self.endpoint.ssrc, packet);
-            return None;
+        match self.door.enter(now, local, from, packet) {
+            Entered::Rtp => {}
+            Entered::Rtcp => {
+                self.reports.read(now, self.endpoint.ssrc, packet);
+                return Taken::Nothing;
+            }
+            Entered::Handshake => {
+                self.flush(out);
+                return Taken::Handshake;
+            }
+            Entered::Refused => {
+                self.refused += u64::from(!packet.is_empty());
+                return Taken::Nothing;
+            }
         }
         let Some((header, payload)) = Header::read(packet) else {
-            self.refused += u64::from(!packet.is_empty());
-            return None;
+            self.refused += 1;
+            return Taken::Nothing;
         };
-        self.path.fix(from);
-        self.rtp(now, slot, header, packet.get(payload.clone())?, out)
-            .map(|packet| Taken { packet, payload })
+        let octets = packet.get(payload.clone()).unwrap_or_default();
+        match self.rtp(now, slot, header, octets, out) {
+            Some(packet) => Taken::Packet { packet, payload },
+            None => Taken::Nothing,
+        }
     }
 
     fn rtp(&mut self, now: Instant, slot: u32, header: Header, payload: &[u8], out: &mut Outputs) -> Option<Incoming> {
@@ -182,6 +238,9 @@ impl MediaSession {
         } else if let Some(key) = self.keys.time(now) {
             self.tell(key, out);
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.says(now, &header, payload, &self.payloads);
+        }
         Some(Incoming {
             slot,
             header,
@@ -190,74 +249,66 @@ impl MediaSession {
         })
     }
 
-    fn tell(&self, key: event::Pressed, out: &mut Outputs) {
-        out.event(MediaEvent::Digit {
-            leg: self.leg,
-            digit: key.key,
-            milliseconds: key.milliseconds,
-        });
-    }
-
     /// A packet of whom the party hears.
     pub(in crate::media) fn relay(&mut self, now: Instant, packet: &Incoming, payload: &[u8], out: &mut Outputs) {
-        if !self.endpoint.direction.sends() || self.pressing.is_busy() {
+        if !self.endpoint.direction.sends() || self.is_pressing() {
             return;
         }
-        let Some(to) = self.path.rtp() else { return };
+        let Some(to) = self.door.rtp() else { return };
         let (number, clock) = match self.routes.of(packet.header.payload_type) {
-            Route::Pass { number, clock } => (number, clock),
+            Route::Pass { number, clock } => (*number, *clock),
+            Route::Transcode { from, to, number } => {
+                let way = (from.clone(), to.clone(), *number);
+                return self.transcode(now, packet, payload, way, out);
+            }
             Route::Nothing => return self.outgoing.skip(packet),
         };
         let Some(header) = self.outgoing.relay(now, packet, number, clock) else {
             return;
         };
-        let mut octets = out.buffer();
         match KeyEvent::read(payload).filter(|_| packet.event && packet.clock != clock) {
-            Some(event) => header.write(&event.rescaled(packet.clock, clock).octets(), &mut octets),
-            None => header.write(payload, &mut octets),
+            Some(event) => {
+                let event = event.rescaled(packet.clock, clock);
+                self.send(now, to, (&header, &event.octets()), out);
+            }
+            None => self.send(now, to, (&header, payload), out),
         }
-        self.outgoing.count(payload.len());
-        out.send(Local::rtp(self.endpoint.local), to, octets);
     }
 
-    /// Presses keys towards the party.
-    pub(in crate::media) fn press(&mut self, now: Instant, digits: &str) {
-        self.pressing.press(now, digits);
-    }
-
-    fn send_key(&mut self, now: Instant, out: &mut Outputs) {
-        let event = |codec: &Codec| matches!(codec, Codec::TelephoneEvent { .. });
-        let Some(payload) = self.endpoint.send.iter().find(|payload| event(&payload.codec)) else {
-            return self.pressing.give_up();
-        };
-        let (number, clock) = (payload.number, payload.codec.clock());
-        let Some(due) = self.pressing.due(now, self.endpoint.packet_ms, clock) else {
-            return;
-        };
-        let mut header = self.outgoing.own(now, number, clock, due.timestamp);
-        header.marker = due.marker;
-        self.pressing.begun(header.timestamp);
-        let Some(to) = self.path.rtp().filter(|_| self.endpoint.direction.sends()) else {
-            return;
-        };
+    fn send(&mut self, now: Instant, to: SocketAddr, packet: (&Header, &[u8]), out: &mut Outputs) {
+        let (header, payload) = packet;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.hears(now, header, payload, &self.endpoint.send);
+        }
         let mut octets = out.buffer();
-        header.write(&due.event.octets(), &mut octets);
-        self.outgoing.count(4);
-        out.send(Local::rtp(self.endpoint.local), to, octets);
+        header.write(payload, &mut octets);
+        if self.door.seal(&mut octets) {
+            self.outgoing.count(payload.len());
+            out.send(Local::rtp(self.endpoint.local), to, octets);
+        } else {
+            out.give_back(octets);
+        }
     }
 
     /// When it has something to do of itself.
     pub(in crate::media) fn deadline(&self) -> Option<Instant> {
         let silent = self.watch.deadline(self.endpoint.direction.receives());
-        let all = [Some(self.reports.next()), silent, self.pressing.deadline()];
+        let all = [
+            Some(self.reports.next()),
+            silent,
+            self.pressing_deadline(),
+            self.door.deadline(),
+            self.recorder.as_ref().and_then(|recorder| recorder.deadline()),
+        ];
         all.into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub(in crate::media) fn handle_timeout(&mut self, now: Instant, out: &mut Outputs) {
-        while self.pressing.deadline().is_some_and(|at| at <= now) {
-            self.send_key(now, out);
-        }
+        self.door.handle_timeout(now);
+        self.flush(out);
+        self.press_on(now, out);
+        self.write_recording(now, out);
         if let Some(key) = self.keys.time(now) {
             self.tell(key, out);
         }
@@ -272,7 +323,10 @@ impl MediaSession {
 
     /// The last words: BYE and the counters.
     pub(in crate::media) fn close(&mut self, now: Instant, out: &mut Outputs) {
+        self.stop_recording(now, out);
         self.report(now, true, out);
+        self.door.close(now);
+        self.flush(out);
     }
 }
 

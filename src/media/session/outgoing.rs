@@ -32,6 +32,8 @@ pub(super) struct Outgoing {
     /// Audio in a packet, for the step when no time has gone by.
     step: Duration,
     source: Option<Source>,
+    /// The event that went out last, and whose it was; audio of our own making between its packets does not end it.
+    event: Option<(u32, u32, Timeline)>,
     /// Packets sent, ever.
     pub(super) packets: u64,
     /// Payload octets sent, ever.
@@ -52,7 +54,6 @@ struct Source {
     valid: u16,
     /// Of audio; `None` before the first packet that is no event.
     audio: Option<Timeline>,
-    event: Option<Timeline>,
 }
 
 /// How timestamps of a source become ours.
@@ -89,6 +90,17 @@ pub(in crate::media) struct Incoming {
     pub(in crate::media) event: bool,
 }
 
+/// Of a packet that we make.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Moment {
+    /// It begins now.
+    Now,
+    /// It begins at this timestamp, which is now.
+    At(u32),
+    /// It belongs to an event that began at this timestamp.
+    Since(u32),
+}
+
 impl Outgoing {
     /// Nothing has been sent. Where numbers begin must be hard to guess (RFC 3550 §5.1), and the SSRC is; a sequence number
     /// below 2^15 keeps a lost first packet from confusing the roll-over counter (RFC 3711 §3.3.1).
@@ -102,6 +114,7 @@ impl Outgoing {
             sent_at: None,
             step: Duration::from_millis(u64::from(packet_ms.max(1))),
             source: None,
+            event: None,
             packets: 0,
             octets: 0,
         }
@@ -128,33 +141,35 @@ impl Outgoing {
     /// The header with which a source's packet goes on to the party; `None`: it is too late for it.
     pub(super) fn relay(&mut self, now: Instant, packet: &Incoming, payload_type: u8, clock: u32) -> Option<Header> {
         let Incoming { header, event, .. } = *packet;
-        let mut marker = header.marker;
-        let mut source = match self.source {
-            Some(source) if source.continues(packet) => source,
+        let (mut source, new) = match self.source {
+            Some(source) if source.continues(packet) => (source, false),
             Some(_) | None => {
-                marker = true;
-                Source {
+                let source = Source {
                     slot: packet.slot,
                     ssrc: header.ssrc,
                     sequence_distance: self.sequence.wrapping_add(1).wrapping_sub(header.sequence),
                     newest: header.sequence.wrapping_sub(1),
                     valid: 0,
                     audio: None,
-                    event: None,
-                }
+                };
+                (source, true)
             }
         };
         let newer = is_newer(header.sequence, source.newest);
         if !newer && source.newest.wrapping_sub(header.sequence) >= source.valid {
             return None;
         }
-        let known = if event { source.event } else { source.audio };
         let fits = |line: &Timeline| line.their_clock == packet.clock && line.our_clock == clock;
-        let known = known.filter(|line| fits(line) && (!event || line.theirs == header.timestamp));
+        let known = if event {
+            let of = |(slot, ssrc, line)| ((slot, ssrc) == (packet.slot, header.ssrc)).then_some(line);
+            let line = self.event.and_then(of);
+            line.filter(|line| fits(line) && line.theirs == header.timestamp)
+        } else {
+            source.audio.filter(fits)
+        };
         let mut line = known.unwrap_or_else(|| {
             // An event on the audio's clock is a moment of the audio; else its moment is now.
             let audio = source.audio.filter(|line| event && fits(line));
-            marker |= !event;
             Timeline {
                 theirs: header.timestamp,
                 ours: audio.map_or_else(|| self.next_timestamp(now, clock), |line| line.ours(header.timestamp)),
@@ -162,6 +177,8 @@ impl Outgoing {
                 our_clock: clock,
             }
         });
+        // An event's marker is its beginning's (RFC 4733 §2.3), and audio's that of a talkspurt or of a change that we made.
+        let marker = header.marker || (!event && (new || known.is_none()));
         let timestamp = line.ours(header.timestamp);
         let sequence = header.sequence.wrapping_add(source.sequence_distance);
         if newer {
@@ -176,7 +193,11 @@ impl Outgoing {
                 self.at(now, timestamp, clock);
             }
         }
-        *(if event { &mut source.event } else { &mut source.audio }) = Some(line);
+        if event {
+            self.event = Some((packet.slot, header.ssrc, line));
+        } else {
+            source.audio = Some(line);
+        }
         self.source = Some(source);
         Some(Header {
             marker,
@@ -198,16 +219,17 @@ impl Outgoing {
         }
     }
 
-    /// The header of a packet that we make ourselves. `timestamp`: that of the event it belongs to; `None`: now.
-    pub(super) fn own(&mut self, now: Instant, payload_type: u8, clock: u32, timestamp: Option<u32>) -> Header {
-        let (begins, timestamp) = match timestamp {
-            Some(timestamp) => (false, timestamp),
-            None => (true, self.next_timestamp(now, clock)),
+    /// The header of a packet that we make ourselves.
+    pub(super) fn own(&mut self, now: Instant, payload_type: u8, clock: u32, moment: Moment) -> Header {
+        let timestamp = match moment {
+            Moment::Now => self.next_timestamp(now, clock),
+            Moment::At(timestamp) | Moment::Since(timestamp) => timestamp,
         };
         self.source = None;
         self.sequence = self.sequence.wrapping_add(1);
-        if begins {
-            self.at(now, timestamp, clock);
+        match moment {
+            Moment::Now | Moment::At(_) => self.at(now, timestamp, clock),
+            Moment::Since(_) => {}
         }
         Header {
             marker: false,
@@ -229,7 +251,8 @@ impl Outgoing {
         self.octets += payload as u64;
     }
 
-    fn next_timestamp(&self, now: Instant, clock: u32) -> u32 {
+    /// The timestamp of audio that begins now.
+    pub(super) fn next_timestamp(&self, now: Instant, clock: u32) -> u32 {
         match self.sent_at {
             Some(at) => {
                 let gone = now.saturating_duration_since(at).max(self.step);

@@ -141,6 +141,12 @@ fn an_event_keeps_the_timestamp_of_its_beginning() {
         .unwrap();
     assert_eq!(first.timestamp, audio.timestamp.wrapping_add(160));
     assert_eq!(second.timestamp, first.timestamp);
+    // Nor does audio that we make, where the source's is transcoded.
+    out.own(start + millis(50), 8, AUDIO, Moment::Now);
+    let third = out
+        .relay(start + millis(60), &event(5, 960, 48_000), 101, AUDIO)
+        .unwrap();
+    assert_eq!((third.timestamp, third.marker), (first.timestamp, false));
 }
 
 #[test]
@@ -156,6 +162,6 @@ fn another_clock_goes_on_at_the_same_moment() {
     let late = out.relay(start + millis(40), &opus(0x8000, 0), 8, AUDIO);
     assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 160);
     assert!(late.is_some_and(|header| header.marker));
-    let own = out.own(start + millis(60), 101, AUDIO, None);
+    let own = out.own(start + millis(60), 101, AUDIO, Moment::Now);
     assert_eq!(own.sequence, second.sequence.wrapping_add(2));
 }

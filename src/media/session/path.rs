@@ -58,11 +58,11 @@ impl Path {
         }
     }
 
-    /// An authenticated RTP packet came from here.
-    pub(super) fn fix(&mut self, from: SocketAddr) {
-        if self.fixed.is_none() {
-            self.fixed = Some(from);
-        }
+    /// An authenticated RTP packet came from here; true: the first one.
+    pub(super) fn fix(&mut self, from: SocketAddr) -> bool {
+        let first = self.fixed.is_none();
+        self.fixed.get_or_insert(from);
+        first
     }
 
     /// Whether RTCP of this address is the party's. It follows RTP: once that is fixed, from the same host only.
@@ -76,9 +76,7 @@ impl Path {
 
     /// An authenticated RTCP packet came from here.
     pub(super) fn fix_rtcp(&mut self, from: SocketAddr) {
-        if self.fixed_rtcp.is_none() {
-            self.fixed_rtcp = Some(from);
-        }
+        self.fixed_rtcp.get_or_insert(from);
     }
 
     /// Where RTP goes.

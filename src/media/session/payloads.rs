@@ -32,6 +32,11 @@ impl Payloads {
         payloads
     }
 
+    /// The party's best audio that we can decode.
+    pub(super) fn audio(&self) -> Option<&Payload> {
+        audio(&self.list)
+    }
+
     /// What this number means.
     pub(super) fn codec(&self, number: u8) -> Option<&Codec> {
         let at = *self.at.get(usize::from(number))?;
@@ -40,16 +45,18 @@ impl Payloads {
 }
 
 /// What becomes of a packet of the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// It goes on under this number, on this clock.
     Pass { number: u8, clock: u32 },
+    /// It is decoded, and encoded under this number.
+    Transcode { from: Codec, to: Codec, number: u8 },
     /// The listener cannot take it.
     Nothing,
 }
 
 /// A route for each number of the source.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Routes {
     list: Vec<Route>,
     at: [u8; 128],
@@ -76,27 +83,41 @@ impl Routes {
     }
 
     /// The route of this number.
-    pub(super) fn of(&self, number: u8) -> Route {
+    pub(super) fn of(&self, number: u8) -> &Route {
         let at = self.at.get(usize::from(number)).copied().unwrap_or(NONE);
-        self.list.get(usize::from(at)).copied().unwrap_or(Route::Nothing)
+        self.list.get(usize::from(at)).unwrap_or(&Route::Nothing)
     }
 }
 
 fn route(codec: &Codec, takes: &[Payload]) -> Route {
-    let same = takes.iter().find(|payload| payload.codec == *codec);
-    // RFC 4733 §2.1: the clock is that of the audio beside it; durations are rescaled.
-    let event = |payload: &&Payload| matches!(payload.codec, Codec::TelephoneEvent { .. });
-    let other_clock = || match codec {
-        Codec::TelephoneEvent { .. } => takes.iter().find(event),
-        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::ComfortNoise { .. } | Codec::Other { .. } => {
-            None
-        }
-    };
     let pass = |payload: &Payload| Route::Pass {
         number: payload.number,
         clock: payload.codec.clock(),
     };
-    same.or_else(other_clock).map_or(Route::Nothing, pass)
+    if let Some(same) = takes.iter().find(|payload| payload.codec == *codec) {
+        return pass(same);
+    }
+    match codec {
+        // RFC 4733 §2.1: the clock is that of the audio beside it; durations are rescaled.
+        Codec::TelephoneEvent { .. } => {
+            let event = |payload: &&Payload| matches!(payload.codec, Codec::TelephoneEvent { .. });
+            takes.iter().find(event).map_or(Route::Nothing, pass)
+        }
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus => {
+            let to = audio(takes);
+            to.map_or(Route::Nothing, |to| Route::Transcode {
+                from: codec.clone(),
+                to: to.codec.clone(),
+                number: to.number,
+            })
+        }
+        Codec::ComfortNoise { .. } | Codec::Other { .. } => Route::Nothing,
+    }
+}
+
+/// The best of what a listener takes that we can make.
+pub(super) fn audio(takes: &[Payload]) -> Option<&Payload> {
+    takes.iter().find(|payload| payload.codec.sample_rate().is_some())
 }
 
 #[cfg(test)]
@@ -131,12 +152,18 @@ mod tests {
         ];
         let routes = Routes::new(&Payloads::new(&source), &takes);
         let pass = |number, clock| Route::Pass { number, clock };
-        assert_eq!(routes.of(0), Route::Nothing);
-        assert_eq!(routes.of(96), pass(111, 48_000));
+        let transcode = Route::Transcode {
+            from: Codec::Pcmu,
+            to: Codec::Opus,
+            number: 111,
+        };
+        assert_eq!(*routes.of(0), transcode);
+        assert_eq!(*routes.of(96), pass(111, 48_000));
         // Also by the number that belongs into packets to the party.
-        assert_eq!((routes.of(97), routes.of(101)), (pass(126, 8_000), pass(126, 8_000)));
-        assert_eq!((routes.of(5), routes.of(200)), (Route::Nothing, Route::Nothing));
+        assert_eq!([routes.of(97), routes.of(101)], [&pass(126, 8_000); 2]);
+        assert_eq!([routes.of(5), routes.of(200)], [&Route::Nothing; 2]);
         let wide = Routes::new(&Payloads::new(&source), &takes[..2]);
-        assert_eq!(wide.of(97), pass(110, 48_000));
+        assert_eq!(*wide.of(97), pass(110, 48_000));
+        assert_eq!(*Routes::new(&Payloads::new(&source), &takes[1..]).of(0), Route::Nothing);
     }
 }

@@ -100,7 +100,7 @@ impl MediaSession {
     }
 
     fn send_report(&mut self, now: Instant, bye: bool, out: &mut Outputs) {
-        let Some(to) = self.path.rtcp() else { return };
+        let Some(to) = self.door.rtcp() else { return };
         let sent = (self.outgoing.packets > self.reports.sent_before).then(|| SenderInfo {
             time: self.reports.time(now),
             timestamp: self.outgoing.timestamp_at(now),
@@ -127,12 +127,16 @@ impl MediaSession {
             bye,
         };
         compound.write(&mut octets);
-        let local = if self.path.is_mux() {
+        let local = if self.door.is_mux() {
             Local::rtp(self.endpoint.local)
         } else {
             Local::rtcp(self.endpoint.local)
         };
-        out.send(local, to, octets);
+        if self.door.seal_rtcp(&mut octets) {
+            out.send(local, to, octets);
+        } else {
+            out.give_back(octets);
+        }
     }
 
     /// RFC 6263 §4.1: an empty datagram, which no party takes for audio. Multiplexed reports keep the port open themselves
@@ -142,10 +146,10 @@ impl MediaSession {
             .outgoing
             .sent_at()
             .map_or(self.reports.kept_alive, |at| at.max(self.reports.kept_alive));
-        if last || self.path.is_mux() || now.saturating_duration_since(sent) < KEEPALIVE {
+        if last || self.door.is_mux() || now.saturating_duration_since(sent) < KEEPALIVE {
             return;
         }
-        if let Some(to) = self.path.rtp() {
+        if let Some(to) = self.door.rtp() {
             self.reports.kept_alive = now;
             let octets = out.buffer();
             out.send(Local::rtp(self.endpoint.local), to, octets);

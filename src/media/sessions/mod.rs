@@ -6,26 +6,34 @@
 //!
 //! ```
 //! use std::time::Instant;
+//! use warmline::driver::dtls_certificate;
 //! use warmline::media::{MediaSettings, Sessions};
 //!
 //! # #[expect(clippy::disallowed_methods)]
 //! # let now = Instant::now();
-//! let mut sessions = Sessions::new(MediaSettings::new(now));
+//! let mut sessions = Sessions::new(MediaSettings::new(now), dtls_certificate()?);
 //! assert!(sessions.poll_output().is_none() && sessions.poll_timeout().is_none());
+//! # Ok::<(), warmline::driver::DtlsCertificateError>(())
 //! ```
 
 mod deadlines;
+mod playing;
+mod shared;
 mod table;
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::audio::Prompts;
 use super::output::{MediaOutput, Outputs};
-use super::session::{Incoming, MediaSession};
+use super::secure::Certificate;
+use super::session::{Incoming, MediaSession, Taken};
 use super::{Endpoint, Hear, LegQuality, Local, LocalPort, MediaCommand, MediaEvent, MediaFailure, MediaSettings};
 use crate::vocabulary::LegHandle;
 
 use deadlines::Deadlines;
+use playing::Playing;
+use shared::Shared;
 use table::Table;
 
 /// All endpoints of one media thread.
@@ -37,19 +45,27 @@ pub struct Sessions {
     ports: Vec<u32>,
     deadlines: Deadlines,
     out: Outputs,
+    certificate: Certificate,
+    shared: Shared,
+    prompts: Prompts,
+    playing: Playing,
     /// Datagrams on ports that are nobody's.
     stray: u64,
 }
 
 impl Sessions {
     /// None yet.
-    pub fn new(settings: MediaSettings) -> Sessions {
+    pub fn new(settings: MediaSettings, certificate: Certificate) -> Sessions {
         Sessions {
             settings,
             table: Table::default(),
             ports: vec![0; 1 << 16],
             deadlines: Deadlines::default(),
             out: Outputs::default(),
+            certificate,
+            shared: Shared::default(),
+            prompts: Prompts::default(),
+            playing: Playing::default(),
             stray: 0,
         }
     }
@@ -62,6 +78,16 @@ impl Sessions {
     /// Whether no endpoint is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Endpoints that are opened from now on show this certificate; the others keep theirs, which their parties know.
+    pub fn set_certificate(&mut self, certificate: Certificate) {
+        self.certificate = certificate;
+    }
+
+    /// The prompts that parties may hear.
+    pub fn prompts(&mut self) -> &mut Prompts {
+        &mut self.prompts
     }
 
     /// A leg's counters; `None`: it has no endpoint here.
@@ -80,7 +106,17 @@ impl Sessions {
                     self.arm(leg);
                 }
             }
-            MediaCommand::Record { .. } | MediaCommand::StopRecording { .. } => {}
+            MediaCommand::Record { leg, name } => {
+                if let Some(session) = self.table.get(leg).and_then(|row| row.session.as_mut()) {
+                    session.record(now, name);
+                    self.arm(leg);
+                }
+            }
+            MediaCommand::StopRecording { leg } => {
+                if let Some(session) = self.table.get(leg).and_then(|row| row.session.as_mut()) {
+                    session.stop_recording(now, &mut self.out);
+                }
+            }
             MediaCommand::Close { leg } => self.close(now, leg),
         }
     }
@@ -90,15 +126,22 @@ impl Sessions {
         let local = endpoint.local;
         let before = row.session.as_ref().map(|session| session.local());
         match &mut row.session {
-            Some(session) => session.update(now, endpoint),
+            Some(session) => session.update(now, endpoint, &self.certificate),
             None => {
-                row.session = Some(Box::new(MediaSession::new(now, leg, endpoint, &self.settings)));
+                let session = MediaSession::new(now, leg, endpoint, &self.settings, &self.certificate);
+                row.session = Some(Box::new(session));
                 self.table.count(true);
             }
         }
         if before != Some(local) {
             before.into_iter().for_each(|port| self.unbind(leg, port));
             self.bind(leg, local);
+        }
+        if let Some(session) = self.table.session(leg.slot) {
+            session.flush(&mut self.out);
+            if local == LocalPort::Shared {
+                self.shared.names(leg.slot, session.ufrags());
+            }
         }
         self.learn(now, leg, before.is_none());
         self.arm(leg);
@@ -152,10 +195,12 @@ impl Sessions {
 
     fn tune(&mut self, now: Instant, leg: LegHandle, what: &Hear) {
         if let Some(session) = self.table.session(leg.slot) {
-            session.hears(now, None, what);
+            session.hears(now, what);
         }
-        if let Hear::Leg(source) = what {
-            self.relearn(leg.slot, *source);
+        match what {
+            Hear::Leg(source) => self.relearn(leg.slot, *source),
+            Hear::Prompt { .. } => self.playing.add(now, leg.slot),
+            Hear::Nothing => {}
         }
     }
 
@@ -191,7 +236,9 @@ impl Sessions {
     }
 
     fn unbind(&mut self, leg: LegHandle, port: LocalPort) {
-        let LocalPort::Own(port) = port else { return };
+        let LocalPort::Own(port) = port else {
+            return self.shared.forget(leg.slot);
+        };
         // Another leg may have it by now.
         if let Some(owner) = self
             .ports
@@ -225,20 +272,28 @@ impl Sessions {
 
     /// A datagram. `packet` is the driver's buffer: what is in it afterwards means nothing.
     pub fn handle_datagram(&mut self, now: Instant, local: Local, from: SocketAddr, packet: &mut Vec<u8>) {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let slot = match local {
             Local::Rtp(port) | Local::Rtcp(port) => self.owner(port),
-            Local::Shared => None,
+            Local::Shared => self.shared.owner(from, packet),
         };
         let Some((slot, session)) = slot.and_then(|slot| Some((slot, self.table.session(slot)?))) else {
             self.stray += 1;
             return;
         };
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let Some(taken) = session.datagram(now, slot, (local, from), packet, &mut self.out) else {
-            return;
-        };
-        let payload = packet.get(taken.payload).unwrap_or_default();
-        self.spread(now, &taken.packet, payload);
+        match session.datagram(now, slot, (local, from), packet, &mut self.out) {
+            Taken::Packet { packet: taken, payload } => {
+                self.spread(now, &taken, packet.get(payload).unwrap_or_default());
+            }
+            Taken::Handshake => {
+                if local == Local::Shared && session.is_validated(now, from) {
+                    self.shared.address(slot, from);
+                }
+                let leg = session.leg();
+                self.arm(leg);
+            }
+            Taken::Nothing => {}
+        }
     }
 
     /// A packet goes to everybody who hears its leg.
@@ -266,11 +321,12 @@ impl Sessions {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.playing.next()].into_iter().flatten().min()
     }
 
     /// Does everything that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.play(now);
         while let Some((at, leg)) = self.deadlines.due(now) {
             let Some(session) = self.table.get(leg).and_then(|row| row.session.as_mut()) else {
                 continue;
@@ -282,6 +338,20 @@ impl Sessions {
             session.handle_timeout(now, &mut self.out);
             let deadline = session.deadline();
             self.deadlines.arm(leg, deadline, &mut session.armed);
+        }
+    }
+
+    /// The next frame of every prompt, to everybody who hears it.
+    fn play(&mut self, now: Instant) {
+        while let Some(tick) = self.playing.due(now) {
+            let mut at = 0;
+            while let Some(slot) = self.playing.get(at) {
+                let playing = self
+                    .table
+                    .session(slot)
+                    .is_some_and(|session| session.play(tick, &mut self.prompts, &mut self.out));
+                at = self.playing.keep(at, playing);
+            }
         }
     }
 

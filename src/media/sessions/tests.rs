@@ -9,7 +9,9 @@ use crate::media::{Codec, Payload};
 use crate::sdp::Direction;
 
 mod flows;
+mod gateway;
 mod reports;
+mod sounds;
 
 const ALICE: LegHandle = LegHandle { slot: 0, generation: 0 };
 const BOB: LegHandle = LegHandle { slot: 1, generation: 0 };
@@ -88,6 +90,8 @@ struct World {
     sent: Vec<Sent>,
     events: Vec<MediaEvent>,
     sockets: Vec<Local>,
+    file: Vec<u8>,
+    recorded: Option<u64>,
 }
 
 impl World {
@@ -96,10 +100,12 @@ impl World {
         World {
             start,
             now: start,
-            sessions: Sessions::new(MediaSettings::new(start)),
+            sessions: Sessions::new(MediaSettings::new(start), certificate()),
             sent: Vec::new(),
             events: Vec::new(),
             sockets: Vec::new(),
+            file: Vec::new(),
+            recorded: None,
         }
     }
 
@@ -134,6 +140,12 @@ impl World {
                 MediaOutput::Bind(local) => self.sockets.push(local),
                 MediaOutput::Unbind(local) => self.sockets.retain(|open| *open != local),
                 MediaOutput::Event(event) => self.events.push(event),
+                MediaOutput::Write { offset, octets, .. } => {
+                    let (start, end) = (offset as usize, offset as usize + octets.len());
+                    self.file.resize(end.max(self.file.len()), 0);
+                    self.file[start..end].copy_from_slice(&octets);
+                }
+                MediaOutput::Recorded { milliseconds, .. } => self.recorded = Some(milliseconds),
                 MediaOutput::Send { local, to, octets } => self.sent.push(Sent {
                     at: self.now - self.start,
                     local,
@@ -197,4 +209,8 @@ impl World {
 
 fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
+}
+
+fn certificate() -> Certificate {
+    crate::driver::dtls_certificate().unwrap()
 }

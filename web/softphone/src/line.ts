@@ -44,9 +44,26 @@ export class Line {
     };
     if (session.connection) {
       hear(session.connection);
-    } else {
-      session.on("peerconnection", ({ peerconnection }) => hear(peerconnection));
     }
+    session.on("peerconnection", ({ peerconnection }) => hear(peerconnection));
+    session.on("reinvite", ({ request }) => this.meet(request as unknown as { body?: string }));
+  }
+
+  /** Somebody else is put behind this call: we are asked for an offer, or offered another certificate. A connection that
+   * has talked with one peer takes another one seconds late or never (Chromium, as DTLS client), so a new one is made. */
+  private meet(request: { body?: string }): void {
+    const old = this.session.connection;
+    const fingerprint = (sdp?: string): string => sdp?.match(/^a=fingerprint:(.*?)\s*$/m)?.[1]?.toUpperCase() ?? "";
+    const known = fingerprint(old?.remoteDescription?.sdp);
+    if (!old || !this.microphone || (request.body && fingerprint(request.body) === known)) {
+      return;
+    }
+    const inner = this.session as unknown as { _createRTCConnection(config: object, constraints: null): void };
+    inner._createRTCConnection({ iceServers: [] }, null);
+    for (const track of this.microphone.getTracks()) {
+      this.session.connection.addTrack(track, this.microphone);
+    }
+    old.close();
   }
 
   /** The user part, or the whole address where there is none. */
