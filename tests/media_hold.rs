@@ -37,7 +37,10 @@ fn a_phone_that_holds_lets_the_other_hear_music_until_it_takes_it_back() {
         assert!(world.phone(BOB).is_held(his));
         assert_eq!(world.hears(bob), music("hold"));
         let end = world.end(bob).unwrap();
-        assert_eq!((end.direction, end.remote), (Direction::SendOnly, Some("10.0.1.12:40002".parse().unwrap())));
+        assert_eq!(
+            (end.direction, end.remote),
+            (Direction::SendOnly, Some("10.0.1.12:40002".parse().unwrap()))
+        );
         assert!(world.told(BOB).contains("\r\na=sendonly\r\n"), "{}", world.told(BOB));
         world.alice().resume(mine);
         world.run();
@@ -78,10 +81,16 @@ fn a_prompt_that_nobody_has_is_refused() {
     let mut world = world(|_| {});
     world.call(BOB, ALICE);
     let leg = world.leg_of(BOB).id;
-    for (direction, name) in [(HoldDirection::SendOnly, "nonsense"), (HoldDirection::Inactive, "sales")] {
+    for (direction, name) in [
+        (HoldDirection::SendOnly, "nonsense"),
+        (HoldDirection::Inactive, "sales"),
+    ] {
         let music = Some(name.to_owned());
         let hold = world.command(Command::Hold { leg, direction, music });
-        assert!(matches!(world.reply(hold), Some(Err(Refusal::Invalid { field: "music", .. }))));
+        assert!(matches!(
+            world.reply(hold),
+            Some(Err(Refusal::Invalid { field: "music", .. }))
+        ));
     }
     world.run();
     assert!(world.connected(ALICE, BOB));
@@ -105,7 +114,11 @@ fn a_held_browser_goes_on_talking_with_the_edge_and_hears_the_other_again() {
     world.alice().hold(mine);
     world.run();
     assert_eq!(world.hears(bob), music("hold"));
-    assert!(world.told(BOB).contains("\r\na=setup:active\r\n"), "we take alice's place: {}", world.told(BOB));
+    assert!(
+        world.told(BOB).contains("\r\na=setup:active\r\n"),
+        "we take alice's place: {}",
+        world.told(BOB)
+    );
     world.alice().resume(mine);
     world.run();
     assert!(world.relayed(ALICE, BOB));
@@ -172,7 +185,10 @@ fn without_a_port_there_is_no_music_but_there_is_a_hold_and_an_alarm() {
         world.run();
     }
     assert!(world.phone(BOB).is_held(world.the(BOB)));
-    let alarms = world.events().filter(|event| matches!(event, Event::Media(MediaNote::NoPort { .. }))).count();
+    let alarms = world
+        .events()
+        .filter(|event| matches!(event, Event::Media(MediaNote::NoPort { .. })))
+        .count();
     assert!(alarms > 0);
     for (holder, call) in [(ALICE, mine), (CAROL, carol)] {
         world.seat(holder).resume(call);
@@ -196,8 +212,16 @@ fn a_recording_moves_its_call_to_the_edge_and_goes_on_through_hold_and_transfer(
     world.run();
     assert!(world.relayed(ALICE, BOB));
     let marks = |world: &World, of: LegHandle| {
-        let begun = world.media().iter().filter(|c| matches!(c, MediaCommand::Record { leg, .. } if *leg == of)).count();
-        let ended = world.media().iter().filter(|c| matches!(c, MediaCommand::StopRecording { leg } if *leg == of)).count();
+        let begun = world
+            .media()
+            .iter()
+            .filter(|c| matches!(c, MediaCommand::Record { leg, .. } if *leg == of))
+            .count();
+        let ended = world
+            .media()
+            .iter()
+            .filter(|c| matches!(c, MediaCommand::StopRecording { leg } if *leg == of))
+            .count();
         (begun, ended)
     };
     assert_eq!(marks(&world, leg), (1, 0));
@@ -215,7 +239,9 @@ fn a_recording_moves_its_call_to_the_edge_and_goes_on_through_hold_and_transfer(
     world.run();
     assert!(world.connected(BOB, CAROL), "nothing else wants it at the edge");
     assert_eq!((marks(&world, leg), world.ends()), ((1, 1), vec![]));
-    let started = world.events().any(|event| matches!(event, Event::Media(MediaNote::RecordingStarted { recording, .. }) if *recording == name));
+    let started = world.events().any(
+        |event| matches!(event, Event::Media(MediaNote::RecordingStarted { recording, .. }) if *recording == name),
+    );
     assert!(started);
     world.hang_up(BOB);
     world.assert_nothing_left();
