@@ -265,7 +265,11 @@ impl Settings {
             digest: vec![Algorithm::Sha256, Algorithm::Md5],
             key: [0; 16],
             node: 0,
-            media: MediaSettings::default(),
+            // Many edges may live on one loopback: the system chooses.
+            media: MediaSettings {
+                browser_port: 0,
+                ..MediaSettings::default()
+            },
             prompts: Vec::new(),
             recordings: false,
             process: Process::default(),
