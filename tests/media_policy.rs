@@ -216,9 +216,11 @@ fn digits_are_played_to_a_party_and_an_info_becomes_digits() {
     let played: Vec<_> = world
         .media()
         .iter()
-        .filter_map(|command| match command {
-            MediaCommand::Digits { leg, digits } => Some((*leg, digits.as_str())),
-            _ => None,
+        .filter_map(|command| {
+            let MediaCommand::Digits { leg, digits } = command else {
+                return None;
+            };
+            Some((*leg, digits.as_str()))
         })
         .collect();
     assert_eq!(played, [(bob, "42#"), (alice, "5")]);
@@ -259,9 +261,9 @@ fn what_the_packet_half_tells_reaches_observers_and_the_legs_view() {
     world.tell(MediaEvent::Quality { leg, quality });
     let notes: Vec<_> = world
         .events()
-        .filter_map(|event| match event {
-            Event::Media(note) => Some(note.name()),
-            _ => None,
+        .filter_map(|event| {
+            let Event::Media(note) = event else { return None };
+            Some(note.name())
         })
         .collect();
     assert_eq!(notes, ["media.flowing", "media.digit"]);
