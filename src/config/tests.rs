@@ -367,3 +367,63 @@ fn certificates_and_origins_belong_to_their_listeners() {
         assert!(told.starts_with(expect), "{told}\nis not\n{expect}");
     }
 }
+
+const LISTEN: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n";
+
+#[test]
+fn media_is_read_and_its_mistakes_are_named() {
+    use crate::media::describe::{Mode, Srtp};
+    let good = format!(
+        "{LISTEN}[media]\nmode = \"relay\"\nports = [30000, 30099]\nbrowser_port = 30100\nhold_music = \"builtin\"\ntranscode = false\n\
+         recordings = \"calls\"\ntimeout_s = 60\n[[prompt]]\nname = \"sales\"\nfile = \"sales.ogg\"\n\
+         [[peer]]\nname = \"pbx\"\nmatch = [\"192.0.2.1\"]\nmedia = \"direct\"\nsrtp = \"required\"\n\
+         [[peer]]\nname = \"trunk\"\nmatch = [\"192.0.2.2\"]\n"
+    );
+    let config = Config::read("edge.toml", &good).unwrap();
+    assert_eq!(
+        (config.media.mode, config.media.ports, config.media.transcode),
+        (Mode::Relay, (30_000, 30_099), false)
+    );
+    assert_eq!((config.media.browser_port, config.media.timeout_s), (30_100, 60));
+    let prompts = [("hold", "builtin"), ("sales", "sales.ogg")].map(|(name, file)| (name.to_owned(), file.to_owned()));
+    assert_eq!(config.media_files.prompts, prompts);
+    let settings = config.settings([0; 16], |_| None).unwrap();
+    assert!(settings.recordings && settings.prompts == ["hold", "sales"]);
+    let peers: Vec<_> = settings
+        .peers
+        .iter()
+        .map(|peer| (peer.media.mode, peer.media.srtp))
+        .collect();
+    assert_eq!(peers, [(Mode::Off, Srtp::Required), (Mode::Relay, Srtp::Off)]);
+    for (media, wanted) in [
+        ("mode = \"relais\"", "did you mean \"relay\"?"),
+        ("ports = [30000]", "`ports` is no pair of numbers"),
+        ("ports = [30001, 30001]", "`ports` is an empty range"),
+        ("ports = [80, 30001]", "`ports` is no pair of numbers"),
+        ("browser_port = 20500", "`browser_port` 20500 lies within `ports`"),
+        (
+            "ports = [5000, 5099]",
+            "the UDP listener 127.0.0.1:5060 lies within `ports`",
+        ),
+        (
+            "address = \"0.0.0.0\"",
+            "`address` is no address that others can send to",
+        ),
+        (
+            "mode = \"off\"\nhold_music = \"builtin\"",
+            "`hold_music` is never heard",
+        ),
+        ("musik = \"a.wav\"", "musik"),
+    ] {
+        let report = Config::read("edge.toml", &format!("{LISTEN}[media]\n{media}\n")).unwrap_err();
+        assert!(report.to_string().contains(wanted), "{wanted} is not in {report}");
+    }
+    let twice =
+        format!("{LISTEN}[[prompt]]\nname = \"a\"\nfile = \"a.wav\"\n[[prompt]]\nname = \"a\"\nfile = \"b.wav\"\n");
+    assert!(
+        Config::read("edge.toml", &twice)
+            .unwrap_err()
+            .to_string()
+            .contains("a second prompt `a`")
+    );
+}

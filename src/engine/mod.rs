@@ -18,8 +18,8 @@
 //! | `command` | orders of API clients |
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
-//! | `divert` | phones that send their calls on by 3xx |
 //! | `media` | what the packet half tells, digits, recordings |
+//! | `divert` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```

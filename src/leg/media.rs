@@ -99,9 +99,19 @@ impl Leg {
         })
     }
 
+    /// Our end, if the party was told of it. One that was opened for what the other side may say to this party is not yet.
+    pub(crate) fn our_end(&self) -> Option<&OurEnd> {
+        self.media.end.as_deref().filter(|end| end.is_described())
+    }
+
+    /// Our description that holds for the party.
+    pub(crate) fn our_text(&self) -> Option<&Bytes> {
+        self.our_end().map(OurEnd::text).filter(|text| !text.is_empty())
+    }
+
     /// Whether its media passes through the edge.
     pub fn is_anchored(&self) -> bool {
-        self.media.end.as_ref().is_some_and(|end| !end.leaving)
+        self.our_end().is_some_and(|end| !end.leaving)
     }
 
     fn is_recorded(&self) -> bool {
@@ -110,8 +120,7 @@ impl Leg {
 
     /// A browser that has talked with us goes on talking with us.
     fn is_bound(&self) -> bool {
-        let talks = |end: &OurEnd| end.kind() == Kind::Browser && end.is_described();
-        self.media.end.as_deref().is_some_and(talks)
+        self.our_end().is_some_and(|end| end.kind() == Kind::Browser)
     }
 
     fn plays(&self) -> bool {
@@ -138,7 +147,7 @@ impl Leg {
             return description.clone(); // the offer of an INVITE has its origin already
         }
         let same = description.with_origin(self.origin.0, self.origin.1);
-        if self.media.end.is_none() && self.sent.as_ref().is_none_or(|sent| sent.bytes() == same.bytes()) {
+        if self.our_end().is_none() && self.sent.as_ref().is_none_or(|sent| sent.bytes() == same.bytes()) {
             return same;
         }
         self.origin.1 += 1;
@@ -255,6 +264,12 @@ impl Legs {
                 of.is_anchored() && !moved && of.sent.as_ref().is_none_or(whose)
             }
         }
+    }
+
+    /// Whether two parties that talk with each other, both ways, would do so through the edge.
+    pub fn meet_at_edge(&self, one: &Leg, other: &Leg) -> bool {
+        let kind = || other.remote.as_ref().map_or(Kind::Plain, Kind::of);
+        self.way(one, Some(other), kind, Direction::SendRecv, false) == Way::Through
     }
 
     /// A description as this party may see it: the other's own, or ours in its place.

@@ -256,8 +256,8 @@ impl Leg {
             holding: self.holding,
             call_id: self.dialog.id.call_id.to_string(),
             description: text(&self.remote),
-            sent_description: match &self.media.end {
-                Some(end) => Some(String::from_utf8_lossy(end.text()).into_owned()),
+            sent_description: match self.our_text() {
+                Some(ours) => Some(String::from_utf8_lossy(ours).into_owned()),
                 None => text(&self.sent),
             },
             media: if self.is_anchored() { "edge" } else { "direct" },

@@ -38,7 +38,7 @@ impl Legs {
             return;
         }
         if let Some(offer) = &description
-            && let Some(end) = self.get(handle).and_then(|leg| leg.media.end.as_ref())
+            && let Some(end) = self.get(handle).and_then(Leg::our_end)
             && let Err(error) = end.would_take(offer)
         {
             self.refuse(now, server, &request, error.status(), Some(&error.to_string()));
@@ -118,7 +118,7 @@ impl Legs {
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
         if let Some(sent) = sent {
-            let text = leg.media.end.as_ref().map_or(sent.bytes(), |end| end.text());
+            let text = leg.our_text().unwrap_or(sent.bytes());
             draft = draft.body("application/sdp", text.clone());
         }
         let draft = self.agree_on_timer(now, handle, request, draft);

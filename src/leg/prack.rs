@@ -198,14 +198,11 @@ impl Legs {
             let direction = crate::sdp::answer_direction(offer.direction(), sent.direction());
             let heard = self.hear_party(handle, &offer, true);
             let presented = heard.and_then(|()| self.present(handle, &sent.with_direction(direction), true));
-            match (presented, self.get_mut(handle)) {
-                (Ok(presented), Some(leg)) => {
-                    draft = draft.body("application/sdp", presented.wire);
-                    leg.sent = Some(presented.kept);
-                    leg.remote = Some(offer);
-                }
-                // RFC 3262 §5: the PRACK itself is good; an offer that is not taken up leaves the session as it was.
-                (Ok(_) | Err(_), _) => {}
+            // RFC 3262 §5: the PRACK itself is good; an offer that is not taken up leaves the session as it was.
+            if let (Ok(presented), Some(leg)) = (presented, self.get_mut(handle)) {
+                draft = draft.body("application/sdp", presented.wire);
+                leg.sent = Some(presented.kept);
+                leg.remote = Some(offer);
             }
         }
         self.transactions.respond(now, server, draft.print(), 200);

@@ -330,3 +330,18 @@
 //! RFC 8489 §9.1.3 has 400 and 401 for requests without the right name or password. On a port that strangers can write to, an answer is an
 //! oracle and a reflector, so such requests are counted and dropped; authentic ones get 400, 420 and 487 as the RFCs say.
 //! The edge is a lite agent only; full ICE would need candidates of its own and checks, and nothing has asked for it yet.
+//!
+//! ## Media is described at the leg's edge, and calls do not know of it
+//!
+//! Call and transfer hand descriptions from party to party, as they did when all media was direct. Where a leg prints one for
+//! its party or reads one (`leg::media`), our own end may step in between: `leg.remote` and `leg.sent` stay what the *parties*
+//! said, so that hold, matching and joining need no second form. A description carries the mark of its author; who talks with
+//! whom, and so who hears whom, follows from it. The alternative, a bridge that knows endpoints, would have put the three modes into every transition
+//! of calls and transfers.
+//!
+//! A call moves up and down by the same offers that hold, resume and join make. A browser that has been sent a description of ours
+//! stays with the edge for good: Chromium takes seconds, or for ever, to change the other end of a DTLS association. What a flow says of
+//! a party (WebSocket: a browser) and what the policy wants (`srtp = "preferred"`) are suppositions; a 488 to such an
+//! INVITE is followed by one in RTP/AVP.
+//!
+//! `transport::Network` was the engine's: legs look up by it how a peer's media is treated.

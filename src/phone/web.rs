@@ -91,7 +91,7 @@ pub(super) fn describe(
         "v=0\r\no=- {id} {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=msid-semantic: WMS *\r\n\
          m=audio {port} UDP/TLS/RTP/SAVPF {numbers}\r\nc=IN IP4 {host}\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
          a=candidate:1 1 udp 2122260223 {host} {port} typ host generation 0\r\n\
-         a=ice-ufrag:{user}\r\na=ice-pwd:{user}-has-a-password-of-24\r\na=ice-options:trickle\r\n\
+         a=ice-ufrag:{user:x<4}\r\na=ice-pwd:{user}-has-a-password-of-24\r\na=ice-options:trickle\r\n\
          a=fingerprint:sha-256 {print}\r\na=setup:{setup}\r\na=mid:0\r\na={direction}\r\na=rtcp-mux\r\n",
         numbers = numbers.join(" "),
         print = vec!["AB"; 32].join(":"),

@@ -33,6 +33,9 @@ impl Transfers {
         let (Some(one), Some(other)) = (self.calls.legs.get(one), self.calls.legs.get(other)) else {
             return false;
         };
+        if self.calls.legs.meet_at_edge(one, other) {
+            return false; // each is sent our own description
+        }
         let have_ice = [one, other]
             .iter()
             .all(|leg| !leg.is_anchored() && leg.remote.as_ref().is_some_and(Description::uses_ice));

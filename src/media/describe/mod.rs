@@ -39,6 +39,8 @@ mod ports;
 mod read;
 mod secrets;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod unusable;
 mod write;
 
