@@ -180,6 +180,9 @@ impl Sessions {
 
     fn hear(&mut self, now: Instant, leg: LegHandle, what: Hear) {
         let Some(row) = self.table.row(leg) else { return };
+        if row.hears == what && matches!(what, Hear::Leg(_)) {
+            return; // it goes on as it is, and the stream has no seam
+        }
         let before = std::mem::replace(&mut row.hears, what.clone());
         if let Hear::Leg(source) = before {
             self.table.forget_listener(source, leg.slot);
