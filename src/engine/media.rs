@@ -48,6 +48,10 @@ impl Engine {
             MediaEvent::Failed { leg, why } => {
                 if matches!(why, MediaFailure::Port { .. }) {
                     self.legs().lose_port(leg);
+                    // A call that is not answered yet is brought together after its ACK.
+                    if let Ok(call) = self.transfers.calls.connected_call(leg) {
+                        self.transfers.calls.bring_together(now, call, None);
+                    }
                 }
                 MediaNote::Failed {
                     leg,

@@ -186,6 +186,9 @@ impl Engine {
             Input::FlowFailed { flow } => {
                 self.legs().transactions.flow_failed(now, &flow);
                 if flow.transport.is_reliable() {
+                    let theirs = self.registrar.by_flow(&flow);
+                    let aors: Vec<_> = theirs.into_iter().map(|binding| binding.aor.clone()).collect();
+                    self.legs().flow_lost(now, &flow, &aors);
                     let changes = self.registrar.flow_gone(&flow);
                     self.note_bindings(changes);
                 }

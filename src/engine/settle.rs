@@ -90,10 +90,19 @@ impl Engine {
     pub(super) fn note_bindings(&mut self, changes: Vec<Change>) {
         for change in changes {
             let event = match change {
-                Change::Added { aor, contact } => Event::RegistrationAdded {
-                    aor: aor.to_string(),
-                    contact: contact.to_string(),
-                },
+                Change::Added {
+                    aor,
+                    contact,
+                    flow,
+                    before,
+                } => {
+                    // A phone that comes back finds its dialogs where it is.
+                    self.legs().flow_found(&aor, &contact.uri, flow, before);
+                    Event::RegistrationAdded {
+                        aor: aor.to_string(),
+                        contact: contact.to_string(),
+                    }
+                }
                 Change::Removed { aor, contact } => Event::RegistrationRemoved {
                     aor: aor.to_string(),
                     contact: contact.to_string(),

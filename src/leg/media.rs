@@ -110,7 +110,8 @@ impl Leg {
 
     /// A browser that has talked with us goes on talking with us.
     fn is_bound(&self) -> bool {
-        self.media.end.as_ref().is_some_and(|end| end.kind() == Kind::Browser)
+        let talks = |end: &OurEnd| end.kind() == Kind::Browser && end.is_described();
+        self.media.end.as_deref().is_some_and(talks)
     }
 
     fn plays(&self) -> bool {
@@ -168,7 +169,12 @@ impl Legs {
     ///
     /// # Errors
     /// When the party must protect its media and does not, or when our end could not answer it.
-    pub fn check_offer(&self, flow: &Flow, targets: &[Flow], offer: &Description) -> Result<(), Unusable> {
+    pub fn check_offer<'a>(
+        &self,
+        flow: &Flow,
+        mut targets: impl Iterator<Item = &'a Flow>,
+        offer: &Description,
+    ) -> Result<(), Unusable> {
         let policy = self.media_policy(flow.remote.ip());
         let kind = Kind::of(offer);
         if policy.srtp == Srtp::Required && kind == Kind::Plain {
@@ -182,7 +188,7 @@ impl Legs {
             let browser = matches!(target.transport, Transport::Ws | Transport::Wss);
             theirs.mode == Mode::Relay || browser != (kind == Kind::Browser)
         };
-        if policy.mode == Mode::Relay || (!targets.is_empty() && targets.iter().all(through)) {
+        if policy.mode == Mode::Relay || targets.all(through) {
             return crate::media::describe::check(offer);
         }
         Ok(())
@@ -245,7 +251,8 @@ impl Legs {
             Way::Music => true,
             Way::Through => {
                 let whose = |sent: &Description| sent.mark() == remote.mark();
-                of.is_anchored() && of.sent.as_ref().is_none_or(whose)
+                let moved = of.media.end.as_ref().is_some_and(|end| end.moved);
+                of.is_anchored() && !moved && of.sent.as_ref().is_none_or(whose)
             }
         }
     }
@@ -267,11 +274,20 @@ impl Legs {
         let way = self.way(leg, other, kind, description.direction(), is_answer);
         let ours = match way {
             Way::Direct => None,
-            Way::Music => self.present_ours(handle, with, description, is_answer).ok(),
-            Way::Through => Some(self.present_ours(handle, with, description, is_answer)?),
+            Way::Music | Way::Through => Some(self.present_ours(handle, with, description, is_answer)),
         };
-        if let Some(ours) = ours {
-            return Ok(ours);
+        match ours {
+            Some(Ok(ours)) => return Ok(ours),
+            Some(Err(error)) => {
+                let unheard = |leg: &Leg| leg.media.end.as_ref().is_some_and(|end| !end.is_described());
+                if self.get(handle).is_some_and(unheard) {
+                    self.close_end(handle);
+                }
+                if way == Way::Through {
+                    return Err(error);
+                }
+            }
+            None => {}
         }
         let leg = self.table.get_mut(handle.into()).ok_or(Unusable::Gone)?;
         let kept = leg.present_directly(description);
@@ -337,6 +353,8 @@ impl Legs {
             return Ok(());
         }
         let (kind, flow, remote) = (leg.speaks(), leg.dialog.flow, leg.remote.clone());
+        // With somebody else, whose description it was sent.
+        let leg_talks = leg.is_confirmed() && leg.sent.is_some();
         let written = self.identity.host_port(&flow).parse::<SocketAddr>();
         let address = written.map_or(flow.local.ip(), |written| written.ip());
         let source = Some(flow.remote.ip());
@@ -354,6 +372,9 @@ impl Legs {
         {
             self.endpoints.close(handle, &end);
             return Err(error);
+        }
+        if leg_talks {
+            end.take_over();
         }
         if let Some(leg) = self.get_mut(handle) {
             leg.media.end = Some(Box::new(end));
@@ -480,8 +501,13 @@ impl Legs {
 
     /// Another program has the port of this leg's end.
     pub fn lose_port(&mut self, handle: LegHandle) {
-        if let Some(end) = self.get_mut(handle).and_then(|leg| leg.media.end.as_mut()) {
-            end.lost = true;
+        if let Some(leg) = self.table.get_mut(handle.into())
+            && let Some(end) = &mut leg.media.end
+            && !self.endpoints.move_on(end)
+        {
+            let taken = self.endpoints.ports_taken();
+            self.events
+                .push_back(Event::Media(MediaNote::NoPort { leg: handle, taken }));
         }
     }
 

@@ -41,6 +41,7 @@ mod deadline;
 mod dispatch;
 mod early;
 mod event;
+mod flow;
 mod identity;
 mod media;
 mod offer;
@@ -54,10 +55,9 @@ mod setup_client;
 mod setup_server;
 mod timer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use bytes::Bytes;
 use compact_str::CompactString;
 
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
@@ -99,9 +99,9 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) enum Setup {
     /// We called.
-    Client(setup_client::Client),
+    Client(Box<setup_client::Client>),
     /// The party called.
-    Server(setup_server::Server),
+    Server(Box<setup_server::Server>),
 }
 
 /// One leg. Plain data; the procedures are methods of [`Legs`].
@@ -141,10 +141,10 @@ pub struct Leg {
     pub(crate) subscriber: Option<Subscriber>,
     pub(crate) owed: u16,
     pub(crate) refers: u16,
-    /// The last ACKs of ours with their CSeq: a 2xx may come again behind the next re-INVITE's.
-    pub(crate) acks: VecDeque<(u32, Bytes)>,
+    /// The ACKs of those INVITEs of ours whose transactions live: a 2xx may come again behind the next re-INVITE's.
+    pub(crate) acks: Vec<offer::Acknowledged>,
     pub(crate) cause: Option<Cause>,
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Box<Credentials>>,
     /// Requests that may be challenged; only of legs with credentials.
     pub(crate) outstanding: Vec<challenge::Outstanding>,
     /// Our Contact towards this party.
@@ -285,6 +285,10 @@ pub struct Legs {
     /// Requests that wait for the other party's answer.
     pub(crate) passed_on: BTreeMap<ServerHandle, Message>,
     pub(crate) ended: Vec<LegHandle>,
+    /// Whose dialogs live on which connection; confirmed ones only.
+    pub(crate) on_connection: BTreeSet<(u64, LegHandle)>,
+    /// Whose connection is gone.
+    pub(crate) lost: BTreeMap<LegHandle, flow::Lost>,
     pub(crate) serial: u64,
     /// Ports, keys and orders of legs whose media passes through the edge.
     pub endpoints: Endpoints,
@@ -308,6 +312,8 @@ impl Legs {
             invites: BTreeMap::new(),
             passed_on: BTreeMap::new(),
             ended: Vec::new(),
+            on_connection: BTreeSet::new(),
+            lost: BTreeMap::new(),
             serial: 0,
             endpoints: Endpoints::new(MediaSettings::default()),
             peers: Vec::new(),
@@ -394,6 +400,7 @@ impl Legs {
     /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).
     pub fn sweep(&mut self) {
         while let Some(handle) = self.ended.pop() {
+            self.forget_connection(handle);
             self.close_end(handle);
             self.table.remove(handle.into());
         }

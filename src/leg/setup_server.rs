@@ -59,11 +59,11 @@ impl Legs {
             .insert_with(request.call_id(), request.from_tag(), |handle, tag| {
                 dialog.id.local_tag = tag.as_str().into();
                 dialog.local.push_str(tag.as_str());
-                let setup = Setup::Server(Server {
+                let setup = Setup::Server(Box::new(Server {
                     server,
                     request: request.clone(),
                     reliable: Default::default(),
-                });
+                }));
                 let mut leg = Leg::new(
                     handle.into(),
                     owner,
@@ -221,6 +221,7 @@ impl Legs {
         let offered = leg.remote.is_none();
         let cseq = server.request.cseq();
         self.invites.remove(&server.server);
+        self.note_connection(handle);
         let draft = self.agree_on_timer(now, handle, &server.request, draft);
         self.await_ack(now, handle, server.server, draft.print(), cseq, offered, false);
         self.events.push_back(Event::LegConfirmed { leg: handle });

@@ -61,6 +61,9 @@ pub struct PhoneConfig {
     pub timer: Option<super::timer::PhoneTimer>,
     /// Whether it says `Allow: UPDATE` and takes it (RFC 3311).
     pub update: bool,
+    /// Whether it looks for a path itself, as browsers do: its description has ICE credentials, and new ones whenever it is
+    /// offered new ones (RFC 8839 §4.4.1.1.1).
+    pub ice: bool,
     /// Makes its tags, Call-IDs and branches differ from those of other phones of the same user.
     pub seed: u64,
 }
@@ -82,6 +85,7 @@ impl PhoneConfig {
             refer: true,
             timer: None,
             update: false,
+            ice: false,
             seed: u64::from(address.port()),
         }
     }

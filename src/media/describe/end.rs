@@ -64,6 +64,8 @@ pub struct OurEnd {
     /// The party's key line that was chosen, and the profile that is ours for it.
     chosen: Option<Crypto>,
     role: Option<DtlsRole>,
+    /// Our offers say `active`: we took a place ([`OurEnd::take_over`]).
+    begins: bool,
     /// We answered the party's last description, and did not offer.
     we_answered: bool,
     /// What holds.
@@ -77,8 +79,8 @@ pub struct OurEnd {
     heard: Option<Hear>,
     /// An offer is out that takes the media another way; the end goes when it is accepted.
     pub leaving: bool,
-    /// Another program has the port.
-    pub lost: bool,
+    /// The party was told a port that another program has.
+    pub moved: bool,
 }
 
 impl OurEnd {
@@ -114,6 +116,7 @@ impl OurEnd {
             theirs: None,
             chosen: None,
             role: None,
+            begins: false,
             we_answered: false,
             said: Said::default(),
             offered: None,
@@ -122,8 +125,14 @@ impl OurEnd {
             told: None,
             heard: None,
             leaving: false,
-            lost: false,
+            moved: false,
         }
+    }
+
+    /// Another port, because another program has the one that we wanted; the party is to be told.
+    pub(super) fn move_to(&mut self, port: u16) {
+        (self.local, self.port) = (LocalPort::Own(port), port);
+        self.moved = true;
     }
 
     /// What is spoken with the party.
@@ -139,6 +148,18 @@ impl OurEnd {
     /// Whether the packet half knows of this end.
     pub fn is_told(&self) -> bool {
         self.told.is_some()
+    }
+
+    /// Whether the party has been sent a description of ours.
+    pub fn is_described(&self) -> bool {
+        !self.tail.is_empty()
+    }
+
+    /// The party has DTLS with somebody else, whose place we take: we begin the new association, and say so. A browser that
+    /// stays the client towards a new peer may never get through.
+    pub fn take_over(&mut self) {
+        self.role = Some(DtlsRole::Active);
+        self.begins = true;
     }
 
     /// The description of ours that holds; empty before there is one.
@@ -279,7 +300,7 @@ impl OurEnd {
         };
         said.text = self.print(&said, &choice, is_answer);
         let text = said.text.clone();
-        self.leaving = false;
+        (self.leaving, self.moved) = (false, false);
         if is_answer {
             (self.said, self.offered, self.we_answered) = (said, None, true);
         } else {
@@ -356,7 +377,7 @@ impl OurEnd {
             Kind::Dtls | Kind::Browser => Shown::Dtls {
                 fingerprint: settings.fingerprint,
                 setup: match self.role {
-                    Some(DtlsRole::Active) if is_answer => "active",
+                    Some(DtlsRole::Active) if is_answer || self.begins => "active",
                     Some(DtlsRole::Passive) if is_answer => "passive",
                     Some(_) | None => "actpass",
                 },

@@ -153,10 +153,19 @@ impl Endpoints {
 
     fn give_back(&mut self, end: &OurEnd) {
         match end.local() {
-            LocalPort::Own(_) if end.lost => self.ports.lose(),
             LocalPort::Own(port) => self.ports.give_back(port),
             LocalPort::Shared => {}
         }
+    }
+
+    /// Another program has the port of this end, which gets another one. `false`: there is none.
+    pub fn move_on(&mut self, end: &mut OurEnd) -> bool {
+        let LocalPort::Own(_) = end.local() else { return false };
+        let Some(port) = self.ports.take() else { return false };
+        self.ports.lose();
+        end.move_to(port);
+        end.tell(&mut self.commands);
+        true
     }
 
     /// How many ports are taken.
