@@ -143,9 +143,12 @@ fn quality_is_told_every_ten_seconds_and_at_the_end() {
         world.advance(millis(20));
     }
     world.command(MediaCommand::Close { leg: ALICE });
-    let quality = |event: &MediaEvent| match event {
-        MediaEvent::Quality { leg: ALICE, quality } => Some(*quality),
-        _ => None,
+    let quality = |event: &MediaEvent| {
+        if let MediaEvent::Quality { leg: ALICE, quality } = event {
+            Some(*quality)
+        } else {
+            None
+        }
     };
     let told: Vec<LegQuality> = world.events.iter().filter_map(quality).collect();
     assert!((3..=5).contains(&told.len()), "{}", told.len());
