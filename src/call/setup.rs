@@ -156,9 +156,7 @@ impl Calls {
             return true;
         };
         let has = |of: &Leg, with: &Leg| match (&of.sent, &with.remote) {
-            (Some(sent), Some(remote)) => {
-                sent.same_media(remote) && self.legs.goes_its_way(of, with, sent.direction())
-            }
+            (Some(sent), Some(remote)) => sent.same_media(remote) && self.legs.goes_its_way(of, with, sent.direction()),
             (Some(_) | None, None) | (None, Some(_)) => true,
         };
         // What a transfer has borrowed is its own business.

@@ -506,7 +506,8 @@ impl Legs {
             && !self.endpoints.move_on(end)
         {
             let taken = self.endpoints.ports_taken();
-            self.events.push_back(Event::Media(MediaNote::NoPort { leg: handle, taken }));
+            self.events
+                .push_back(Event::Media(MediaNote::NoPort { leg: handle, taken }));
         }
     }
 
