@@ -58,7 +58,6 @@ mod timer;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use bytes::Bytes;
 use compact_str::CompactString;
 
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
@@ -100,9 +99,9 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) enum Setup {
     /// We called.
-    Client(setup_client::Client),
+    Client(Box<setup_client::Client>),
     /// The party called.
-    Server(setup_server::Server),
+    Server(Box<setup_server::Server>),
 }
 
 /// One leg. Plain data; the procedures are methods of [`Legs`].
@@ -142,10 +141,10 @@ pub struct Leg {
     pub(crate) subscriber: Option<Subscriber>,
     pub(crate) owed: u16,
     pub(crate) refers: u16,
-    /// The last ACKs of ours with their CSeq: a 2xx may come again behind the next re-INVITE's.
-    pub(crate) acks: VecDeque<(u32, Bytes)>,
+    /// The ACKs of those INVITEs of ours whose transactions live: a 2xx may come again behind the next re-INVITE's.
+    pub(crate) acks: Vec<offer::Acknowledged>,
     pub(crate) cause: Option<Cause>,
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Box<Credentials>>,
     /// Requests that may be challenged; only of legs with credentials.
     pub(crate) outstanding: Vec<challenge::Outstanding>,
     /// Our Contact towards this party.

@@ -33,7 +33,7 @@ pub(crate) enum Exchange {
     /// It met 491 and waits.
     Backoff { offer: Offer, tries: u8, until: Instant },
     /// A 2xx brought an offer; our ACK brings the answer.
-    OwesAck { cseq: u32 },
+    OwesAck(OurInvite),
     /// The party's re-INVITE or UPDATE waits for our answer.
     Received { server: ServerHandle, request: Message },
     /// Our 2xx waits for its ACK.
@@ -72,6 +72,21 @@ pub(crate) struct AwaitAck {
     pub(crate) interval: Duration,
     pub(crate) next: Instant,
     pub(crate) until: Instant,
+}
+
+/// Which INVITE of ours an ACK is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OurInvite {
+    pub(crate) cseq: u32,
+    /// Its transaction; no 2xx comes again once that has ended (RFC 6026 §7.2, timer M).
+    pub(crate) client: Option<ClientHandle>,
+}
+
+/// An ACK of ours, to be sent again when its 2xx comes again (RFC 3261 §13.2.2.4).
+#[derive(Debug)]
+pub(crate) struct Acknowledged {
+    invite: OurInvite,
+    ack: Bytes,
 }
 
 /// A peer repeats a 2xx for 32 s; more exchanges than these pass in no honest dialog meanwhile.
@@ -177,7 +192,10 @@ impl Legs {
             return;
         };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
-        let Exchange::Sent { offer, tries, .. } = exchange else {
+        let Exchange::Sent {
+            client, offer, tries, ..
+        } = exchange
+        else {
             leg.exchange = exchange;
             if let (200..=299, Some(response)) = (status, response)
                 && *response.method() == Method::Invite
@@ -189,7 +207,7 @@ impl Legs {
         leg.owed = leg.owed.saturating_sub(1);
         let alive = leg.is_confirmed();
         match (status, response) {
-            (200..=299, Some(response)) => self.offer_accepted(now, handle, offer, response),
+            (200..=299, Some(response)) => self.offer_accepted(now, handle, client, offer, response),
             (491, _) if alive && tries < GLARE_TRIES => {
                 // RFC 3261 §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s, in units of 10 ms.
                 let chance = self.identity.hash(u64::from(leg.dialog.local_cseq), leg.origin.0);
@@ -242,7 +260,14 @@ impl Legs {
         }
     }
 
-    fn offer_accepted(&mut self, now: Instant, handle: LegHandle, offer: Offer, response: &Message) {
+    fn offer_accepted(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        client: Option<ClientHandle>,
+        offer: Offer,
+        response: &Message,
+    ) {
         self.take_timer(now, handle, response);
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
@@ -262,7 +287,8 @@ impl Legs {
             return;
         };
         if by_invite {
-            leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
+            let cseq = response.cseq();
+            leg.exchange = Exchange::OwesAck(OurInvite { cseq, client });
         }
         let changed = description.is_some() && description != leg.remote;
         // Free to choose, and it chose not to listen: the party holds us. Asked to listen only, it says so with `inactive`;
@@ -302,8 +328,8 @@ impl Legs {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        let cseq = match leg.exchange {
-            Exchange::OwesAck { cseq } => cseq,
+        let invite = match leg.exchange {
+            Exchange::OwesAck(invite) => invite,
             Exchange::Stable
             | Exchange::Sent { .. }
             | Exchange::Backoff { .. }
@@ -319,7 +345,7 @@ impl Legs {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        let mut draft = leg.dialog.ack_for_2xx(cseq);
+        let mut draft = leg.dialog.ack_for_2xx(invite.cseq);
         let mut impossible = false;
         match answer {
             Some(Ok(presented)) => {
@@ -330,8 +356,8 @@ impl Legs {
             None => {}
         }
         leg.exchange = Exchange::Stable;
-        if !leg.hold_ack(cseq, &draft) {
-            self.send_ack(handle, cseq, &draft);
+        if !leg.hold_ack(invite, &draft) {
+            self.send_ack(handle, invite, &draft);
         }
         if impossible {
             // RFC 3261 §13.2.2.4: an offer that cannot be answered is acknowledged all the same, and then released.
@@ -342,7 +368,7 @@ impl Legs {
     }
 
     /// Sends an ACK, and keeps it for when the 2xx comes again.
-    pub(crate) fn send_ack(&mut self, handle: LegHandle, cseq: u32, draft: &Draft) {
+    pub(crate) fn send_ack(&mut self, handle: LegHandle, invite: OurInvite, draft: &Draft) {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -350,9 +376,19 @@ impl Legs {
         let sent_by = self.identity.host_port(&flow);
         let ack = self.transactions.send_ack(flow, &sent_by, draft);
         if leg.acks.len() == ACKS_KEPT {
-            leg.acks.pop_front();
+            leg.acks.remove(0);
         }
-        leg.acks.push_back((cseq, ack));
+        leg.acks.push(Acknowledged { invite, ack });
+    }
+
+    /// The transaction of a request of ours has ended: its 2xx will not come again.
+    pub fn forget_ack(&mut self, handle: LegHandle, client: ClientHandle) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.acks.retain(|kept| kept.invite.client != Some(client));
+            if leg.acks.is_empty() {
+                leg.acks = Vec::new(); // a call lasts much longer than its setup
+            }
+        }
     }
 
     /// Answers an offer that the party was asked for with what it had before: nobody wants it any more.
@@ -367,8 +403,8 @@ impl Legs {
     /// The 2xx came again: so does its ACK, the same bytes.
     pub(crate) fn acknowledge_again(&mut self, handle: LegHandle, cseq: u32) {
         let Some(leg) = self.get(handle) else { return };
-        if let Some((_, ack)) = leg.acks.iter().find(|(of, _)| *of == cseq) {
-            let (flow, ack) = (leg.dialog.flow, ack.clone());
+        if let Some(kept) = leg.acks.iter().find(|kept| kept.invite.cseq == cseq) {
+            let (flow, ack) = (leg.dialog.flow, kept.ack.clone());
             self.transactions.send_stateless(flow, ack);
         }
     }

@@ -35,7 +35,7 @@ impl Legs {
         leg.waiting_offers.clear();
         match std::mem::replace(&mut leg.state, State::Ended) {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
-                self.cancel(now, handle, client, cause)
+                self.cancel(now, handle, *client, cause)
             }
             State::Calling(Setup::Server(server)) => {
                 leg.state = State::Calling(Setup::Server(server));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use compact_str::{CompactString, format_compact};
 
 use super::early::EarlyDialog;
-use super::offer::Exchange;
+use super::offer::{Exchange, OurInvite};
 use super::release::Release;
 use super::{
     Abilities, Called, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
@@ -65,7 +65,7 @@ const FIRST_VERSION: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) invite: Option<ClientHandle>,
-    pub(crate) invitation: Box<Invitation>,
+    pub(crate) invitation: Invitation,
     pub(crate) ring_deadline: Instant,
     /// When the INVITE first went to the place that it is at.
     pub(crate) sent: Instant,
@@ -106,15 +106,15 @@ impl Legs {
             let credentials = invitation.credentials.clone();
             let follows_contact = invitation.follows_contact;
             let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
-            let client = Client {
+            let client = Box::new(Client {
                 invite: None,
-                invitation: Box::new(invitation),
+                invitation,
                 ring_deadline,
                 sent: now,
                 timed_out: false,
                 challenged: false,
                 early: Vec::new(),
-            };
+            });
             let mut leg = Leg::new(
                 handle.into(),
                 owner,
@@ -125,7 +125,7 @@ impl Legs {
                 origin,
                 contact,
             );
-            leg.credentials = credentials;
+            leg.credentials = credentials.map(Box::new);
             leg.media.policy = policy;
             leg.follows_contact = follows_contact;
             leg
@@ -313,14 +313,16 @@ impl Legs {
         };
         leg.abilities = Abilities::of(response);
         leg.owed = leg.owed.saturating_sub(1);
-        let offer = match state {
-            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => client.invitation.offer,
-            State::Releasing(Release::Cancelling { offer, .. }) => offer,
+        let (client, offer) = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                (client.invite, client.invitation.offer)
+            }
+            State::Releasing(Release::Cancelling { offer, .. }) => (None, offer),
             State::Calling(Setup::Server(_))
             | State::Early(Setup::Server(_))
             | State::Confirmed
             | State::Releasing(_)
-            | State::Ended => None,
+            | State::Ended => (None, None),
         };
         // LESSONS 29: what its 18x said is the answer, if the 2xx says nothing.
         let description = super::request::description_of(handle, response);
@@ -336,7 +338,8 @@ impl Legs {
             return;
         };
         leg.remote = description.clone();
-        leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
+        let cseq = response.cseq();
+        leg.exchange = Exchange::OwesAck(OurInvite { cseq, client });
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
         self.note_connection(handle);
@@ -397,7 +400,7 @@ impl Legs {
         let called = match state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if status / 100 == 3 => {
                 Some(Called {
-                    invitation: client.invitation,
+                    invitation: Box::new(client.invitation),
                     rang,
                 })
             }
@@ -560,11 +563,16 @@ impl Leg {
 impl Abilities {
     /// What a message says in Allow and Supported. RFC 3261 §20.5: no Allow says nothing; REFER is then tried.
     pub(crate) fn of(message: &Message) -> Abilities {
-        Abilities {
-            refer: message.header(HeaderName::Allow).is_none() || message.has_token(HeaderName::Allow, "REFER"),
+        let mut abilities = Abilities {
+            refer: message.header(HeaderName::Allow).is_none(),
             replaces: message.has_token(HeaderName::Supported, "replaces"),
-            update: message.has_token(HeaderName::Allow, "UPDATE"),
+            update: false,
+        };
+        for method in message.octets(HeaderName::Allow) {
+            abilities.refer |= method.eq_ignore_ascii_case(b"REFER");
+            abilities.update |= method.eq_ignore_ascii_case(b"UPDATE");
         }
+        abilities
     }
 
     /// What a later message of the same party says; silence leaves what is known.

@@ -59,11 +59,11 @@ impl Legs {
             .insert_with(request.call_id(), request.from_tag(), |handle, tag| {
                 dialog.id.local_tag = tag.as_str().into();
                 dialog.local.push_str(tag.as_str());
-                let setup = Setup::Server(Server {
+                let setup = Setup::Server(Box::new(Server {
                     server,
                     request: request.clone(),
                     reliable: Default::default(),
-                });
+                }));
                 let mut leg = Leg::new(
                     handle.into(),
                     owner,
