@@ -10,9 +10,9 @@ use regex::Regex;
 pub use crate::media::describe::{MediaSettings, PeerMedia};
 use crate::sip::Algorithm;
 use crate::transaction::Timers;
-pub use crate::transport::Network;
+use crate::transport::Named;
 use crate::transport::locate::Place;
-use crate::transport::{Named, Transport};
+pub use crate::transport::{Network, Transport};
 use crate::vocabulary::{HoldDirection, OnFailure, ReferAnswer, TransferMode};
 
 /// Everything the engine is told.
