@@ -18,6 +18,7 @@ use std::time::Instant;
 use super::Engine;
 use super::locate::Asker;
 use super::route::Caller;
+use super::secure::{is_secure, onward_secure, wants_sips};
 use crate::leg::TransactionUser;
 use crate::proxy::{self, Refused};
 use crate::sip::{Forward, HeaderName, Message, Method, Uri};
@@ -26,7 +27,7 @@ use crate::transport::Flow;
 use crate::transport::locate::{LookupFailed, Place, Wanted};
 
 /// RFC 5393 §5.3.3: where the request does not say how broadly it may be forked.
-const MAX_BREADTH: u32 = 60;
+pub(super) const MAX_BREADTH: u32 = 60;
 
 /// One way on for a request.
 #[derive(Clone, Debug)]
@@ -73,6 +74,11 @@ impl Engine {
         request: Message,
         ways: Vec<Onward>,
     ) {
+        let ways = onward_secure(&request, ways);
+        if ways.is_empty() || (wants_sips(&request) && !is_secure(&from)) {
+            self.refuse_sips(now, server, &request);
+            return;
+        }
         let pbx = self.caller(&from, &request) == Caller::Pbx;
         if self.proxy.has_looped(&request, pbx) {
             self.legs().refuse(now, server, &request, 482, Some("Loop Detected"));

@@ -12,6 +12,7 @@
 //! | `register` | REGISTER and whatever else is not a call |
 //! | `forward` | what passes without a dialog of ours: forks, the best answer, the next place |
 //! | `route` | where a Request-URI leads |
+//! | `secure` | `sips:`: TLS on every hop |
 //! | `locate` | host names, and the places that they lead to |
 //! | `refer` | REFER: what the site says to it, and those outside of dialogs |
 //! | `plugin` | site policy as code |
@@ -49,6 +50,7 @@ mod refer;
 mod register;
 mod reload;
 mod route;
+mod secure;
 mod settings;
 mod settle;
 

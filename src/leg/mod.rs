@@ -40,6 +40,7 @@ mod dispatch;
 mod early;
 mod event;
 mod identity;
+mod invitation;
 mod offer;
 mod offered;
 mod place;
@@ -54,21 +55,20 @@ mod timer;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use bytes::Bytes;
 use compact_str::CompactString;
 
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use deadline::Deadlines;
 pub use event::{LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
+pub use invitation::{Invitation, Reached};
 pub use offer::Carrier;
 pub use refer::ReferProgress;
-pub use setup_client::Invitation;
 
 use crate::dialog::{Dialog, Match, Query, Table};
 use crate::sdp::{Description, Direction};
 use crate::sip::{Message, NameAddr, Replaces};
-use crate::transaction::{ClientHandle, ServerHandle, Transactions};
+use crate::transaction::{ClientHandle, SentAck, ServerHandle, Transactions};
 use crate::transport::locate::Wanted;
 use crate::transport::{Book, Flow};
 use crate::vocabulary::{Cause, Event, LegView};
@@ -137,7 +137,7 @@ pub struct Leg {
     pub(crate) owed: u16,
     pub(crate) refers: u16,
     /// The last ACKs of ours with their CSeq: a 2xx may come again behind the next re-INVITE's.
-    pub(crate) acks: VecDeque<(u32, Bytes)>,
+    pub(crate) acks: VecDeque<(u32, SentAck)>,
     pub(crate) cause: Option<Cause>,
     pub(crate) credentials: Option<Credentials>,
     /// Requests that may be challenged; only of legs with credentials.

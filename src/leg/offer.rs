@@ -311,10 +311,12 @@ impl Legs {
 
     /// The 2xx came again: so does its ACK, the same bytes.
     pub(crate) fn acknowledge_again(&mut self, handle: LegHandle, cseq: u32) {
-        let Some(leg) = self.get(handle) else { return };
-        if let Some((_, ack)) = leg.acks.iter().find(|(of, _)| *of == cseq) {
-            let (flow, ack) = (leg.dialog.flow, ack.clone());
-            self.transactions.send_stateless(flow, ack);
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let flow = leg.dialog.flow;
+        if let Some((_, ack)) = leg.acks.iter_mut().find(|(of, _)| *of == cseq) {
+            self.transactions.send_ack_again(flow, ack);
         }
     }
 
