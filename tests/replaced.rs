@@ -2,10 +2,13 @@
 
 mod world;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use warmline::engine::{Event, TransferKind};
 use warmline::phone::{CallState, EndReason, PhoneCall};
 use warmline::sip::{HeaderName, Method, Replaces};
-use world::{ALICE, BOB, CAROL, DAVE, Who, World, millis};
+use world::{ALICE, BOB, CAROL, DAVE, Fate, Who, World, millis};
 
 fn value(replaces: &Replaces) -> String {
     format!(
@@ -55,6 +58,53 @@ fn a_newcomer_takes_its_own_users_place() {
     );
     world.hang_up(BOB);
     world.assert_nothing_left();
+}
+
+/// The edge called alice, so her leg has proved nothing; her binding says whose it is, and the newcomer's digest who that is.
+#[test]
+fn another_phone_of_the_same_user_takes_its_place() {
+    for (user, taken) in [(ALICE, true), (CAROL, false)] {
+        let mut world = World::with(|settings| {
+            settings.open = false;
+            settings.users = world::users();
+        });
+        let (old, replaces) = talking(&mut world);
+        world.another_phone(DAVE, user);
+        let new = world.dave().invite_with_replaces(&BOB.uri(), &replaces);
+        world.run();
+        if taken {
+            assert!(world.connected(DAVE, BOB));
+            let left = world.phone(ALICE).state(old);
+            assert_eq!(left, Some(CallState::Ended(EndReason::HungUpByRemote)));
+        } else {
+            let state = world.phone(DAVE).state(new);
+            assert_eq!(state, Some(CallState::Ended(EndReason::Refused(403))));
+            assert!(world.connected(ALICE, BOB));
+        }
+        world.hang_up(BOB);
+        world.assert_nothing_left();
+    }
+}
+
+/// RFC 3261 §8.2.6.2: whoever is refused gets a To tag, which its ACK and the next proxy go by.
+#[test]
+fn a_refusal_has_a_to_tag() {
+    let mut world = World::new();
+    let untagged = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&untagged);
+    world.network(move |packet| {
+        if !packet.to_edge && packet.message.status().is_some_and(|status| status > 100) {
+            seen.set(seen.get() + usize::from(packet.message.to_tag().is_none()));
+        }
+        Fate::Deliver
+    });
+    assert_eq!(refused(&mut world, ALICE, "a@b;to-tag=1;from-tag=2"), Some(481));
+    assert_eq!(refused(&mut world, ALICE, "a@b;to-tag=1"), Some(400));
+    let nobody = world.alice().call_uri("sip:nobody@example.org");
+    world.run();
+    let state = world.phone(ALICE).state(nobody);
+    assert_eq!(state, Some(CallState::Ended(EndReason::Refused(404))));
+    assert_eq!(untagged.get(), 0);
 }
 
 fn kind(event: &Event) -> Option<TransferKind> {

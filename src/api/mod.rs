@@ -1,7 +1,8 @@
 //! Ways into a running edge: dialects over one [`Command`](crate::engine::Command) and [`Event`](crate::engine::Event)
 //! vocabulary.
 //!
-//! Owns: the handle that orders travel by, the numbered event log, and the HTTP dialects (`native/` in this version).
+//! Owns: the handle that orders travel by, the numbered event log, the HTTP dialects (`native/` in this version), and the
+//! softphone page.
 //!
 //! Refuses: call logic (the engine's), sockets (the driver binds them), and to know who carries the orders.
 //!
@@ -20,6 +21,7 @@
 mod events;
 mod handle;
 pub mod native;
+pub mod softphone;
 mod time;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};

@@ -153,7 +153,7 @@ impl Calls {
         match event {
             LegEvent::Ringing { status, description } => self.ringing(now, handle, leg, status, description.as_ref()),
             LegEvent::Answered { description } => self.answered(now, handle, leg, description.as_ref()),
-            LegEvent::Refused { status, response } => self.refused(now, handle, leg, status, response.as_ref()),
+            LegEvent::Refused { status, response, .. } => self.refused(now, handle, leg, status, response.as_ref()),
             LegEvent::Acked { description } => self.acked(now, handle, leg, description.as_ref()),
             LegEvent::Offered { description, carrier } => self.offered(now, handle, leg, description, carrier),
             LegEvent::OfferAnswered { description } => self.offer_answered(now, handle, leg, description.as_ref()),

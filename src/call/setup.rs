@@ -10,7 +10,7 @@ use super::{Bridge, Call, CallState, Calls};
 use crate::dialog::DialogError;
 use crate::leg::{Invitation, Leg};
 use crate::sdp::Description;
-use crate::sip::Message;
+use crate::sip::{Message, Uri};
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
 use crate::vocabulary::{CallHandle, Cause, Event, LegHandle, LegOwner};
@@ -44,7 +44,9 @@ impl Calls {
             transfers: 0,
         });
         let owner = LegOwner::Call(handle);
-        let caller = match self.legs.incoming(owner, flow, server, request, user) {
+        // Every fork is offered what the caller offers.
+        let offer = invitations.first().and_then(|invitation| invitation.offer.clone());
+        let caller = match self.legs.incoming(owner, flow, server, request, user, offer) {
             Ok(caller) => caller,
             Err(error) => {
                 self.table.remove(handle);
@@ -193,6 +195,51 @@ impl Calls {
             };
             self.end(handle, cause);
         }
+    }
+
+    /// A fork sends the call on: these are called in its stead, and the caller hears that it is so (RFC 3261 §21.1.3).
+    pub(crate) fn forward(
+        &mut self,
+        now: Instant,
+        handle: CallHandle,
+        fork: LegHandle,
+        to: &Uri,
+        invitations: Vec<Invitation>,
+    ) {
+        self.replace_fork(now, handle, LegOwner::Call(handle), fork, invitations);
+        let event = Event::CallForwarded {
+            call: handle,
+            leg: fork,
+            to: to.to_string(),
+        };
+        self.legs.events.push_back(event);
+        if let Some(caller) = self.table.get(handle).map(|call| call.caller)
+            && !self.is_dialling(handle)
+        {
+            self.legs.ring(now, caller, 181, None);
+        }
+    }
+
+    /// Calls `invitations` for `owner` in the place of one that has refused; says who they are.
+    pub(crate) fn replace_fork(
+        &mut self,
+        now: Instant,
+        handle: CallHandle,
+        owner: LegOwner,
+        fork: LegHandle,
+        invitations: Vec<Invitation>,
+    ) -> Vec<LegHandle> {
+        let called: Vec<_> = invitations
+            .into_iter()
+            .map(|invitation| self.legs.invite(now, owner, invitation))
+            .collect();
+        if let Some(call) = self.table.get_mut(handle)
+            && let CallState::Alerting { forks, .. } = &mut call.state
+        {
+            forks.retain(|other| *other != fork);
+            forks.extend(&called);
+        }
+        called
     }
 
     pub(crate) fn left_while_alerting(&mut self, now: Instant, handle: CallHandle, leg: LegHandle) {

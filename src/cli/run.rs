@@ -20,6 +20,7 @@ use crate::config::{Config, Log};
 use crate::driver::{self, DRAIN, Edge, Hangups, Options, StartError};
 use crate::observe::LadderLimits;
 use crate::store::{Embedded, Store};
+use crate::transport::Transport;
 
 /// Start the edge
 ///
@@ -213,6 +214,7 @@ fn api_options(edge: &Edge, access: Access) -> native::Options {
     let (metrics, state) = (Arc::clone(edge.metrics()), Arc::clone(edge.metrics()));
     let ladders = edge.ladders().cloned();
     native::Options {
+        softphone: edge.softphone().cloned(),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
         ready: Arc::new(move || Readiness {
@@ -241,6 +243,16 @@ fn greet(edge: &Edge, open: bool, config: &Config, embedded: bool) {
             format!(" as {}", listener.advertised)
         };
         say!("  sip   {name} {}{advertised}", listener.address);
+    }
+    if edge.softphone().is_some_and(|site| site.is_useful()) {
+        let web = edge.listeners().iter().filter_map(|listener| match listener.transport {
+            Transport::Ws => Some(("http", listener.address)),
+            Transport::Wss => Some(("https", listener.address)),
+            Transport::Udp | Transport::Tcp | Transport::Tls => None,
+        });
+        for (scheme, address) in web {
+            say!("  phone {scheme}://{address}/phone/");
+        }
     }
     if let Some(path) = &config.store {
         say!("  store {path}");

@@ -47,6 +47,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let log = log(file, problems);
     let store = parts::store(file, problems);
     let ladder = parts::ladder(file, problems);
+    let softphone = parts::softphone(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -87,6 +88,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         log,
         ladder,
         store,
+        softphone,
         tls,
         dns,
     }

@@ -25,6 +25,7 @@
 //! refer_answer = "auto"         # auto 200 202: with what REFER is accepted; also in [[peer]]
 //! max_depth = 5                 # transfers of one call, and targets of one transfer
 //! timeout_s = 300               # until a transfer is decided
+//! pick_up = false               # true: any user may take a call that rings at another's phone (INVITE with Replaces)
 //! [[listen]]
 //! transport = "udp"             # udp tcp tls ws wss
 //! address = "127.0.0.1:5060"    # port 0: any free port
@@ -78,6 +79,9 @@
 //! [api]                         # omit: no API
 //! listen = "127.0.0.1:8080"
 //! token = "a-long-random-word"  # omit on loopback: a random one, printed at start
+//! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
+//! page = true                   # false: none
+//! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
@@ -145,10 +149,19 @@ pub struct Config {
     pub ladder: Option<Ladder>,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// The softphone page; `None`: not served.
+    pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
     pub tls: Tls,
     /// How host names are looked up.
     pub dns: Dns,
+}
+
+/// What the softphone page is told beyond what the listeners say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Softphone {
+    /// WebSocket URLs that stand for the listeners'.
+    pub servers: Vec<String>,
 }
 
 /// A certificate chain and its key, as the file names them.
@@ -381,6 +394,7 @@ impl Config {
             },
             ladder: Some(Ladder::default()),
             store: None,
+            softphone: Some(Softphone::default()),
             tls: Tls::default(),
             dns: Dns::default(),
         }
@@ -472,6 +486,7 @@ impl Config {
             on_failure: self.transfer.on_failure.clone(),
             transfer_depth: self.transfer.depth,
             transfer_timeout: self.transfer.timeout,
+            pick_up: self.transfer.pick_up,
             hold: self.edge.hold,
             ring_timeout: self.edge.ring_timeout,
             session_expires: self.edge.session_expires,

@@ -8,7 +8,7 @@ use super::check::TRANSFER;
 use super::fields::{Fields, Found};
 use super::report::Problems;
 use super::target::{socket_address, target};
-use super::{Api, Ladder, Target, Tls};
+use super::{Api, Ladder, Softphone, Target, Tls};
 use crate::engine::{Listener, Network, Peer, PeerAuth, PeerCredentials, ReferAnswer, Register, TransferMode, User};
 use crate::transport::Transport;
 
@@ -307,6 +307,29 @@ pub(super) fn ladder(file: &mut Fields<'_>, problems: &mut Problems) -> Option<L
         fields.finish(problems);
     }
     (ladder.calls > 0).then_some(ladder)
+}
+
+pub(super) fn softphone(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Softphone> {
+    let Some(mut fields) = file.table("softphone", "[softphone]", problems) else {
+        return Some(Softphone::default());
+    };
+    let page = fields.flag("page", problems).is_none_or(|page| page.value);
+    let mut servers = Vec::new();
+    for server in fields.texts("servers", problems) {
+        let rest = ["wss://", "ws://"]
+            .iter()
+            .find_map(|scheme| server.value.strip_prefix(scheme));
+        // It goes into a browser's policy: nothing that could end the list of what it may connect to.
+        let good = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]%".contains(c);
+        if rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(good)) {
+            servers.push(server.value.to_owned());
+        } else {
+            let what = format!("`{}` is no WebSocket URL", server.value.escape_debug());
+            problems.add(server.span, what, "as in \"wss://phones.example.test/sip\"");
+        }
+    }
+    fields.finish(problems);
+    page.then_some(Softphone { servers })
 }
 
 pub(super) fn store(file: &mut Fields<'_>, problems: &mut Problems) -> Option<String> {

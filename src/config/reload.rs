@@ -72,6 +72,7 @@ impl Config {
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            ("[softphone]", self.softphone == new.softphone),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -161,6 +162,7 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             store: self.store.clone(),
+            softphone: self.softphone.clone(),
             tls: self.tls.clone(),
             dns: super::Dns {
                 servers: self.dns.servers.clone(),

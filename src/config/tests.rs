@@ -63,7 +63,7 @@ fn every_key_reaches_the_engine() {
     let found = |target: &Target| {
         Some(Found {
             places: vec![Place {
-                address: "192.0.2.9:5080".parse().unwrap(),
+                address: "192.0.2.9:5080".parse::<SocketAddr>().unwrap(),
                 transport: target.transport,
             }],
             life: Duration::from_secs(60),
@@ -74,14 +74,17 @@ fn every_key_reaches_the_engine() {
         (settings.domain.as_str(), settings.node, settings.key),
         ("example.test", 7, [1; 16])
     );
-    assert_eq!(settings.listeners[0].advertised, "203.0.113.7:5060".parse().unwrap());
+    assert_eq!(
+        settings.listeners[0].advertised,
+        "203.0.113.7:5060".parse::<SocketAddr>().unwrap()
+    );
     assert_eq!(settings.listeners[1].transport, Transport::Tcp);
     let pbx = settings.pbx.unwrap();
     assert_eq!(
         (pbx.host.as_str(), pbx.transport, pbx.register),
         ("pbx.example.test", Transport::Tcp, Register::Local)
     );
-    assert_eq!(pbx.address, "192.0.2.9:5080".parse().unwrap());
+    assert_eq!(pbx.address, "192.0.2.9:5080".parse::<SocketAddr>().unwrap());
     assert_eq!(settings.peers[0].networks[1].prefix, 128);
     assert_eq!(settings.peers[0].transfer, TransferMode::Refer);
     assert!(settings.peers[0].keeps_call_id);
@@ -274,13 +277,14 @@ fn digest_algorithms_are_offered_in_the_order_of_the_file() {
 fn the_transfer_section_says_what_happens_when_a_target_cannot_be_had() {
     let text = "[registrar]\nopen = true\n[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[transfer]\n";
     let read = |lines: &str| Config::read("edge.toml", &format!("{text}{lines}"));
-    let settings = read("on_failure = \"next\"\nnext = [\"sip:a@b\", \"tel:1\"]\nrefer_answer = \"200\"\nmax_depth = 3\ntimeout_s = 60\n")
+    let settings = read("on_failure = \"next\"\nnext = [\"sip:a@b\", \"tel:1\"]\nrefer_answer = \"200\"\nmax_depth = 3\ntimeout_s = 60\npick_up = true\n")
         .unwrap()
         .settings([0; 16], |_| None)
         .unwrap();
     assert!(matches!(&settings.on_failure, crate::engine::OnFailure::Next(next) if next.len() == 2));
     assert_eq!(settings.refer_answer, crate::engine::ReferAnswer::Ok);
     assert_eq!((settings.transfer_depth, settings.transfer_timeout.as_secs()), (3, 60));
+    assert!(settings.pick_up);
     for (lines, told) in [
         ("on_failure = \"next\"\n", "has nobody to go to"),
         ("next = [\"sip:a@b\"]\n", "`next` is never used"),
@@ -388,7 +392,7 @@ fn look_ups_foreign_hosts_and_certificates_are_checked() {
          timeout_ms = 700\navoid_s = 0\n[registrar]\nopen = true\n"
     );
     let config = Config::read("x.toml", &good).unwrap();
-    assert_eq!(config.dns.servers[0], "192.0.2.53:53".parse().unwrap());
+    assert_eq!(config.dns.servers[0].to_string(), "192.0.2.53:53");
     let settings = config.settings([0; 16], |_| None).unwrap();
     assert_eq!(
         (settings.lookup_timeout, settings.avoid),

@@ -14,6 +14,7 @@ pub(super) struct Transfer {
     pub(super) refer_answer: ReferAnswer,
     pub(super) depth: u8,
     pub(super) timeout: Duration,
+    pub(super) pick_up: bool,
 }
 
 impl Default for Transfer {
@@ -24,6 +25,7 @@ impl Default for Transfer {
             refer_answer: defaults.refer_answer,
             depth: defaults.transfer_depth,
             timeout: defaults.transfer_timeout,
+            pick_up: defaults.pick_up,
         }
     }
 }
@@ -92,6 +94,9 @@ pub(super) fn transfer(file: &mut Fields<'_>, problems: &mut Problems) -> Transf
     }
     if let Some(seconds) = fields.number("timeout_s", 10..=3_600, problems) {
         transfer.timeout = Duration::from_secs(seconds);
+    }
+    if let Some(pick_up) = fields.flag("pick_up", problems) {
+        transfer.pick_up = pick_up.value;
     }
     fields.finish(problems);
     transfer

@@ -22,6 +22,7 @@
 
 use crate::sip::{HeaderName, Message, NameAddr, ParseError, Uri};
 use compact_str::{CompactString, ToCompactString};
+use std::borrow::Cow;
 
 /// The proxies that every request of a dialog goes through, nearest first.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -56,20 +57,20 @@ impl RouteSet {
     }
 
     /// Request-URI and the value of Route for a request to `target` (RFC 3261 §12.2.1.1).
-    pub fn apply(&self, target: &Uri) -> (CompactString, Option<CompactString>) {
+    pub fn apply<'a>(&self, target: &'a Uri) -> (Cow<'a, str>, Option<CompactString>) {
         let Some((first, rest)) = self.0.split_first() else {
-            return (target.as_str().into(), None);
+            return (Cow::Borrowed(target.as_str()), None);
         };
         if first.uri.param("lr").is_some() {
             return (
-                target.as_str().into(),
+                Cow::Borrowed(target.as_str()),
                 Some(join(self.0.iter().map(ToCompactString::to_compact_string))),
             );
         }
         // A strict router replaces the Request-URI by the first Route: so it is given the target as the last one.
         let last = NameAddr::new(target.clone()).to_compact_string();
         let route = join(rest.iter().map(ToCompactString::to_compact_string).chain([last]));
-        (as_request_uri(&first.uri), Some(route))
+        (Cow::Owned(as_request_uri(&first.uri).into()), Some(route))
     }
 }
 
@@ -127,7 +128,8 @@ mod tests {
         let set: RouteSet = ["<sip:a;method=INVITE@p1;method=INVITE;transport=tcp?Subject=x>"]
             .into_iter()
             .collect();
-        let (request_uri, route) = set.apply(&Uri::sip(Some("bob"), "b.example"));
+        let target = Uri::sip(Some("bob"), "b.example");
+        let (request_uri, route) = set.apply(&target);
         assert_eq!(request_uri, "sip:a;method=INVITE@p1;transport=tcp");
         assert_eq!(route.as_deref(), Some("<sip:bob@b.example>"));
     }
@@ -135,7 +137,8 @@ mod tests {
     #[test]
     fn parameters_of_a_loose_router_are_kept() {
         let set: RouteSet = ["<sip:tok3n@p1;lr;ob;transport=tcp>;x=1"].into_iter().collect();
-        let (request_uri, route) = set.apply(&Uri::sip(Some("bob"), "b.example"));
+        let target = Uri::sip(Some("bob"), "b.example");
+        let (request_uri, route) = set.apply(&target);
         assert_eq!(request_uri, "sip:bob@b.example");
         assert_eq!(route.as_deref(), Some("<sip:tok3n@p1;lr;ob;transport=tcp>;x=1"));
         assert!(!set.is_empty());

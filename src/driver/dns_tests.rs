@@ -104,13 +104,13 @@ async fn a_domain_is_followed_from_naptr_by_srv_to_addresses() {
         .await
         .unwrap()
         .places;
-    assert_eq!(found[0].address, "192.0.2.1:5060".parse().unwrap());
+    assert_eq!(found[0].address, "192.0.2.1:5060".parse::<SocketAddr>().unwrap());
     let lonely = Wanted {
         host: "two.example.test".to_owned(),
         ..wanted(Some(5070), None)
     };
     assert_eq!(
         dns.locate(&lonely, &ours, 1).await.unwrap().places[0].address,
-        "192.0.2.2:5070".parse().unwrap()
+        "192.0.2.2:5070".parse::<SocketAddr>().unwrap()
     );
 }

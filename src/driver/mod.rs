@@ -31,9 +31,12 @@
 mod bind;
 mod clock;
 mod dns;
+mod dtls_certificate;
 mod ladders;
+mod media;
 mod memory;
 mod names;
+mod page;
 mod probe;
 mod resolve;
 mod run;
@@ -54,20 +57,22 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
+pub use media::{MediaOptions, MediaThread};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
 
+use crate::api::softphone::Site;
 use crate::api::{EngineHandle, EventLog};
 use crate::engine::{Engine, Listener, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
 use crate::transport::Transport;
 use bind::Bound;
-use ladders::Recorder;
 use run::{Parts, Phase};
 use stream::Door;
 use tls::Acceptor;
@@ -94,6 +99,15 @@ pub struct Options {
     pub name_servers: Vec<SocketAddr>,
     /// What single listeners have of their own, in the order of the settings' listeners; it may be shorter.
     pub listeners: Vec<ListenerOptions>,
+    /// The softphone page at `ws` and `wss` listeners; `None`: not served.
+    pub softphone: Option<SoftphoneOptions>,
+}
+
+/// What the softphone page is told beyond what the listeners say.
+#[derive(Clone, Debug, Default)]
+pub struct SoftphoneOptions {
+    /// WebSocket URLs that stand for the listeners', where a reverse proxy is in front.
+    pub servers: Vec<String>,
 }
 
 /// What one listener has of its own.
@@ -126,6 +140,7 @@ fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError
             local: listener.address,
             tls,
             origins,
+            site: None,
         })
     };
     settings.listeners.iter().enumerate().map(door).collect()
@@ -146,6 +161,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     ladders: Option<Ladders>,
+    site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
     /// What listeners show, by the listener's number; and what our own connections do.
@@ -171,14 +187,14 @@ impl Edge {
             streams: limits,
             ladders,
             store,
+            softphone,
             ..
         } = options;
-        let recording = ladders.map(Recorder::start).transpose();
-        let recording = recording.map_err(|source| StartError::System {
-            what: "a thread",
-            source,
-        })?;
-        let (ladders, recorder) = recording.unzip();
+        // The ports are known by now.
+        let site = softphone
+            .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
+        let ladders = ladders.map(Ladders::new);
+        let written = ladders.clone();
         let kept = memory::recall(&mut settings, store)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -202,6 +218,7 @@ impl Edge {
                 if let (Some(door), Some(listener)) = (doors.get(at), settings.listeners.get(at)) {
                     let door = Door {
                         local: listener.address,
+                        site: site.clone(),
                         ..door.clone()
                     };
                     open.push((door, TcpListener::from_std(socket).map_err(system)?));
@@ -233,7 +250,7 @@ impl Edge {
                 tap,
                 limits,
                 kept,
-                recorder,
+                ladders: written,
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));
@@ -250,6 +267,7 @@ impl Edge {
             listeners,
             metrics,
             ladders,
+            site,
             phase,
             reloads,
             acceptors,
@@ -276,6 +294,11 @@ impl Edge {
     /// What was said in the last calls, where that is kept.
     pub fn ladders(&self) -> Option<&Ladders> {
         self.ladders.as_ref()
+    }
+
+    /// The softphone page, where it is served.
+    pub fn softphone(&self) -> Option<&Arc<Site>> {
+        self.site.as_ref()
     }
 
     /// Gives the engine other settings while calls go on; [`Input::Reloaded`] says which of them it takes over.

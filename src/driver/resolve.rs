@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::bind::StartError;
 use super::dns::Dns;
 use super::tls::{KeyFiles, TlsOptions};
-use super::{ListenerOptions, Options, clock};
+use super::{ListenerOptions, Options, SoftphoneOptions, clock};
 use crate::config::{Config, PemFiles};
 use crate::engine::{Network, Settings};
 
@@ -94,6 +94,9 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
         },
         name_servers: config.dns.servers.clone(),
         listeners: listeners.collect(),
+        softphone: config.softphone.as_ref().map(|page| SoftphoneOptions {
+            servers: page.servers.clone(),
+        }),
         ..Options::default()
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
 use super::dns::Dns;
-use super::ladders::{Recorder, Seen};
+use super::ladders::Ladders;
 use super::memory::Kept;
 use super::names::{Answer, Names};
 use super::stream::{Door, StreamEvent, StreamLimits};
@@ -23,7 +23,7 @@ use super::tap::{Tap, Tapped};
 use super::trust::Connector;
 use crate::api::{EventLog, Order};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
-use crate::observe::{self, Metrics, Way};
+use crate::observe::{self, Metrics, Seen, Way};
 use crate::store::Writer;
 use crate::transport::{Flow, Transport, stun};
 
@@ -61,7 +61,7 @@ pub(super) struct Parts {
     pub(super) tap: Option<Tap>,
     pub(super) limits: StreamLimits,
     pub(super) kept: Kept,
-    pub(super) recorder: Option<Recorder>,
+    pub(super) ladders: Option<Ladders>,
 }
 
 struct Shell {
@@ -77,7 +77,7 @@ struct Shell {
     metrics: Arc<Metrics>,
     tap: Option<Tap>,
     writer: Option<Writer>,
-    recorder: Option<Recorder>,
+    ladders: Option<Ladders>,
     stun: Stun,
 }
 
@@ -122,7 +122,7 @@ pub(super) async fn run(parts: Parts) {
         tap,
         limits,
         kept,
-        recorder,
+        ladders,
     } = parts;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
@@ -143,7 +143,7 @@ pub(super) async fn run(parts: Parts) {
         metrics,
         tap,
         writer: kept.writer,
-        recorder,
+        ladders,
         stun: Stun {
             second: clock::now(),
             left: STUN_PER_SECOND,
@@ -322,8 +322,8 @@ impl Shell {
                     Output::Event(event) => {
                         self.metrics.event(&event);
                         observe::log(&event);
-                        if let Some(recorder) = &self.recorder {
-                            recorder.see(Seen::Event(now, event.clone()));
+                        if let Some(ladders) = &self.ladders {
+                            ladders.event(now, &event);
                         }
                         self.events.push(clock::wall(), event);
                     }
@@ -384,18 +384,15 @@ impl Shell {
         }
     }
 
+    /// Shows a message to those who look on.
     fn tapped(&self, at: Instant, way: Way, flow: Flow, bytes: &Bytes) {
-        let copy = || Tapped {
-            at,
-            way,
-            flow,
-            bytes: bytes.clone(),
-        };
-        if let Some(recorder) = &self.recorder {
-            recorder.see(Seen::Message(copy()));
+        if let Some(ladders) = &self.ladders {
+            let remote = flow.remote;
+            ladders.message(&Seen { at, way, remote, bytes });
         }
         if let Some(tap) = &self.tap {
-            tap.send(copy()).ok(); // nobody looks on any more
+            let bytes = bytes.clone();
+            tap.send(Tapped { at, way, flow, bytes }).ok(); // nobody looks on any more
         }
     }
 }

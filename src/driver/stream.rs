@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -12,9 +13,11 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
 use super::clock;
+use super::page::{self, Beginning};
 use super::tls::Acceptor;
 use super::trust::Connector;
 use super::websocket::{self, Origins};
+use crate::api::softphone::Site;
 use crate::transport::{Flow, Frame, INCOMPLETE_LIMIT, PONG, StreamFramer, Transport};
 
 /// How long streams may keep us waiting.
@@ -80,6 +83,8 @@ pub(super) struct Door {
     pub(super) tls: Option<Acceptor>,
     /// WS and WSS.
     pub(super) origins: Origins,
+    /// WS and WSS: what those get who come with a browser and want no WebSocket.
+    pub(super) site: Option<Arc<Site>>,
 }
 
 /// Serves a connection that came in until it ends; says so once.
@@ -96,9 +101,9 @@ pub(super) async fn serve(
         match door.tls {
             Some(acceptor) => {
                 let tls = in_time(limits.handshake, acceptor.now().accept(stream)).await?;
-                speak(tls, &door.origins, flow, outgoing, &events, limits).await
+                speak(tls, &door.origins, door.site, flow, outgoing, &events, limits).await
             }
-            None => speak(stream, &door.origins, flow, outgoing, &events, limits).await,
+            None => speak(stream, &door.origins, door.site, flow, outgoing, &events, limits).await,
         }
     };
     ended(served.await, flow, events).await;
@@ -144,17 +149,22 @@ async fn in_time<T>(limit: Duration, doing: impl Future<Output = io::Result<T>>)
 async fn speak<S>(
     stream: S,
     origins: &Origins,
+    site: Option<Arc<Site>>,
     flow: Flow,
     outgoing: mpsc::Receiver<Bytes>,
     events: &Events,
     limits: StreamLimits,
 ) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match flow.transport {
         Transport::Udp | Transport::Tcp | Transport::Tls => exchange(stream, flow, outgoing, events, limits).await,
         Transport::Ws | Transport::Wss => {
+            let stream = match page::begin(stream, site, flow, &limits).await? {
+                Beginning::Upgrade(stream) => stream,
+                Beginning::Answered => return Ok(()),
+            };
             let socket = websocket::accept(stream, origins, &limits).await?;
             websocket::exchange(socket, flow, outgoing, events, limits).await
         }

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::Engine;
@@ -25,7 +26,9 @@ impl Engine {
     pub(super) fn invite(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
         let options = unsupported(&request);
         if !options.is_empty() {
-            let draft = request.respond(420).header(HeaderName::Unsupported, options.join(", "));
+            let draft = self
+                .refusal(&request, 420)
+                .header(HeaderName::Unsupported, options.join(", "));
             self.legs().transactions.respond(now, server, draft.print(), 420);
             return;
         }
@@ -39,7 +42,7 @@ impl Engine {
             return;
         }
         if let Some(least) = self.legs().interval_too_small(&request) {
-            let draft = request.respond(422).header(HeaderName::MinSe, least);
+            let draft = self.refusal(&request, 422).header(HeaderName::MinSe, least);
             self.legs().transactions.respond(now, server, draft.print(), 422);
             return;
         }
@@ -47,7 +50,7 @@ impl Engine {
             && request.header(HeaderName::Replaces).is_none()
         {
             // RFC 3261 §21.5.4. What takes a place in a running call is no new call.
-            let draft = request.respond(503).header(HeaderName::RetryAfter, seconds);
+            let draft = self.refusal(&request, 503).header(HeaderName::RetryAfter, seconds);
             self.legs().transactions.respond(now, server, draft.print(), 503);
             return;
         }
@@ -77,12 +80,20 @@ impl Engine {
             if status == 480 && wants_sips(&request) {
                 self.refuse_sips(now, server, &request);
             } else if status == 415 {
-                let draft = request.respond(415).header(HeaderName::Accept, "application/sdp");
+                let draft = self
+                    .refusal(&request, 415)
+                    .header(HeaderName::Accept, "application/sdp");
                 self.legs().transactions.respond(now, server, draft.print(), 415);
             } else {
                 self.legs().refuse(now, server, &request, status, reason.as_deref());
             }
         }
+    }
+
+    /// A refusal with a To tag (RFC 3261 §8.2.6.2), to be completed.
+    fn refusal(&self, request: &Message, status: u16) -> crate::sip::Draft {
+        let tag = request.stateless_tag(&self.transfers.calls.legs.identity.key);
+        request.respond(status).to_tag(&tag)
     }
 
     /// Known sources are trusted by their address; in `through` mode the PBX challenges by itself; everybody else proves
@@ -117,7 +128,10 @@ impl Engine {
             if request.header(HeaderName::Join).is_some() {
                 return Err(Refused(400, Some("Replaces Together With Join".to_owned())));
             }
-            let trusted = matches!(caller, Caller::Pbx | Caller::Trusted);
+            let replaced = self.transfers.replaced_by(&replaces);
+            // RFC 3891 §4: the same user, on whatever phone; a leg that we called has proved nothing, its binding has.
+            let same_user = user.is_some() && replaced.and_then(|leg| self.user_of(now, leg)) == user;
+            let trusted = same_user || matches!(caller, Caller::Pbx | Caller::Trusted);
             let plugin = &mut self.plugin;
             let allow = |asked: &Asked<'_>| plugin.as_mut().map_or(Ok(()), |plugin| plugin.allow(asked));
             return match self
@@ -368,7 +382,8 @@ fn description(request: &Message) -> Result<Option<Description>, Refused> {
     {
         return Err(Refused(415, None));
     }
-    Description::parse(request.body())
+    // Copied: legs that keep the description for the length of a call would keep the whole datagram with it.
+    Description::parse(Bytes::copy_from_slice(&request.body()))
         .map(Some)
         .map_err(|error| Refused(400, Some(format!("Bad Session Description: {error}"))))
 }

@@ -19,6 +19,7 @@
 //! | `command` | orders of API clients |
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
+//! | `divert` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```
@@ -40,6 +41,7 @@
 
 mod command;
 mod dial;
+mod divert;
 mod forward;
 mod invite;
 mod io;
@@ -65,7 +67,7 @@ pub use settings::*;
 
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
-use crate::leg::{Identity, Legs, LocalAddress};
+use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
 use forward::Passing;
 use locate::Lookups;
 
@@ -86,6 +88,8 @@ pub struct Engine {
     /// Requests that were forwarded, for their responses: what came, and from where.
     forwarded: BTreeMap<ServerHandle, Passing>,
     lookups: Lookups,
+    /// Forks that are waited for, until then.
+    patience: Deadlines<ServerHandle>,
     outputs: VecDeque<Output>,
     plugin: Option<Box<dyn Plugin>>,
     /// On the way out: when callers may try again, in seconds.
@@ -155,6 +159,7 @@ impl Engine {
         transfers.limits = Limits {
             depth: settings.transfer_depth,
             total: settings.transfer_timeout,
+            pick_up: settings.pick_up,
         };
         let mut engine = Engine {
             proxy,
@@ -163,6 +168,7 @@ impl Engine {
             flows: FlowSeal::new(derive(settings.key, 5)),
             forwarded: BTreeMap::new(),
             lookups: Lookups::default(),
+            patience: Deadlines::default(),
             outputs: VecDeque::new(),
             plugin: None,
             draining: None,
@@ -197,6 +203,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.legs().transactions.handle_timeout(now);
         self.lookups_due(now);
+        self.patience_ends(now);
         self.legs().handle_timeout(now);
         self.settle(now);
         self.transfers.handle_timeout(now);
@@ -208,7 +215,11 @@ impl Engine {
     /// The next moment at which [`Engine::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let legs = &self.transfers.calls.legs;
-        let lookups = [self.lookups.poll_timeout(), legs.book.poll_timeout()];
+        let lookups = [
+            self.lookups.poll_timeout(),
+            legs.book.poll_timeout(),
+            self.patience.next(),
+        ];
         [
             legs.poll_timeout(),
             self.transfers.poll_timeout(),

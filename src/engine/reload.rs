@@ -20,6 +20,7 @@ impl Engine {
         self.legs().identity.ring_timeout = new.ring_timeout;
         self.transfers.limits.depth = new.transfer_depth;
         self.transfers.limits.total = new.transfer_timeout;
+        self.transfers.limits.pick_up = new.pick_up;
         let mut names = new.names;
         // The PBX stays the one of the start, under the place by which it is known since then.
         if let (Some(kept), Some(new)) = (&self.settings.pbx, &new.pbx)
@@ -44,6 +45,7 @@ impl Engine {
         kept.on_failure = new.on_failure;
         kept.transfer_depth = new.transfer_depth;
         kept.transfer_timeout = new.transfer_timeout;
+        kept.pick_up = new.pick_up;
         kept.hold = new.hold;
         kept.ring_timeout = new.ring_timeout;
         kept.expires = new.expires;

@@ -258,7 +258,8 @@ impl Engine {
             .skip_while(|route| NameAddr::parse(route).is_ok_and(|route| self.proxy.is_edge(&route.uri)))
             .collect();
         let hop = beyond.first()?;
-        let (request_uri, routes) = beyond.apply(&target.without_headers());
+        let target = target.without_headers();
+        let (request_uri, routes) = beyond.apply(&target);
         self.way_abroad(now, Uri::parse(&request_uri).ok()?, hop, routes.into_iter().collect())
     }
 

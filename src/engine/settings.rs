@@ -40,6 +40,8 @@ pub struct Settings {
     pub transfer_depth: u8,
     /// How long a transfer may take until it is decided.
     pub transfer_timeout: Duration,
+    /// Whether every authenticated user may take over a call that still rings at another's phone, by INVITE with Replaces.
+    pub pick_up: bool,
     /// How a party is held by the API.
     pub hold: HoldDirection,
     /// How long a target may ring: call and transfer.
@@ -263,6 +265,7 @@ impl Settings {
             on_failure: OnFailure::Transferor,
             transfer_depth: 5,
             transfer_timeout: Duration::from_secs(300),
+            pick_up: false,
             hold: HoldDirection::SendOnly,
             ring_timeout: Duration::from_secs(60),
             guard: Duration::from_secs(4),

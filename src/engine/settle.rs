@@ -30,7 +30,11 @@ impl Engine {
             if let Some(event) = self.legs().transactions.poll_event() {
                 self.transaction_event(now, event);
             } else if let Some((leg, event)) = self.legs().reports.pop_front() {
-                match self.legs().get(leg).map(|leg| leg.owner) {
+                let owner = self.legs().get(leg).map(|leg| leg.owner);
+                let Some(event) = owner.and_then(|owner| self.diverted(now, leg, owner, event)) else {
+                    continue;
+                };
+                match owner {
                     Some(LegOwner::Call(call)) => {
                         if let Some(demand) = self.transfers.calls.handle(now, call, leg, event) {
                             self.demanded(now, demand);

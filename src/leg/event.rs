@@ -1,7 +1,7 @@
 //! What passes between a leg and its neighbours: what the transaction layer gives back with a response, and what rises to
 //! the leg's owner.
 
-use super::{Carrier, LegHandle, ReferProgress};
+use super::{Carrier, Invitation, LegHandle, ReferProgress};
 use crate::sdp::Description;
 use crate::sip::Message;
 use crate::transaction::ServerHandle;
@@ -39,6 +39,15 @@ pub enum Purpose {
     PassOn(ServerHandle),
 }
 
+/// How a party was called that says where else to try.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// Whom, and as whom.
+    pub invitation: Box<Invitation>,
+    /// It said that it rings before it refused.
+    pub rang: bool,
+}
+
 /// What a party did, told to the leg's owner.
 #[derive(Clone, Debug)]
 pub enum LegEvent {
@@ -60,6 +69,8 @@ pub enum LegEvent {
         status: u16,
         /// The response, if one came.
         response: Option<Message>,
+        /// With a 3xx: what it took to call the party, to be used elsewhere.
+        called: Option<Called>,
     },
     /// The ACK to our 2xx.
     Acked {

@@ -59,7 +59,7 @@ use compact_str::CompactString;
 
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use deadline::Deadlines;
-pub use event::{LegEvent, Purpose, TransactionUser};
+pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
 pub use invitation::{Invitation, Reached};
 pub use offer::Carrier;
@@ -74,6 +74,7 @@ use crate::transport::{Book, Flow};
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
+pub(crate) use request::description;
 
 /// Where a leg stands (module doc).
 #[derive(Debug)]

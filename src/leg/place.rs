@@ -119,7 +119,15 @@ impl Legs {
     }
 
     /// RFC 5626 §5.3.2: the flow that a token of ours names has gone, which is the party's 430 and no 503 of ours.
-    pub(crate) fn flow_of_token_gone(&self, handle: LegHandle) -> Option<Message> {
+    pub(crate) fn flow_of_token_gone(
+        &self,
+        handle: LegHandle,
+        status: u16,
+        response: Option<&Message>,
+    ) -> Option<Message> {
+        if status != 503 || response.is_some() {
+            return None;
+        }
         match &self.get(handle)?.state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
                 let token = client.invitation.reached == Reached::Token;

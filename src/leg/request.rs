@@ -15,7 +15,10 @@ use crate::transaction::ServerHandle;
 impl Legs {
     /// Answers a request with a status and, where it needs one, a reason that names what is wrong.
     pub fn refuse(&mut self, now: Instant, server: ServerHandle, request: &Message, status: u16, reason: Option<&str>) {
-        let mut draft = request.respond(status);
+        // RFC 3261 §8.2.6.2: every response but 100 has a To tag.
+        let mut draft = request
+            .respond(status)
+            .to_tag(&request.stateless_tag(&self.identity.key));
         if let Some(reason) = reason {
             draft = draft.reason_phrase(reason);
         }

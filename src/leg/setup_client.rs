@@ -11,16 +11,17 @@ use super::early::EarlyDialog;
 use super::offer::Exchange;
 use super::release::Release;
 use super::{
-    Abilities, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State, TransactionUser,
+    Abilities, Called, Identity, Invitation, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
+    TransactionUser,
 };
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
-use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
-use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Replaces, Scheme, Uri};
+use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Scheme};
 use crate::transaction::ClientHandle;
-use crate::transport::Flow;
-use crate::transport::locate::Wanted;
 use crate::vocabulary::{Cause, Event};
+
+/// The version in the `o=` of the first description that a party gets.
+const FIRST_VERSION: u64 = 1;
 
 /// What is needed until our INVITE has its final answer.
 #[derive(Debug)]
@@ -38,11 +39,12 @@ pub(crate) struct Client {
 
 impl Legs {
     /// Calls a party. What comes of it rises to `owner`.
-    pub fn invite(&mut self, now: Instant, owner: LegOwner, invitation: Invitation) -> LegHandle {
+    pub fn invite(&mut self, now: Instant, owner: LegOwner, mut invitation: Invitation) -> LegHandle {
         let wanted = invitation.wanted.clone();
         let call_id = self.fresh_token();
         let call_id = invitation.call_id.clone().unwrap_or(call_id);
         let origin = self.identity.hash(self.serial, 3) >> 2;
+        invitation.offer = invitation.offer.map(|offer| offer.with_origin(origin, FIRST_VERSION));
         let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
         let party = invitation.to.clone();
         let identity = &self.identity;
@@ -63,7 +65,7 @@ impl Legs {
                 flow: invitation.flow,
             };
             let credentials = invitation.credentials.clone();
-            let follows_contact = invitation.reached == Reached::Place;
+            let follows_contact = invitation.reached == super::Reached::Place;
             let contact = identity.contact(
                 &invitation.flow,
                 invitation.from.uri.user(),
@@ -161,8 +163,7 @@ impl Legs {
             draft = draft.header_named(name, value);
         }
         if let Some(offer) = &invitation.offer {
-            let body = offer.with_origin(leg.origin.0, leg.origin.1).bytes().clone();
-            draft = draft.body("application/sdp", body);
+            draft = draft.body("application/sdp", offer.bytes().clone());
         }
         let flow = invitation.flow;
         let sent_by = self.identity.host_port(&flow);
@@ -264,7 +265,7 @@ impl Legs {
         let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
         leg.remote = description.clone();
         let offered = offer.is_some();
-        leg.sent = offer.map(|offer| offer.with_origin(leg.origin.0, leg.origin.1));
+        leg.sent = offer;
         leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
@@ -296,13 +297,8 @@ impl Legs {
         if self.set_up_elsewhere(now, handle, status, response) {
             return;
         }
-        let gone = (status == 503 && response.is_none())
-            .then(|| self.flow_of_token_gone(handle))
-            .flatten();
-        let (status, response) = match &gone {
-            Some(gone) => (430, Some(gone)),
-            None => (status, response),
-        };
+        let gone = self.flow_of_token_gone(handle, status, response);
+        let (status, response) = gone.as_ref().map_or((status, response), |gone| (430, Some(gone)));
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -321,6 +317,16 @@ impl Legs {
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => status,
         };
         let told = matches!(state, State::Calling(_) | State::Early(_));
+        let rang = matches!(state, State::Early(_));
+        let called = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if status / 100 == 3 => {
+                Some(Called {
+                    invitation: client.invitation,
+                    rang,
+                })
+            }
+            State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended => None,
+        };
         self.note_end(
             handle,
             if status == 408 {
@@ -335,6 +341,7 @@ impl Legs {
                 LegEvent::Refused {
                     status,
                     response: response.cloned(),
+                    called,
                 },
             );
         }
@@ -439,7 +446,7 @@ impl Leg {
             waiting_offers: Default::default(),
             timer: None,
             min_se: 0,
-            origin: (origin, 1),
+            origin: (origin, FIRST_VERSION),
             notifier: None,
             subscriber: None,
             owed: 0,

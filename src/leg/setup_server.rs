@@ -26,7 +26,7 @@ pub(crate) struct Server {
 }
 
 impl Legs {
-    /// A leg for an INVITE that was accepted for routing. Nothing is answered yet.
+    /// A leg for an INVITE that was accepted for routing, with what it offers. Nothing is answered yet.
     ///
     /// # Errors
     /// When From, To or Contact cannot be read; the caller answers with the error's status.
@@ -37,6 +37,7 @@ impl Legs {
         server: ServerHandle,
         request: &Message,
         user: Option<CompactString>,
+        offer: Option<Description>,
     ) -> Result<LegHandle, DialogError> {
         let party = request.from()?;
         self.serial = self.serial.wrapping_add(1);
@@ -53,7 +54,6 @@ impl Legs {
                 .as_deref(),
             request.request_uri().is_some_and(|uri| uri.starts_with("sips:")),
         );
-        let remote = super::request::description(request);
         let handle = self
             .table
             .insert_with(request.call_id(), request.from_tag(), |handle, tag| {
@@ -74,7 +74,7 @@ impl Legs {
                     origin,
                     contact,
                 );
-                leg.remote = remote;
+                leg.remote = offer;
                 leg.user = user;
                 leg.abilities = Abilities::of(request);
                 leg

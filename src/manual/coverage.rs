@@ -8,6 +8,7 @@
 //! | RFC | section | what | |
 //! |---|---|---|---|
 //! | 3261 | §7, §25 | messages: compact forms, folding, any method, octets that are not UTF-8; every vector of RFC 4475 and 5118 | stands |
+//! | 3261 | §8.1.3.4 | 3xx of a registered phone is followed, by its user's dialling rights; of others it goes back to the caller | stands: contacts at once, q is not looked at |
 //! | 3261 | §8.1, §8.2 | UAC and UAS: 405, 415, 416, 420, 481, 501 with their headers | stands |
 //! | 3261 | §9 | CANCEL, also before a provisional response has come | stands |
 //! | 3261 | §10.3 | registrar; bindings are reached on the flow they came from | stands |
@@ -57,11 +58,18 @@
 //! | 3911 | §3 | Join | not yet: 488, `Require: join` gets 420, not advertised |
 //! | 5589 | §6, §7.1–7.3, §7.6, §7.7, §8 | blind, attended, semi-attended, with Referred-By | stands |
 //! | 5589 | §7.4 | recovery when one party does not support REFER | stands: the edge joins by itself |
-//! | 5589 | §7.5 | the contact of the consult instead of its address of record | stands |
-//! | 5589 | §9, §10, §11 | conferences, several parties, gateway hairpins | not yet |
-//! | 5359 | §2.1, §2.4, §2.5 | hold, transfer unattended and attended | stands |
+//! | 5589 | §7.5 | the consult's address of record rings several phones | stands |
+//! | 5589 | §9 | transfer as an ad hoc conference | not yet: it needs a mixer |
+//! | 5589 | §10 | several parties, one transfer behind the other | stands |
+//! | 5589 | §11.1 | two lines of one gateway are handed back to it | stands: mode `auto`, where it knows REFER and Replaces |
+//! | 5589 | §11.2 | a consultation that is given up as it is answered | stands |
+//! | 5359 | §2.1, §2.2, §2.4, §2.5 | hold, consultation hold, transfer unattended and attended | stands |
 //! | 5359 | §2.3 | music on hold | not yet: the PBX's or silence |
-//! | 5359 | §2.7–2.18 | forwarding, three-way, park, pick-up, click to dial | not yet |
+//! | 5359 | §2.7–2.9 | call forwarding: unconditional, busy, no answer | stands: the phone says so by 302, of calls and of transfers |
+//! | 5359 | §2.10, §2.11 | three-way conferences | not yet: they need a mixer |
+//! | 5359 | §2.15 | call park: to a park server and back | stands, as far as it is signalling |
+//! | 5359 | §2.16 | call pick-up by INVITE with Replaces | stands: of one's own calls, of others' with `[transfer] pick_up`; no dialog package, so a phone learns of the call elsewhere |
+//! | 5359 | §2.18 | click to dial: `POST /v1/calls` | stands |
 //! | 4235 | | dialog package | not yet |
 //!
 //! # Registration and edge
@@ -78,7 +86,8 @@
 //! | 7616, 8760 | | SHA-256 before MD5, one header each; sealed nonces of 60 s; nonce-count window | stands: qop `auth` only, no `auth-int`, no userhash, no session algorithms |
 //! | 7118 | §4–8 | SIP over WebSocket, ws and wss: subprotocol, text and binary frames, ping and CRLF keepalive, origins | stands: the edge is a server, it opens none |
 //! | 3325 | | asserted identity | not yet: passed through |
-//! | 5806, 7044 | | Diversion, History-Info | not yet: passed through |
+//! | 5806 | §5 | Diversion: passed through, added where the edge follows a phone's 302, stops circles | stands |
+//! | 7044 | | History-Info | not yet: passed through |
 //! | 5393 | §4, §5 | a mark in the branch of what is proxied (482), Max-Breadth shared among forks of requests and calls (440) | stands: calls get a dialog of their own each, so they loop until Max-Forwards or breadth is used up |
 //! | 5630 | §5 | sips: 480 with Warning 380 where TLS would end | partly: no `SIPS Required` of our own |
 //!

@@ -76,7 +76,7 @@
 //! | names no dialog of ours, or one that rings and was not started here | 481 |
 //! | names one that has ended | 603 |
 //! | says `early-only` and the dialog is confirmed | 486 |
-//! | comes from somebody who is not the replaced party and not trusted | 403 |
+//! | comes from somebody who is not the replaced party's user and not trusted | 403; unless it rings and `pick_up` is on |
 //!
 //! # Modes
 //!

@@ -110,6 +110,8 @@ pub struct LegQuality {
     pub jitter_ms: f32,
     /// By the party's receiver reports; `None` before there is one.
     pub round_trip_ms: Option<f32>,
+    /// Of our packets, lost on the way to the party by its receiver reports; `None` before there is one.
+    pub party_lost: Option<u32>,
     /// Estimated mean opinion score, 1.0 to 4.5 (ITU-T G.107's E-model, simplified).
     pub mos: f32,
 }

@@ -14,9 +14,18 @@
 //! RFC 3550 (RTP) · 3551 (G.711, G.722) · 4733 (telephone-event) · 4568 (SDES) · 3711 (SRTP) · 5763, 5764, 8842 (DTLS-SRTP)
 //! · 8445, 8839 (ICE) · 5761 (rtcp-mux) · 7983 (demultiplexing) · 7587 (Opus).
 
+pub mod audio;
 pub mod codec;
 pub mod command;
 pub mod event;
+mod local;
+mod output;
+pub mod rtcp;
+pub mod rtp;
+pub mod secure;
+mod session;
+mod sessions;
+mod settings;
 
 pub use codec::{Codec, Payload};
 pub use command::{
@@ -24,3 +33,7 @@ pub use command::{
     Security, SrtpKey, SrtpProfile,
 };
 pub use event::{LegQuality, MediaEvent, MediaFailure};
+pub use local::Local;
+pub use output::MediaOutput;
+pub use sessions::Sessions;
+pub use settings::MediaSettings;

@@ -1,25 +1,21 @@
 //! The ladders of the last calls: what each said and was told, and which rule fired at each step of a transfer.
 //!
-//! Bounded in every direction: so many calls, so many messages a dialog, and so many dialogs that belong to no call (yet).
-//! Messages are kept as they came, and shown only as their first line and a note: no body, no credential leaves the book.
+//! Bounded in every direction: so many calls, so many messages and octets a dialog, and so many dialogs that belong to no
+//! call (yet). A message is copied behind the others of its Call-ID, which costs less than to keep its buffer alive; nothing
+//! of it is parsed or drawn before somebody asks, and then outside of the book ([`Excerpt::page`]).
+
+mod dialogs;
+mod page;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use bytes::Bytes;
-use compact_str::CompactString;
-use serde::Serialize;
-
-use super::ladder::{Ladder, Style};
 use super::metrics::Way;
-use super::redact::Redact;
 use crate::engine::{CallHandle, Event, LegHandle, TransferHandle};
 
-/// Dialogs that belong to no call: a stranger can make as many as it likes, and they push out only each other.
-const UNCLAIMED: usize = 256;
-/// Columns beside the edge's that fit a line; who comes later has a line without a column.
-const COLUMNS: usize = 3;
+use dialogs::{Dialogs, Key};
+pub use page::{Excerpt, LadderLine, LadderPage};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,20 +38,25 @@ impl Default for LadderLimits {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Kept {
-    order: u64,
-    at: Instant,
-    way: Way,
-    remote: SocketAddr,
-    bytes: Bytes,
+/// A message as it passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'m> {
+    /// When.
+    pub at: Instant,
+    /// To or from the edge.
+    pub way: Way,
+    /// Where from, or where to.
+    pub remote: SocketAddr,
+    /// The whole message.
+    pub bytes: &'m [u8],
 }
 
-#[derive(Debug, Default)]
-struct Dialog {
-    party: String,
-    messages: Vec<Kept>,
-    more: usize,
+/// A leg that was started.
+#[derive(Debug)]
+struct Started {
+    dialog: Key,
+    /// How many of the calls in the book it belongs to.
+    calls: usize,
 }
 
 /// One step of a transfer.
@@ -79,42 +80,11 @@ struct Transfer {
 pub struct Book {
     limits: LadderLimits,
     next: u64,
-    dialogs: BTreeMap<CompactString, Dialog>,
-    unclaimed: VecDeque<CompactString>,
-    legs: BTreeMap<LegHandle, CompactString>,
-    calls: BTreeMap<CallHandle, BTreeSet<LegHandle>>,
+    dialogs: Dialogs,
+    legs: BTreeMap<LegHandle, Started>,
+    calls: BTreeMap<CallHandle, Vec<LegHandle>>,
     order: VecDeque<CallHandle>,
     transfers: BTreeMap<TransferHandle, Transfer>,
-}
-
-/// The ladder of one call.
-#[derive(Clone, Debug, Serialize)]
-pub struct LadderPage {
-    /// The call.
-    pub call: CallHandle,
-    /// Its lines in the order in which they happened.
-    pub lines: Vec<LadderLine>,
-    /// Messages that were not kept because the dialog had more than the limit.
-    pub more: usize,
-    /// All of it drawn, for a terminal.
-    pub text: String,
-}
-
-/// One line of a ladder.
-#[derive(Clone, Debug, Serialize)]
-pub struct LadderLine {
-    /// Milliseconds since the first line.
-    pub at_ms: u64,
-    /// `in` (to the edge), `out`, or `step` (of a transfer).
-    pub way: &'static str,
-    /// The party at the other end.
-    pub party: Option<String>,
-    /// Its address.
-    pub address: Option<SocketAddr>,
-    /// The message's first line in short, or the step with the rule that fired.
-    pub what: String,
-    /// What matters for hold and transfer: the session description's direction and port, Refer-To, the outcome.
-    pub note: String,
 }
 
 impl Book {
@@ -123,8 +93,7 @@ impl Book {
         Book {
             limits,
             next: 0,
-            dialogs: BTreeMap::new(),
-            unclaimed: VecDeque::new(),
+            dialogs: Dialogs::default(),
             legs: BTreeMap::new(),
             calls: BTreeMap::new(),
             order: VecDeque::new(),
@@ -133,36 +102,17 @@ impl Book {
     }
 
     /// A message passed. Only dialogs that begin with an INVITE are kept.
-    pub fn message(&mut self, at: Instant, way: Way, remote: SocketAddr, bytes: &Bytes) {
-        let Some(call_id) = call_id(bytes) else { return };
+    pub fn message(&mut self, seen: &Seen<'_>) {
         let order = self.count();
-        if !self.dialogs.contains_key(call_id) {
-            if !bytes.starts_with(b"INVITE ") {
-                return;
-            }
-            if self.unclaimed.len() >= UNCLAIMED
-                && let Some(oldest) = self.unclaimed.pop_front()
-            {
-                self.dialogs.remove(&oldest);
-            }
-            self.unclaimed.push_back(call_id.into());
-            self.dialogs.insert(call_id.into(), Dialog::default());
+        let gone = self.dialogs.file(seen, order, self.limits.messages);
+        self.unstarted(gone);
+    }
+
+    /// A leg that no call ever took, and whose dialog made room.
+    fn unstarted(&mut self, gone: Option<LegHandle>) {
+        if let Some(leg) = gone {
+            self.legs.remove(&leg);
         }
-        let Some(dialog) = self.dialogs.get_mut(call_id) else {
-            return;
-        };
-        if dialog.messages.len() >= self.limits.messages {
-            dialog.more += 1;
-            return;
-        }
-        dialog.messages.push(Kept {
-            order,
-            at,
-            way,
-            remote,
-            // A slice would keep the whole buffer that a stream was read into.
-            bytes: Bytes::copy_from_slice(bytes),
-        });
     }
 
     fn count(&mut self) -> u64 {
@@ -189,6 +139,9 @@ impl Book {
                 target,
             } => {
                 let text = format!("{kind:?} transfer requested, mode {mode:?}").to_lowercase();
+                if ![transferor, transferee].into_iter().any(|leg| self.is_in_a_call(leg)) {
+                    return; // of a call that is forgotten
+                }
                 let legs = [*transferor, *transferee].into();
                 let target = target.clone();
                 self.transfers.insert(
@@ -233,6 +186,7 @@ impl Book {
             | Event::CallStarted { .. }
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
+            | Event::CallForwarded { .. }
             | Event::CallEnded { .. }
             | Event::LegRinging { .. }
             | Event::LegConfirmed { .. }
@@ -249,9 +203,9 @@ impl Book {
     }
 
     fn leg_started(&mut self, leg: LegHandle, call: Option<CallHandle>, party: &str, call_id: &str) {
-        self.unclaimed.retain(|other| other != call_id);
-        self.dialogs.entry(call_id.into()).or_default().party = party.to_owned();
-        self.legs.insert(leg, call_id.into());
+        let dialog = self.dialogs.key(call_id);
+        self.dialogs.claim(dialog, leg, party);
+        self.legs.insert(leg, Started { dialog, calls: 0 });
         match call {
             Some(call) => self.belongs(call, leg),
             // The target of a transfer, dialled for it: of the newest one that goes there.
@@ -261,17 +215,26 @@ impl Book {
                     Some(kept) => {
                         kept.legs.insert(leg);
                     }
-                    None => self.unclaimed.push_back(call_id.into()),
+                    None => {
+                        let gone = self.dialogs.unclaim(dialog);
+                        self.unstarted(gone);
+                    }
                 }
             }
         }
     }
 
     fn belongs(&mut self, call: CallHandle, leg: LegHandle) {
-        if !self.calls.contains_key(&call) {
+        let legs = self.calls.entry(call).or_default();
+        if legs.is_empty() {
             self.order.push_back(call);
         }
-        self.calls.entry(call).or_default().insert(leg);
+        if !legs.contains(&leg) {
+            legs.push(leg);
+            if let Some(started) = self.legs.get_mut(&leg) {
+                started.calls += 1;
+            }
+        }
         while self.order.len() > self.limits.calls.max(1)
             && let Some(oldest) = self.order.pop_front()
         {
@@ -282,155 +245,58 @@ impl Book {
     /// Forgets a call, its transfers, and every leg that is in no other one.
     fn forget(&mut self, call: CallHandle) {
         let mut legs = self.calls.remove(&call).unwrap_or_default();
-        let gone: Vec<_> = self.transfers_of(&legs).map(|(handle, _)| handle).collect();
-        for transfer in gone {
-            let others = |leg: &LegHandle| self.calls.values().any(|others| others.contains(leg));
-            if self
-                .transfers
-                .get(&transfer)
-                .is_some_and(|kept| !kept.legs.iter().any(others))
-            {
-                legs.extend(
-                    self.transfers
-                        .remove(&transfer)
-                        .map(|kept| kept.legs)
-                        .unwrap_or_default(),
-                );
+        for leg in &legs {
+            if let Some(started) = self.legs.get_mut(leg) {
+                started.calls = started.calls.saturating_sub(1);
             }
         }
+        let gone: Vec<TransferHandle> = self
+            .transfers_of(&legs)
+            .filter(|(_, kept)| !kept.legs.iter().any(|leg| self.is_in_a_call(leg)))
+            .map(|(handle, _)| handle)
+            .collect();
+        for transfer in gone {
+            legs.extend(self.transfers.remove(&transfer).into_iter().flat_map(|kept| kept.legs));
+        }
         for leg in legs {
-            if !self.calls.values().any(|others| others.contains(&leg))
-                && let Some(call_id) = self.legs.remove(&leg)
+            if !self.is_in_a_call(&leg)
+                && let Some(started) = self.legs.remove(&leg)
             {
-                self.dialogs.remove(&call_id);
+                self.dialogs.remove(started.dialog);
             }
         }
     }
 
-    fn transfers_of(&self, legs: &BTreeSet<LegHandle>) -> impl Iterator<Item = (TransferHandle, &Transfer)> {
-        let shares = move |kept: &Transfer| kept.legs.iter().any(|leg| legs.contains(leg));
-        let all = self.transfers.iter();
-        all.filter(move |(_, kept)| shares(kept))
+    fn is_in_a_call(&self, leg: &LegHandle) -> bool {
+        self.legs.get(leg).is_some_and(|started| started.calls > 0)
+    }
+
+    fn transfers_of(&self, legs: &[LegHandle]) -> impl Iterator<Item = (TransferHandle, &Transfer)> {
+        let shares = move |kept: &Transfer| legs.iter().any(|leg| kept.legs.contains(leg));
+        self.transfers
+            .iter()
+            .filter(move |(_, kept)| shares(kept))
             .map(|(handle, kept)| (*handle, kept))
     }
 
-    /// The ladder of a call, with the legs and steps of its transfers; `None`: it is not remembered.
-    pub fn page(&self, call: CallHandle) -> Option<LadderPage> {
+    /// What is remembered of a call, with the legs and steps of its transfers; `None`: it is not remembered.
+    pub fn excerpt(&self, call: CallHandle) -> Option<Excerpt> {
         let own = self.calls.get(&call)?;
         let transfers: Vec<_> = self.transfers_of(own).collect();
-        let mut legs = own.clone();
-        legs.extend(transfers.iter().flat_map(|(_, kept)| kept.legs.iter().copied()));
-        let dialogs: BTreeSet<&CompactString> = legs.iter().filter_map(|leg| self.legs.get(leg)).collect();
-        let dialogs: Vec<&Dialog> = dialogs.into_iter().filter_map(|id| self.dialogs.get(id)).collect();
-
-        let mut entries: Vec<(u64, Entry<'_>)> = Vec::new();
-        for dialog in &dialogs {
-            let messages = dialog.messages.iter();
-            entries.extend(messages.map(|kept| (kept.order, Entry::Message(dialog, kept))));
-        }
-        for (handle, kept) in &transfers {
-            let steps = kept.steps.iter();
-            entries.extend(steps.map(|step| (step.order, Entry::Step(*handle, step))));
-        }
-        entries.sort_by_key(|(order, _)| *order);
-        let entries: Vec<Entry<'_>> = entries.into_iter().map(|(_, entry)| entry).collect();
-        let (lines, text) = self.draw(&entries);
-        Some(LadderPage {
+        let further = transfers.iter().flat_map(|(_, kept)| &kept.legs);
+        let legs: BTreeSet<LegHandle> = own.iter().chain(further).copied().collect();
+        // Two legs have one Call-ID where the edge keeps the caller's.
+        let keys: BTreeSet<Key> = legs.iter().filter_map(|leg| Some(self.legs.get(leg)?.dialog)).collect();
+        let dialogs = keys.into_iter().filter_map(|key| self.dialogs.get(key)).cloned();
+        let steps = transfers
+            .iter()
+            .flat_map(|(handle, kept)| kept.steps.iter().map(|step| (*handle, step.clone())));
+        Some(Excerpt {
             call,
-            lines,
-            more: dialogs.iter().map(|dialog| dialog.more).sum(),
-            text,
+            dialogs: dialogs.collect(),
+            steps: steps.collect(),
+            redact: self.limits.redact,
         })
-    }
-
-    fn draw(&self, entries: &[Entry<'_>]) -> (Vec<LadderLine>, String) {
-        let mut ladder = self.columns(entries);
-        let mut text = ladder.head();
-        let mut lines = Vec::new();
-        let start = entries.first().map(Entry::at);
-        for entry in entries {
-            let since = start.map_or(0, |start| entry.at().saturating_duration_since(start).as_millis());
-            let at_ms = u64::try_from(since).unwrap_or(u64::MAX);
-            text.push('\n');
-            lines.push(match entry {
-                Entry::Message(dialog, kept) => {
-                    text.push_str(&ladder.message(kept.at, kept.way, kept.remote, &kept.bytes));
-                    let (what, note) = super::ladder::summary(&kept.bytes, self.limits.redact);
-                    LadderLine {
-                        at_ms,
-                        way: match kept.way {
-                            Way::In => "in",
-                            Way::Out => "out",
-                        },
-                        party: Some(self.shown(&dialog.party)),
-                        address: Some(kept.remote),
-                        what,
-                        note,
-                    }
-                }
-                Entry::Step(transfer, step) => {
-                    let what = format!("{transfer} {}", step.text);
-                    text.push_str(&ladder.heading(&what));
-                    LadderLine {
-                        at_ms,
-                        way: "step",
-                        party: None,
-                        address: None,
-                        what,
-                        note: String::new(),
-                    }
-                }
-            });
-        }
-        (lines, text)
-    }
-
-    /// One column for each address, the edge's after the first.
-    fn columns(&self, entries: &[Entry<'_>]) -> Ladder {
-        let style = Style {
-            colour: false,
-            unicode: true,
-        };
-        let mut ladder = Ladder::new(style).redacted(self.limits.redact);
-        let mut seen: Vec<SocketAddr> = Vec::new();
-        for entry in entries {
-            let Entry::Message(dialog, kept) = entry else { continue };
-            if seen.contains(&kept.remote) || seen.len() == COLUMNS {
-                continue;
-            }
-            seen.push(kept.remote);
-            let shown = self.shown(&dialog.party);
-            let name = shown.split_once('@').map_or(shown.as_str(), |(name, _)| name);
-            let name = name.split_once(':').map_or(name, |(_, name)| name);
-            let name: String = name.chars().take(18).collect();
-            ladder = ladder.column(&name, Some(kept.remote));
-            if seen.len() == 1 {
-                ladder = ladder.column("edge", None);
-            }
-        }
-        ladder
-    }
-
-    fn shown(&self, party: &str) -> String {
-        if self.limits.redact {
-            Redact(party).to_string()
-        } else {
-            party.to_owned()
-        }
-    }
-}
-
-enum Entry<'b> {
-    Message(&'b Dialog, &'b Kept),
-    Step(TransferHandle, &'b Step),
-}
-
-impl Entry<'_> {
-    fn at(&self) -> Instant {
-        match self {
-            Entry::Message(_, kept) => kept.at,
-            Entry::Step(_, step) => step.at,
-        }
     }
 }
 
@@ -438,27 +304,6 @@ impl Entry<'_> {
 fn user(uri: &str) -> &str {
     let bare = uri.split_once(':').map_or(uri, |(_, bare)| bare);
     bare.split(['@', ';', '?']).next().unwrap_or_default()
-}
-
-/// The Call-ID of a message, without parsing the rest of it.
-fn call_id(bytes: &[u8]) -> Option<&str> {
-    let mut rest = bytes;
-    while let Some(end) = memchr::memchr(b'\n', rest) {
-        let line = rest.get(..end)?.trim_ascii_end();
-        rest = rest.get(end + 1..)?;
-        if line.is_empty() {
-            return None;
-        }
-        let Some(colon) = line.iter().take(12).position(|octet| *octet == b':') else {
-            continue;
-        };
-        let (name, value) = line.split_at_checked(colon)?;
-        let name = name.trim_ascii_end();
-        if name.eq_ignore_ascii_case(b"call-id") || name.eq_ignore_ascii_case(b"i") {
-            return std::str::from_utf8(value.get(1..)?.trim_ascii()).ok();
-        }
-    }
-    None
 }
 
 #[cfg(test)]

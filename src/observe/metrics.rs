@@ -122,6 +122,7 @@ impl Metrics {
             | Event::CallConnected { .. }
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
+            | Event::CallForwarded { .. }
             | Event::CallEnded { .. }
             | Event::LegStarted { .. }
             | Event::LegRinging { .. }

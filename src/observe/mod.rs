@@ -18,7 +18,7 @@ mod names;
 mod note;
 mod redact;
 
-pub use book::{Book, LadderLimits, LadderLine, LadderPage};
+pub use book::{Book, Excerpt, LadderLimits, LadderLine, LadderPage, Seen};
 pub use ladder::{Ladder, Style};
 pub use log::log;
 pub use metrics::{Metrics, Way};

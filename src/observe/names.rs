@@ -4,9 +4,10 @@ use crate::engine::{Event, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "call.connected",
         "call.ended",
+        "call.forwarded",
         "call.held",
         "call.resumed",
         "call.started",
@@ -33,6 +34,7 @@ impl Event {
             Event::CallHeld { .. } => "call.held",
             Event::CallResumed { .. } => "call.resumed",
             Event::CallEnded { .. } => "call.ended",
+            Event::CallForwarded { .. } => "call.forwarded",
             Event::LegStarted { .. } => "leg.started",
             Event::LegRinging { .. } => "leg.ringing",
             Event::LegConfirmed { .. } => "leg.confirmed",

@@ -124,6 +124,23 @@ impl Phone {
         Ok(())
     }
 
+    /// Sends a call that came on to somebody else (RFC 3261 §21.3.3).
+    pub fn forward(&mut self, now: Instant, call: PhoneCall, to: &str) -> Result<(), Misuse> {
+        self.expect(call, "forward", &[CallState::Ringing])?;
+        self.send_elsewhere(now, call, to);
+        Ok(())
+    }
+
+    pub(super) fn send_elsewhere(&mut self, now: Instant, call: PhoneCall, to: &str) {
+        if let Some(id) = self.open_invite(call)
+            && let Some(draft) = self.response(id, 302)
+        {
+            let draft = draft.header(HeaderName::Contact, format_args!("<{to}>"));
+            self.respond(now, id, &draft, 302);
+        }
+        self.end(call, EndReason::Refused(302));
+    }
+
     pub(super) fn refuse(&mut self, now: Instant, call: PhoneCall, status: u16) {
         if let Some(id) = self.open_invite(call) {
             self.answer_plainly(now, id, status);

@@ -130,6 +130,8 @@ pub struct Script {
     pub auto_answer: Option<Duration>,
     /// Answer every new INVITE with this final status instead.
     pub reject_with: Option<u16>,
+    /// Answer every new INVITE with 302 and this Contact.
+    pub forward_to: Option<String>,
     /// What becomes of the next re-INVITEs, first one first; when empty they are answered as they should be.
     pub reinvites: VecDeque<ReinviteAnswer>,
     /// Send BYE the moment the ACK of our 200 is in.
@@ -158,6 +160,7 @@ impl Default for Script {
             ring: true,
             auto_answer: None,
             reject_with: None,
+            forward_to: None,
             reinvites: VecDeque::new(),
             hang_up_on_ack: false,
             hang_up_on_success: false,

@@ -113,6 +113,9 @@ impl Phone {
             // RFC 3891 §3: the user has said yes to the call that is replaced.
             return self.accept(now, handle);
         }
+        if let Some(to) = self.script.forward_to.clone() {
+            return self.send_elsewhere(now, handle, &to);
+        }
         if let Some(status) = self.script.reject_with {
             return self.refuse(now, handle, status);
         }

@@ -218,6 +218,13 @@ impl Description {
         })
     }
 
+    /// What stands before and behind the first o-line.
+    fn around_origin(&self) -> (&[u8], &[u8]) {
+        let origin = self.session_lines().find(|line| line.kind == b'o');
+        let (from, to) = origin.map_or((0, 0), |line| (line.start, line.start + line.content.len()));
+        (self.slice(&(0..from)), self.slice(&(to..self.bytes.len())))
+    }
+
     fn session_lines(&self) -> impl Iterator<Item = Line<'_>> {
         lines(&self.bytes).take_while(|line| line.start < self.parts.session_end)
     }
@@ -231,8 +238,16 @@ impl Description {
         Description::parse_with(Bytes::from(octets), &limits).unwrap_or_else(|_| self.clone())
     }
 
+    /// Whether the party looks for a path itself (RFC 8839 §5.4): browsers do.
+    pub fn uses_ice(&self) -> bool {
+        lines(&self.bytes).any(|line| line.content.starts_with(b"a=ice-ufrag:"))
+    }
+
     /// Whether two descriptions are the same but for the origin and the directions: "each other's description".
     pub fn same_media(&self, other: &Description) -> bool {
+        if self.around_origin() == other.around_origin() {
+            return true; // as between the two sides of a call that nobody holds
+        }
         let kept = |line: &Line<'_>| line.kind != b'o' && line.direction().is_none();
         lines(&self.bytes)
             .filter(kept)

@@ -10,6 +10,9 @@ use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
 use std::fmt::{self, Display, Write};
 
+/// Room for start line, Via and Content-Length, as long as they usually are.
+const USUALLY: usize = 224;
+
 #[derive(Clone, Debug)]
 enum Start {
     Request { method: Method, uri: CompactString },
@@ -90,12 +93,18 @@ impl Draft {
     }
 
     /// Adds every line of this header of `message`, values byte for byte.
-    pub fn copy(mut self, message: &Message, name: HeaderName) -> Draft {
+    pub fn copy(self, message: &Message, name: HeaderName) -> Draft {
+        self.copy_all(message, |id| id == name)
+    }
+
+    /// Adds every line of `message` that is `wanted`, in their order, values byte for byte. A header that this library has
+    /// no name for is never wanted.
+    pub(super) fn copy_all(mut self, message: &Message, wanted: impl Fn(HeaderName) -> bool) -> Draft {
         for (id, text, value) in message.all_headers() {
-            if id == name && name != HeaderName::Other {
+            if id != HeaderName::Other && wanted(id) {
                 self.copy_line(id, text, value);
-                if id == HeaderName::To {
-                    self.to_end = message.to_tag().is_none().then_some(self.head.len() - 2);
+                if id == HeaderName::To && message.to_tag().is_none() {
+                    self.last_line_is_untagged_to();
                 }
             }
         }
@@ -219,56 +228,48 @@ impl Draft {
 
     /// The whole message with its Content-Length: a response, or a request whose Via was added as a header.
     pub fn print(&self) -> Bytes {
-        self.print_lines("")
+        self.print_lines(|_| {})
     }
 
     /// A request with this Via as its first header line.
     pub fn print_with_via(&self, via: impl Display) -> Bytes {
-        let mut line = String::with_capacity(128);
-        line.push_str("Via: ");
-        write!(OneLine(&mut line), "{via}").ok(); // writing to a string cannot fail
-        line.push_str("\r\n");
-        self.print_lines(&line)
+        self.print_lines(|out| {
+            out.push_str("Via: ");
+            write!(OneLine(out), "{via}").ok(); // writing to a string cannot fail
+            out.push_str("\r\n");
+        })
     }
 
-    fn print_lines(&self, via: &str) -> Bytes {
-        let mut len = 0;
-        self.emit(via, &mut |piece| len += piece.len());
-        // Exactly as long as it gets: `Bytes` takes such a buffer over without another allocation.
-        let mut out: Vec<u8> = Vec::with_capacity(len);
-        self.emit(via, &mut |piece| out.extend_from_slice(piece));
-        Bytes::from(out)
-    }
-
-    fn emit(&self, via: &str, put: &mut impl FnMut(&[u8])) {
+    fn print_lines(&self, via: impl FnOnce(&mut String)) -> Bytes {
+        let raw: usize = self.raw.iter().map(|(_, octets)| octets.len()).sum();
+        let mut out = String::with_capacity(self.head.len() + raw + self.body.len() + USUALLY);
         match &self.start {
             Start::Request { method, uri } => {
-                put(method.as_str().as_bytes());
-                put(b" ");
-                put(uri.as_bytes());
-                put(b" SIP/2.0\r\n");
+                for part in [method.as_str(), " ", uri, " SIP/2.0\r\n"] {
+                    out.push_str(part);
+                }
             }
             Start::Response { status, reason } => {
-                put(b"SIP/2.0 ");
-                put(status.to_compact_string().as_bytes());
-                put(b" ");
-                put(reason.as_bytes());
-                put(b"\r\n");
+                for part in ["SIP/2.0 ", &status.to_compact_string(), " ", reason, "\r\n"] {
+                    out.push_str(part);
+                }
             }
         }
-        put(via.as_bytes());
+        via(&mut out);
+        let mut out = out.into_bytes();
         let head = self.head.as_bytes();
         let mut at = 0;
         for (offset, octets) in &self.raw {
-            put(head.get(at..*offset).unwrap_or_default());
-            put(octets);
+            out.extend_from_slice(head.get(at..*offset).unwrap_or_default());
+            out.extend_from_slice(octets);
             at = *offset;
         }
-        put(head.get(at..).unwrap_or_default());
-        put(b"Content-Length: ");
-        put(self.body.len().to_compact_string().as_bytes());
-        put(b"\r\n\r\n");
-        put(&self.body);
+        out.extend_from_slice(head.get(at..).unwrap_or_default());
+        out.extend_from_slice(b"Content-Length: ");
+        out.extend_from_slice(self.body.len().to_compact_string().as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(&self.body);
+        Bytes::from(out)
     }
 }
 

@@ -197,7 +197,9 @@ impl Message {
 
     /// Whether one of the header's values is this token, in any case: option tags, methods of Allow.
     pub fn has_token(&self, name: HeaderName, token: &str) -> bool {
-        self.values(name).any(|value| value.eq_ignore_ascii_case(token))
+        self.headers(name)
+            .flat_map(comma_list)
+            .any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
     }
 
     /// The body: a slice of [`Message::bytes`].

@@ -6,7 +6,7 @@ use super::find::find;
 use super::header_name::HeaderName;
 use super::message::Message;
 use super::params::{self, OwnedParams};
-use super::uri::{Scheme, Uri};
+use super::uri::{Scheme, Shape, Uri};
 use compact_str::CompactString;
 use std::fmt;
 
@@ -50,17 +50,18 @@ impl NameAddr {
         })
     }
 
-    /// The URI's scheme, if [`NameAddr::parse_bytes`] could read the value; nothing is kept of it. The tag is known to be
-    /// a token: a value that has no other parameter needs no further look at it.
-    pub(super) fn check(value: &[u8], tag: Option<&str>) -> Result<Scheme, ParseError> {
+    /// The URI's scheme, if [`NameAddr::parse_bytes`] could read the value; nothing is kept of it. The tag, if there is
+    /// one, is known to be a token: a value that has no other parameter needs no further look at it.
+    pub(super) fn check(value: &[u8], tag: &[u8]) -> Result<Scheme, ParseError> {
         let Ok(text) = std::str::from_utf8(value) else {
             return NameAddr::parse_bytes(value).map(|party| party.uri.scheme());
         };
         let pieces = Pieces::of(text)?;
-        if tag.is_none() || pieces.params.strip_prefix(";tag=") != tag {
+        let is_tag = |params: &str| params.strip_prefix(";tag=").is_some_and(|text| text.as_bytes() == tag);
+        if tag.is_empty() || !is_tag(pieces.params) {
             params::check(pieces.params)?;
         }
-        Uri::check(pieces.uri)
+        Shape::of(pieces.uri).map(|shape| shape.scheme)
     }
 
     /// As [`NameAddr::parse`]; octets that are not UTF-8 are replaced in the display name.

@@ -2,7 +2,7 @@
 
 use super::chars::{is_lws, is_token, quoted_len, split_once, trim, trim_text};
 use super::error::{ParseError, ParseErrorKind};
-use super::find::{find as find_octet, find2};
+use super::find::{find as find_octet, find2, find3};
 use compact_str::CompactString;
 
 /// The values of a comma-separated header line, trimmed; empty ones are skipped (RFC 3261 §7.3.1).
@@ -33,27 +33,25 @@ impl<'a> Iterator for CommaList<'a> {
 
 /// Where the first value of a list ends: at a comma outside quotes and angle brackets, or at the end.
 pub(crate) fn until_comma(data: &[u8]) -> usize {
-    if find_octet(data, b',').is_none() {
+    let Some(comma) = find_octet(data, b',') else {
         return data.len();
+    };
+    if find2(data.get(..comma).unwrap_or_default(), b'"', b'<').is_none() {
+        return comma; // nothing is open
     }
     let mut at = 0;
-    let mut bracket = false;
-    while let Some(octet) = data.get(at) {
-        match octet {
-            b'"' if !bracket => match quoted_len(data.get(at..).unwrap_or_default()) {
-                Some(len) => {
-                    at += len;
-                    continue;
-                }
-                // An unterminated quote runs to the end of its own line, never across it (RFC 4475 §3.1.2.6).
-                None => return data.len(),
-            },
-            b'<' => bracket = true,
-            b'>' => bracket = false,
-            b',' if !bracket => return at,
-            _ => {}
-        }
-        at += 1;
+    while let Some(rest) = data.get(at..)
+        && let Some(found) = find3(rest, b',', b'"', b'<')
+    {
+        let rest = rest.get(found..).unwrap_or_default();
+        let len = match rest.first() {
+            Some(b'"') => quoted_len(rest),
+            Some(b'<') => find_octet(rest, b'>').map(|end| end + 1),
+            Some(_) | None => return at + found,
+        };
+        // What is not closed runs to the end of its own line, never across it (RFC 4475 §3.1.2.6).
+        let Some(len) = len else { return data.len() };
+        at += found + len;
     }
     data.len()
 }

@@ -13,17 +13,16 @@ impl Message {
     /// The response to this request: Via, From, To, Call-ID and CSeq copied as they came, Timestamp for 100
     /// (RFC 3261 §8.2.6). The to-tag, Contact, Record-Route and the rest are the caller's.
     pub fn respond(&self, status: u16) -> Draft {
-        let draft = Draft::status_line(status)
-            .copy(self, HeaderName::Via)
-            .copy(self, HeaderName::From)
-            .copy(self, HeaderName::To)
-            .copy(self, HeaderName::CallId)
-            .copy(self, HeaderName::CSeq);
-        if status == 100 {
-            draft.copy(self, HeaderName::Timestamp)
-        } else {
-            draft
-        }
+        Draft::status_line(status).copy_all(self, |name| {
+            let copied = [
+                HeaderName::Via,
+                HeaderName::From,
+                HeaderName::To,
+                HeaderName::CallId,
+                HeaderName::CSeq,
+            ];
+            copied.contains(&name) || (name == HeaderName::Timestamp && status == 100)
+        })
     }
 
     /// The refusal of a message that [`Message::parse`] refused: its status, a reason phrase that names the culprit,

@@ -1,6 +1,6 @@
 //! SIP, SIPS and tel URIs (RFC 3261 §19.1, RFC 3966), kept as the text that came.
 
-use super::chars::{is_addr_spec, is_host_name};
+use super::chars::{cut, decimal, is_addr_spec, is_host_name};
 use super::error::{ParseError, ParseErrorKind};
 use super::escape::{escape_user, normalised_user, unescape_text};
 use super::find::{find, find2, find3};
@@ -26,10 +26,10 @@ pub enum Scheme {
 #[derive(Clone, Copy, Default)]
 struct Span(u16, u16);
 
-/// Where the parts of a URI stand in its text.
+/// Where the parts of a URI stand in its text: what a check needs, and a [`Uri`] keeps.
 #[derive(Clone, Copy)]
-struct Shape {
-    scheme: Scheme,
+pub(super) struct Shape {
+    pub(super) scheme: Scheme,
     user: Option<Span>,
     host: Span,
     port: Option<u16>,
@@ -50,7 +50,8 @@ const BAD: ParseError = ParseError::new(ParseErrorKind::Uri);
 const LONGEST: usize = 8_192;
 
 impl Shape {
-    fn of(text: &str) -> Result<Shape, ParseError> {
+    /// Reads an `addr-spec`.
+    pub(super) fn of(text: &str) -> Result<Shape, ParseError> {
         if text.len() > LONGEST || !is_addr_spec(text.as_bytes()) {
             return Err(BAD);
         }
@@ -85,9 +86,9 @@ impl Shape {
     }
 
     fn locate_sip(&mut self, text: &str, start: usize) -> Result<(), ParseError> {
-        let rest = text.get(start..).unwrap_or_default();
+        let octets = text.as_bytes();
         // The user part may hold `;`, `?`, `/` and more, but never `@` (RFC 4475 §3.1.1.9): so that goes first.
-        let host_start = match find(rest.as_bytes(), b'@') {
+        let host_start = match find(octets.get(start..).unwrap_or_default(), b'@') {
             Some(0) => return Err(BAD),
             Some(at) => {
                 self.user = Some(span(start, start + at));
@@ -95,39 +96,51 @@ impl Shape {
             }
             None => start,
         };
-        let tail = text.get(host_start..).unwrap_or_default();
-        let host_len = if tail.starts_with('[') {
-            find(tail.as_bytes(), b']').ok_or(BAD)? + 1
+        let tail = octets.get(host_start..).unwrap_or_default();
+        let host_len = if tail.starts_with(b"[") {
+            find(tail, b']').ok_or(BAD)? + 1
         } else {
-            find3(tail.as_bytes(), b':', b';', b'?').unwrap_or(tail.len())
+            find3(tail, b':', b';', b'?').unwrap_or(tail.len())
         };
-        let host = tail.get(..host_len).unwrap_or_default();
-        if !is_host(host) {
+        let mut at = host_start + host_len;
+        if !text.get(host_start..at).is_some_and(is_host) {
             return Err(BAD);
         }
-        self.host = span(host_start, host_start + host_len);
-        let mut at = host_start + host_len;
-        if text.as_bytes().get(at) == Some(&b':') {
-            let digits = text.get(at + 1..).unwrap_or_default();
-            let len = find2(digits.as_bytes(), b';', b'?').unwrap_or(digits.len());
-            let digits = digits.get(..len).unwrap_or_default();
-            if !digits.bytes().all(|o| o.is_ascii_digit()) {
-                return Err(BAD);
-            }
-            self.port = Some(digits.parse().map_err(|_| BAD)?);
+        self.host = span(host_start, at);
+        if octets.get(at) == Some(&b':') {
+            let digits = octets.get(at + 1..).unwrap_or_default();
+            let len = find2(digits, b';', b'?').unwrap_or(digits.len());
+            let port = decimal(digits.get(..len).unwrap_or_default());
+            self.port = Some(port.and_then(|port| u16::try_from(port).ok()).ok_or(BAD)?);
             at += 1 + len;
         }
-        let rest = text.get(at..).unwrap_or_default();
-        if !(rest.is_empty() || rest.starts_with([';', '?'])) {
-            return Err(BAD);
+        self.params = span(at, octets.len());
+        self.headers = span(octets.len(), octets.len());
+        match octets.get(at) {
+            None => Ok(()),
+            Some(b';' | b'?') => self.locate_tail(octets, at),
+            Some(_) => Err(BAD),
         }
-        let query = find(rest.as_bytes(), b'?').map_or(text.len(), |q| at + q);
-        if find(text.get(at..query).unwrap_or_default().as_bytes(), b'@').is_some() {
+    }
+
+    /// Parameters and headers, in which no second `@` may stand.
+    fn locate_tail(&mut self, octets: &[u8], at: usize) -> Result<(), ParseError> {
+        let tail = octets.get(at..).unwrap_or_default();
+        let query = find(tail, b'?').map_or(octets.len(), |query| at + query);
+        if find(cut(octets, at, query), b'@').is_some() {
             return Err(BAD);
         }
         self.params = span(at, query);
-        self.headers = span((query + 1).min(text.len()), text.len());
+        self.headers = span((query + 1).min(octets.len()), octets.len());
         Ok(())
+    }
+
+    /// Whether there are headers behind `?`.
+    pub(super) fn has_headers(&self, text: &str) -> bool {
+        let Span(start, end) = self.headers;
+        cut(text.as_bytes(), usize::from(start), usize::from(end))
+            .iter()
+            .any(|octet| *octet != b'&')
     }
 }
 
@@ -139,11 +152,6 @@ impl Uri {
             text: text.into(),
             shape,
         })
-    }
-
-    /// The scheme of what [`Uri::parse`] could read, without keeping it.
-    pub(super) fn check(text: &str) -> Result<Scheme, ParseError> {
-        Shape::of(text).map(|shape| shape.scheme)
     }
 
     /// Makes `sip:user@host_port`; what may not stand in a user part is escaped. A `host_port` that is no host gives

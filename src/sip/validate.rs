@@ -8,8 +8,10 @@ use super::message::Message;
 use super::method::Method;
 use super::name_addr::NameAddr;
 use super::params::comma_list;
-use super::uri::{Scheme, Uri};
+use super::uri::{Scheme, Shape};
 use super::via::Via;
+
+const BAD: ParseError = ParseError::new(ParseErrorKind::Value);
 
 impl Message {
     /// Checks what the index does not: start line against CSeq, the Request-URI, every Via, the parties, Contact and
@@ -18,16 +20,17 @@ impl Message {
     /// Not here: what depends on what the edge supports (405, 415, 420) and on routing (404, 483).
     pub fn validate(&self) -> Result<(), ParseError> {
         self.check_start()?;
-        self.check_vias()?;
-        self.check_party(HeaderName::From, self.from_tag())?;
-        let to = self.check_party(HeaderName::To, self.to_tag())?;
-        if *self.method() == Method::Register && !is_dialable(to) {
-            // RFC 3261 §10.3: an address of record is a SIP or SIPS URI.
-            return Err(ParseError::at(ParseErrorKind::Uri, HeaderName::To));
+        let mut seen = 0u128;
+        for (id, _, value) in self.all_headers() {
+            // One value where the grammar has one value.
+            let bit = 1u128 << (id as u8);
+            if id.is_single() && seen & bit != 0 {
+                return Err(ParseError::at(ParseErrorKind::Duplicate, id));
+            }
+            seen |= bit;
+            self.check_line(id, value).map_err(|error| error.within(id))?;
         }
-        self.check_contacts()?;
-        self.check_numbers()?;
-        self.check_single()
+        Ok(())
     }
 
     fn check_start(&self) -> Result<(), ParseError> {
@@ -38,14 +41,14 @@ impl Message {
                 if index.cseq_method.of(self.bytes()) != self.method().as_str().as_bytes() {
                     return Err(ParseError::at(ParseErrorKind::MethodMismatch, HeaderName::CSeq));
                 }
-                let text = self.request_uri().ok_or(ParseError::new(ParseErrorKind::Uri))?;
-                let uri = Uri::parse(text)?;
-                match uri.scheme() {
+                let uri = self.request_uri().ok_or(ParseError::new(ParseErrorKind::Uri))?;
+                let shape = Shape::of(uri)?;
+                match shape.scheme {
                     Scheme::Other => return Err(ParseError::new(ParseErrorKind::Scheme)),
                     Scheme::Sip | Scheme::Sips | Scheme::Tel => {}
                 }
                 // RFC 3261 §19.1.1, table 1: no headers in a Request-URI (RFC 4475 §3.1.2.11).
-                if uri.headers().next().is_some() {
+                if shape.has_headers(uri) {
                     return Err(ParseError::new(ParseErrorKind::Uri));
                 }
                 Ok(())
@@ -53,64 +56,57 @@ impl Message {
         }
     }
 
-    fn check_party(&self, name: HeaderName, tag: Option<&str>) -> Result<Scheme, ParseError> {
-        let value = self.header(name).ok_or(ParseError::at(ParseErrorKind::Missing, name))?;
-        NameAddr::check(value, tag).map_err(|error| error.within(name))
+    fn check_line(&self, id: HeaderName, value: &[u8]) -> Result<(), ParseError> {
+        let index = self.index();
+        if id == HeaderName::Via {
+            self.check_vias(value)
+        } else if id == HeaderName::From {
+            NameAddr::check(value, index.from_tag.of(self.bytes())).map(drop)
+        } else if id == HeaderName::To {
+            let scheme = NameAddr::check(value, index.to_tag.of(self.bytes()))?;
+            if *self.method() == Method::Register && !is_dialable(scheme) {
+                // RFC 3261 §10.3: an address of record is a SIP or SIPS URI.
+                return Err(ParseError::new(ParseErrorKind::Uri));
+            }
+            Ok(())
+        } else if id == HeaderName::Contact {
+            self.check_contacts(value)
+        } else if id == HeaderName::MaxForwards {
+            // RFC 3261 §20.22: 0 to 255.
+            match decimal(value) {
+                Some(0..=255) => Ok(()),
+                Some(_) | None => Err(BAD),
+            }
+        } else {
+            Ok(())
+        }
     }
 
-    fn check_vias(&self) -> Result<(), ParseError> {
-        let bad = ParseError::at(ParseErrorKind::Value, HeaderName::Via);
-        for value in self.headers(HeaderName::Via).flat_map(comma_list) {
+    fn check_vias(&self, line: &[u8]) -> Result<(), ParseError> {
+        for value in comma_list(line) {
             // Octets outside UTF-8 may stand in a quoted via-extension only; no such Via has been seen.
-            let via = Via::parse(std::str::from_utf8(value).map_err(|_| bad)?)?;
-            for param in via.params() {
-                param?;
-            }
+            let via = Via::parse(std::str::from_utf8(value).map_err(|_| BAD)?)?;
+            via.check_params(self.index().branch.of(self.bytes()))?;
         }
         Ok(())
     }
 
-    fn check_contacts(&self) -> Result<(), ParseError> {
-        let star = self.headers(HeaderName::Contact).any(|line| line.contains(&b'*'))
-            && self.has_token(HeaderName::Contact, "*");
-        if !star {
-            return self
-                .headers(HeaderName::Contact)
-                .flat_map(comma_list)
-                .try_for_each(|value| NameAddr::check(value, None).map(drop))
-                .map_err(|error| error.within(HeaderName::Contact));
+    fn check_contacts(&self, line: &[u8]) -> Result<(), ParseError> {
+        if line.contains(&b'*') && comma_list(line).any(|value| value == b"*") {
+            return self.check_all_contacts();
         }
-        // RFC 3261 §10.2.2: `*` stands alone, in a REGISTER, with Expires 0.
+        comma_list(line).try_for_each(|value| NameAddr::check(value, b"").map(drop))
+    }
+
+    /// RFC 3261 §10.2.2: `*` stands alone, in a REGISTER, with Expires 0.
+    fn check_all_contacts(&self) -> Result<(), ParseError> {
         let alone = self.headers(HeaderName::Contact).flat_map(comma_list).count() == 1;
         let zero = self.header(HeaderName::Expires).map(trim) == Some(b"0");
         if *self.method() == Method::Register && alone && (zero || !self.is_request()) {
             Ok(())
         } else {
-            Err(ParseError::at(ParseErrorKind::Value, HeaderName::Contact))
+            Err(BAD)
         }
-    }
-
-    fn check_numbers(&self) -> Result<(), ParseError> {
-        // RFC 3261 §20.22: 0 to 255.
-        if let Some(value) = self.header(HeaderName::MaxForwards)
-            && decimal(value).is_none_or(|hops| hops > 255)
-        {
-            return Err(ParseError::at(ParseErrorKind::Value, HeaderName::MaxForwards));
-        }
-        Ok(())
-    }
-
-    /// One value where the grammar has one value.
-    fn check_single(&self) -> Result<(), ParseError> {
-        let mut seen = 0u128;
-        for (id, _, _) in self.all_headers() {
-            let bit = 1u128 << (id as u8);
-            if id.is_single() && seen & bit != 0 {
-                return Err(ParseError::at(ParseErrorKind::Duplicate, id));
-            }
-            seen |= bit;
-        }
-        Ok(())
     }
 }
 

@@ -26,11 +26,10 @@ impl<'a> Via<'a> {
     pub fn parse(text: &'a str) -> Result<Via<'a>, ParseError> {
         let text = trim_text(text);
         let (head, params) = text.split_at(find(text.as_bytes(), b';').unwrap_or(text.len()));
-        let (name, rest) = split_once(head, b'/').ok_or(BAD)?;
-        let (version, rest) = split_once(rest, b'/').ok_or(BAD)?;
-        if !trim_text(name).eq_ignore_ascii_case("SIP") || !is_token(trim_text(version).as_bytes()) {
-            return Err(BAD);
-        }
+        let rest = match head.strip_prefix("SIP/2.0/") {
+            Some(rest) => rest, // as nearly always
+            None => after_protocol(head).ok_or(BAD)?,
+        };
         let rest = trim_text(rest);
         let (transport, sent_by) = rest.split_at(rest.bytes().position(is_lws).ok_or(BAD)?);
         if !is_token(transport.as_bytes()) {
@@ -43,6 +42,17 @@ impl<'a> Via<'a> {
             port,
             params,
         })
+    }
+
+    /// Whether every parameter can be read (RFC 4475 §3.1.2.1). The branch, if there is one, is known to be a token: a
+    /// value that has no other parameter than it and an empty `rport` needs no further look.
+    pub(super) fn check_params(&self, branch: &[u8]) -> Result<(), ParseError> {
+        let usual = self.params.strip_suffix(";rport").unwrap_or(self.params);
+        let is_branch = |text: &str| text.as_bytes() == branch;
+        if !branch.is_empty() && usual.strip_prefix(";branch=").is_some_and(is_branch) {
+            return Ok(());
+        }
+        self.params().try_for_each(|param| param.map(drop))
     }
 
     /// The `branch` parameter, as it stands.
@@ -70,6 +80,14 @@ impl<'a> Via<'a> {
     pub fn params(&self) -> impl Iterator<Item = Result<(&'a str, Option<&'a str>), ParseError>> + use<'a> {
         params::params(self.params, true).map(|param| param.map_err(|_| BAD))
     }
+}
+
+/// What follows `SIP/2.0/` where it is written in another way.
+fn after_protocol(head: &str) -> Option<&str> {
+    let (name, rest) = split_once(head, b'/')?;
+    let (version, rest) = split_once(rest, b'/')?;
+    let is_sip = trim_text(name).eq_ignore_ascii_case("SIP") && is_token(trim_text(version).as_bytes());
+    is_sip.then_some(rest)
 }
 
 /// `host [COLON port]`, with white space around the colon.

@@ -58,7 +58,11 @@ impl Transfers {
         let options = unsupported(request);
         if !options.is_empty() {
             // RFC 7614 §4: explicitsub wants a URI to subscribe to, which this edge does not serve.
-            let draft = request.respond(420).header(HeaderName::Unsupported, options.join(", "));
+            let tag = request.stateless_tag(&self.calls.legs.identity.key);
+            let draft = request
+                .respond(420)
+                .to_tag(&tag)
+                .header(HeaderName::Unsupported, options.join(", "));
             self.calls.legs.transactions.respond(now, *server, draft.print(), 420);
             return;
         }

@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::{State, Transfers};
 use crate::leg::{Invitation, Leg};
 use crate::sdp::Description;
-use crate::sip::Message;
-use crate::vocabulary::{Cause, LegHandle, LegOwner, TransferFailure, TransferHandle};
+use crate::sip::{Message, Uri};
+use crate::vocabulary::{Cause, Event, LegHandle, LegOwner, TransferFailure, TransferHandle};
 
 impl Transfers {
     /// Dials the target on all of these ways at once; a status says why there is none.
@@ -129,6 +129,40 @@ impl Transfers {
             // RFC 5589 §7.6: the consult had not answered; the transferor's own call to it ends as it would have.
             self.calls.refused(now, call, leg, status, response);
         }
+    }
+
+    /// The target sends its calls on: those are called in its stead, and the transferor hears that it is so.
+    pub(crate) fn forward(
+        &mut self,
+        now: Instant,
+        handle: TransferHandle,
+        leg: LegHandle,
+        to: &Uri,
+        invitations: Vec<Invitation>,
+    ) {
+        let Some(transfer) = self.table.get(handle) else { return };
+        let (transferor, consult, call) = (transfer.transferor, transfer.consult, transfer.call);
+        let ringing = consult.map_or(call, |(call, _)| call);
+        let owner = LegOwner::Transfer(handle);
+        let called = self.calls.replace_fork(now, ringing, owner, leg, invitations);
+        if let Some(transfer) = self.table.get_mut(handle)
+            && let State::Trying { forks, .. } = &mut transfer.state
+        {
+            forks.retain(|fork| *fork != leg);
+            forks.extend(called);
+        }
+        let event = Event::CallForwarded {
+            call: ringing,
+            leg,
+            to: to.to_string(),
+        };
+        self.tell(event);
+        self.calls.legs.report(now, transferor, 181, false);
+        self.progress(
+            handle,
+            Some(181),
+            "RFC 3261 §16.7: the target forwards, whom it names is dialled",
+        );
     }
 
     /// Releases a leg that nobody needs any more.

@@ -25,6 +25,38 @@ use crate::vocabulary::{LegHandle, TransferFailure, TransferHandle};
 const LEFT: u8 = 2;
 
 impl Transfers {
+    /// Two parties with ICE cannot be offered what the other has said to somebody else: credentials that are new to a party
+    /// restart ICE there, so that its answer has new ones too (RFC 8839 §4.4.1.1.1), and no number of offers would match
+    /// them. One is asked instead, and the other answers to that.
+    pub(crate) fn needs_fresh_offer(&self, one: LegHandle, other: LegHandle) -> bool {
+        let (Some(one), Some(other)) = (self.calls.legs.get(one), self.calls.legs.get(other)) else {
+            return false;
+        };
+        let have_ice = [one, other]
+            .iter()
+            .all(|leg| leg.remote.as_ref().is_some_and(Description::uses_ice));
+        let known = |of: &Leg, with: &Leg| match (&of.sent, &with.remote) {
+            (Some(sent), Some(remote)) => sent.same_media(remote),
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        };
+        have_ice && !(known(one, other) && known(other, one))
+    }
+
+    pub(crate) fn ask_for_offer(&mut self, now: Instant, handle: TransferHandle, side: LegHandle) {
+        if let Some(transfer) = self.table.get_mut(handle)
+            && let State::Joining { offered, offers, .. } = &mut transfer.state
+        {
+            *offered = Some(side);
+            *offers = MOST_OFFERS - LEFT;
+            self.calls.legs.offer(now, side, None);
+            self.progress(
+                handle,
+                None,
+                "RFC 8839 §4.4.1.1.1: both have ICE, so the transferee is asked for an offer of its own",
+            );
+        }
+    }
+
     /// The side that was offered something has answered.
     pub(crate) fn side_answered(
         &mut self,

@@ -78,6 +78,10 @@ impl Transfers {
             return;
         };
         let transferee = transfer.transferee;
+        if offers == 0 && self.needs_fresh_offer(transferee, target) {
+            self.ask_for_offer(now, handle, transferee);
+            return;
+        }
         let next = if offers < MOST_OFFERS {
             bridge::offer_next(&mut self.calls.legs, now, transferee, target)
         } else {

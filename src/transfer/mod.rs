@@ -292,7 +292,7 @@ impl Transfers {
                 self.target_rings(now, handle, leg, status, description.as_ref());
             }
             (State::Trying { .. }, LegEvent::Answered { .. }) => self.target_answered(now, handle, leg),
-            (State::Trying { .. }, LegEvent::Refused { status, response }) => {
+            (State::Trying { .. }, LegEvent::Refused { status, response, .. }) => {
                 self.target_refused(now, handle, leg, status, response.as_ref());
             }
             (State::Joining { offered, .. }, LegEvent::OfferAnswered { description }) if *offered == Some(leg) => {

@@ -44,6 +44,8 @@ pub struct Limits {
     pub depth: u8,
     /// How long a transfer may take until it is decided.
     pub total: Duration,
+    /// Whether every user may take over a call that still rings at another's phone (RFC 5359 §2.16).
+    pub pick_up: bool,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
         Limits {
             depth: 5,
             total: Duration::from_secs(300),
+            pick_up: false,
         }
     }
 }

@@ -92,6 +92,8 @@ impl Transfers {
         let party = request.from().map_err(|_| ReplacesRefused::Malformed)?;
         let allowed = trusted
             || place.by.is_some()
+            // Whoever knows both tags of a ringing dialog was told them by its phone (RFC 4235): still no proof of a right.
+            || (self.limits.pick_up && place.early && user.is_some())
             || self
                 .calls
                 .legs
@@ -127,7 +129,14 @@ impl Transfers {
         let newcomer = self
             .calls
             .legs
-            .incoming(LegOwner::Nobody, flow, server, request, user)
+            .incoming(
+                LegOwner::Nobody,
+                flow,
+                server,
+                request,
+                user,
+                crate::leg::description(request),
+            )
             .map_err(|_| ReplacesRefused::Malformed)?;
         let until = now + self.limits.total;
         let handle = self.table.insert_with(|handle| Transfer {
@@ -166,6 +175,11 @@ impl Transfers {
         });
         self.join_if_quiet(now, handle);
         Ok(handle)
+    }
+
+    /// The party whose place this names, if somebody could take it.
+    pub fn replaced_by(&self, replaces: &Replaces) -> Option<LegHandle> {
+        self.find_place(replaces).ok().map(|place| place.replaced)
     }
 
     fn find_place(&self, replaces: &Replaces) -> Result<Place, ReplacesRefused> {

@@ -62,6 +62,16 @@ pub enum Event {
         /// The leg of the party that was held.
         leg: LegHandle,
     },
+    /// A phone sends the call on to somebody else (RFC 5359 §2.7).
+    #[serde(rename = "call.forwarded")]
+    CallForwarded {
+        /// The call.
+        call: CallHandle,
+        /// The leg of the phone.
+        leg: LegHandle,
+        /// Where to.
+        to: String,
+    },
     /// The call has ended.
     #[serde(rename = "call.ended")]
     CallEnded {

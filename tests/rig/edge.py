@@ -119,6 +119,11 @@ class Edge:
         with self._changed:
             return [event["event"] for event in self.events[start:]]
 
+    def data(self):
+        """Every event so far, as the edge described it."""
+        with self._changed:
+            return [json.loads(event["data"]) for event in self.events]
+
     def mark(self):
         with self._changed:
             return len(self.events)

@@ -36,7 +36,7 @@ class Block:
 
 def is_free(host, port=5060):
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
             try:
                 probe.bind((host, port))
             except OSError:
@@ -46,10 +46,25 @@ def is_free(host, port=5060):
 
 def udp_is_bound(host, port):
     """Whether some process listens on this UDP address, read from the kernel's table (binding would disturb it)."""
-    packed = "".join(f"{int(part):02X}" for part in reversed(host.split(".")))
-    wanted = (f"{packed}:{port:04X}", f"00000000:{port:04X}")
-    with open("/proc/net/udp", encoding="ascii") as table:
+    if ":" in host:
+        words = [int.from_bytes(socket.inet_pton(socket.AF_INET6, host)[at:at + 4], "little") for at in range(0, 16, 4)]
+        packed, path = "".join(f"{word:08X}" for word in words), "/proc/net/udp6"
+    else:
+        packed, path = "".join(f"{int(part):02X}" for part in reversed(host.split("."))), "/proc/net/udp"
+    wanted = (f"{packed}:{port:04X}", f"{'0' * len(packed)}:{port:04X}")
+    with open(path, encoding="ascii") as table:
         return any(line.split()[1] in wanted for line in table if ":" in line)
+
+
+def free_udp_port(host):
+    """A port that is free, and the one above it, for UDP and TCP."""
+    for _ in range(100):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+            port = probe.getsockname()[1]
+        if is_free(host, port) and is_free(host, port + 1):
+            return port
+    raise RuntimeError(f"no free port on {host}")
 
 
 def wait_until(condition, seconds, every=0.05):

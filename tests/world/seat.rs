@@ -74,6 +74,13 @@ impl<'w> Seat<'w> {
             .expect("it rings");
     }
 
+    /// Sends the call that rings on.
+    pub(crate) fn forward(mut self, to: Who) {
+        let call = self.ringing();
+        self.act(|phone, now| phone.forward(now, call, &to.uri()))
+            .expect("it rings");
+    }
+
     pub(crate) fn cancel(self, call: PhoneCall) {
         self.act(|phone, now| phone.cancel(now, call))
             .expect("not answered yet");
@@ -162,6 +169,10 @@ impl<'w> Seat<'w> {
 
     pub(crate) fn rejects_with(self, status: u16) {
         self.script().reject_with = Some(status);
+    }
+
+    pub(crate) fn forwards_to(self, whom: Who) {
+        self.script().forward_to = Some(whom.uri());
     }
 
     pub(crate) fn answers_reinvite_with(self, status: u16) {

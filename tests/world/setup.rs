@@ -1,7 +1,7 @@
 //! How a test gets to where it begins.
 
 use warmline::engine::{Listener, Settings, User};
-use warmline::phone::{CallState, PhoneCall};
+use warmline::phone::{CallState, Phone, PhoneCall, PhoneConfig};
 use warmline::transport::Transport;
 
 use super::{ALICE, BOB, CAROL, DOMAIN, EDGE, EVERYBODY, Who, World};
@@ -53,6 +53,12 @@ impl World {
         for who in EVERYBODY {
             assert!(self.phone(who).is_registered(), "{} is registered", who.user());
         }
+    }
+
+    /// What lies on `desk` is from now on another phone of `user`'s, at its own address, and not registered.
+    pub(crate) fn another_phone(&mut self, desk: Who, user: Who) {
+        let config = PhoneConfig::new(user.user(), &user.password(), DOMAIN, desk.address(), EDGE);
+        self.phones[desk as usize] = Phone::new(config);
     }
 
     /// `caller` calls `callee`, who answers: the caller's call and the callee's.

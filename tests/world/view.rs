@@ -363,6 +363,7 @@ impl World {
                 | Event::CallConnected { .. }
                 | Event::CallHeld { .. }
                 | Event::CallResumed { .. }
+                | Event::CallForwarded { .. }
                 | Event::LegRinging { .. }
                 | Event::LegConfirmed { .. }
                 | Event::TransferProgress { .. }

@@ -16,6 +16,7 @@
 //! | `/v1/registrations` | GET |
 //! | `/v1/events` | GET (server-sent events, or WebSocket) |
 //! | `/healthz`, `/readyz` (no token), `/metrics`, `/openapi.json` | GET |
+//! | `/phone/` (no token) | GET, the softphone page |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -40,6 +41,7 @@ mod order;
 mod page;
 mod problem;
 pub mod schema;
+mod softphone;
 mod stream;
 mod system;
 mod transfers;
@@ -60,6 +62,7 @@ pub use problem::Problem;
 pub use system::Readiness;
 
 use super::EngineHandle;
+use super::softphone::Site;
 use crate::engine::{CallHandle, Command, Reply, Totals};
 use idempotency::Answers;
 
@@ -88,6 +91,8 @@ pub struct Options {
     pub ready: ReadyCheck,
     /// For `/v1/calls/{call}/ladder`.
     pub ladder: LadderSource,
+    /// For `/phone/`; `None`: no page.
+    pub softphone: Option<Arc<Site>>,
 }
 
 impl Options {
@@ -99,6 +104,7 @@ impl Options {
             metrics: Arc::new(|_| String::new()),
             ready: Arc::new(Readiness::default),
             ladder: Arc::new(|_| None),
+            softphone: None,
         }
     }
 }
@@ -145,6 +151,7 @@ pub fn router(options: Options) -> Router {
         metrics,
         ready,
         ladder,
+        softphone,
     } = options;
     let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
     let answers = Mutex::new(Answers::default());
@@ -162,6 +169,8 @@ pub fn router(options: Options) -> Router {
         .method_not_allowed_fallback(async |method: Method| Problem::no_such_method(method.as_str()).into_response())
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::check))
         .with_state(shared)
+        // Beside what needs the token: a browser has none.
+        .merge(softphone::routes(softphone))
 }
 
 /// The description that `/openapi.json` gives.

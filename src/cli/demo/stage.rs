@@ -274,6 +274,7 @@ impl Stage {
             Event::CallConnected { .. }
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
+            | Event::CallForwarded { .. }
             | Event::CallEnded { .. }
             | Event::MessageRefused { .. } => Some(stamped.event.name().replace('.', " ")),
             Event::RegistrationAdded { .. }

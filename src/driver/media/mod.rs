@@ -1,0 +1,161 @@
+//! The media thread: it owns every media socket, tells [`Sessions`] the time and performs what they ask for.
+//!
+//! One thread moves the packets of all legs: a call's two legs, and whom a transfer joins later, are always in one table.
+//! It waits in epoll for sockets, commands and the next deadline; a packet crosses no other thread between the kernel and
+//! the kernel. Nothing that a peer or a full buffer does ends it.
+//!
+//! Refuses to understand a packet. RFC sections: none of its own; see [`crate::media`].
+//!
+//! ```
+//! use warmline::driver::{MediaOptions, MediaThread};
+//!
+//! let (events, _told) = tokio::sync::mpsc::unbounded_channel();
+//! let options = MediaOptions::new("127.0.0.1".parse()?, warmline::driver::dtls_certificate()?);
+//! let media = MediaThread::start(options, events)?;
+//! media.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod files;
+mod run;
+mod sockets;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+
+use files::Files;
+use sockets::Sockets;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::clock;
+use crate::media::audio::Pcm;
+use crate::media::secure::Certificate;
+use crate::media::{MediaCommand, MediaEvent, MediaSettings, PromptName};
+
+/// How media is driven.
+#[derive(Clone, Debug)]
+pub struct MediaOptions {
+    /// The address that the legs' own sockets are bound to.
+    pub address: IpAddr,
+    /// The one port of all browser legs, where there are any; port 0: the system chooses.
+    pub shared: Option<SocketAddr>,
+    /// What endpoints with DTLS show.
+    pub certificate: Certificate,
+    /// What may be played, by name.
+    pub prompts: Vec<(PromptName, Pcm)>,
+    /// The folder of recordings; `None`: none are made.
+    pub recordings: Option<PathBuf>,
+    /// Times.
+    pub settings: MediaSettings,
+}
+
+impl MediaOptions {
+    /// The usual times; no shared port, no prompts, no recordings.
+    pub fn new(address: IpAddr, certificate: Certificate) -> MediaOptions {
+        MediaOptions {
+            address,
+            shared: None,
+            certificate,
+            prompts: Vec::new(),
+            recordings: None,
+            settings: MediaSettings::new(clock::now()),
+        }
+    }
+}
+
+/// What the thread is told.
+#[derive(Debug)]
+enum Order {
+    Command(MediaCommand),
+    Prompt(PromptName, Pcm),
+}
+
+/// A running media thread. Dropping it stops it.
+#[derive(Debug)]
+pub struct MediaThread {
+    orders: Option<Sender<Order>>,
+    waker: Arc<mio::Waker>,
+    shared: Option<SocketAddr>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MediaThread {
+    /// Starts it; what it has to tell goes to `events`, whose reader may go.
+    ///
+    /// # Errors
+    ///
+    /// When the shared port cannot be bound, or the system has no thread.
+    pub fn start(options: MediaOptions, events: UnboundedSender<MediaEvent>) -> io::Result<MediaThread> {
+        let (sender, orders) = mpsc::channel();
+        let poll = mio::Poll::new()?;
+        let waker = Arc::new(mio::Waker::new(poll.registry(), run::WAKER)?);
+        let mut sockets = Sockets::new(options.address);
+        let shared = options.shared.map(|address| sockets.share(poll.registry(), address));
+        let shared = shared.transpose()?;
+        let files = Files::start(options.recordings.clone(), events.clone())?;
+        let parts = run::Parts {
+            files,
+            poll,
+            sockets,
+            orders,
+            events,
+            options,
+        };
+        let thread = std::thread::Builder::new()
+            .name("warmline-media".to_owned())
+            .spawn(move || run::run(parts))?;
+        Ok(MediaThread {
+            orders: Some(sender),
+            waker,
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where the shared port is, if there is one.
+    pub fn shared(&self) -> Option<SocketAddr> {
+        self.shared
+    }
+
+    /// Gives it an order; in vain once it has stopped.
+    pub fn send(&self, command: MediaCommand) {
+        self.order(Order::Command(command));
+    }
+
+    /// Adds a prompt or replaces the one of that name, also for those who hear it now.
+    pub fn insert_prompt(&self, name: PromptName, pcm: Pcm) {
+        self.order(Order::Prompt(name, pcm));
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            orders.send(order).ok(); // it has ended, and so have all legs
+            self.waker.wake().ok(); // it looks at its orders at the next packet or deadline, too
+        }
+    }
+
+    /// Closes every endpoint (RTCP BYE) and every socket, and waits for it.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.orders = None;
+        self.waker.wake().ok(); // as above
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the media thread panicked");
+        }
+    }
+}
+
+impl Drop for MediaThread {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,222 @@
+//! The loop of the media thread.
+
+use std::io;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::files::{Files, Job};
+use super::sockets::Sockets;
+use super::{MediaOptions, Order};
+use crate::driver::clock;
+use crate::media::{Local, MediaEvent, MediaOutput, Sessions};
+
+/// What epoll calls the arrival of an order.
+pub(super) const WAKER: Token = Token(usize::MAX);
+/// Datagrams taken from one socket before the others get their turn: a flood on one port delays nobody else.
+const BATCH: usize = 32;
+/// Orders taken in one turn.
+const ORDERS: usize = 256;
+/// A datagram this long is no audio packet; it was cut, and is dropped.
+const TOO_LONG: usize = 2_048;
+/// When epoll itself fails, it is not asked again at once.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// What the thread is given.
+pub(super) struct Parts {
+    pub(super) poll: Poll,
+    pub(super) sockets: Sockets,
+    pub(super) files: Files,
+    pub(super) orders: Receiver<Order>,
+    pub(super) events: UnboundedSender<MediaEvent>,
+    pub(super) options: MediaOptions,
+}
+
+struct Shell {
+    poll: Poll,
+    orders: Receiver<Order>,
+    events: UnboundedSender<MediaEvent>,
+    sessions: Sessions,
+    sockets: Sockets,
+    files: Files,
+    /// Places of sockets that may have something to read.
+    ready: Vec<usize>,
+    datagram: Box<[u8; TOO_LONG]>,
+    packet: Vec<u8>,
+    failures: u64,
+}
+
+/// Runs until the other end of the orders is gone.
+pub(super) fn run(parts: Parts) {
+    let mut shell = Shell {
+        poll: parts.poll,
+        orders: parts.orders,
+        events: parts.events,
+        sessions: Sessions::new(parts.options.settings, parts.options.certificate),
+        sockets: parts.sockets,
+        files: parts.files,
+        ready: Vec::new(),
+        datagram: Box::new([0; TOO_LONG]),
+        packet: Vec::with_capacity(TOO_LONG),
+        failures: 0,
+    };
+    for (name, pcm) in parts.options.prompts {
+        shell.sessions.prompts().insert(name, pcm);
+    }
+    let mut happened = Events::with_capacity(1_024);
+    let mut more_orders = true;
+    while shell.turn(&mut happened, &mut more_orders) {}
+    shell.sessions.close_all(clock::now());
+    shell.perform();
+}
+
+impl Shell {
+    /// Waits for something and does it; false when the thread is to end.
+    fn turn(&mut self, happened: &mut Events, more_orders: &mut bool) -> bool {
+        let wait = if *more_orders || !self.ready.is_empty() {
+            Some(Duration::ZERO)
+        } else {
+            let now = clock::now();
+            self.sessions.poll_timeout().map(|at| at.saturating_duration_since(now))
+        };
+        if let Err(error) = self.poll.poll(happened, wait)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            tracing::warn!(%error, "the media thread cannot wait");
+            std::thread::park_timeout(BREATH);
+        }
+        for event in happened.iter() {
+            if event.token() == WAKER {
+                *more_orders = true;
+            } else if let Some(socket) = self.sockets.at(event.token().0)
+                && !socket.ready
+            {
+                socket.ready = true;
+                self.ready.push(event.token().0);
+            }
+        }
+        if *more_orders {
+            match self.take_orders() {
+                Ok(more) => *more_orders = more,
+                Err(TryRecvError::Disconnected | TryRecvError::Empty) => return false,
+            }
+        }
+        self.drain();
+        self.time(clock::now());
+        true
+    }
+
+    /// Whether there may be more; an error when nobody gives orders any more.
+    fn take_orders(&mut self) -> Result<bool, TryRecvError> {
+        for _ in 0..ORDERS {
+            match self.orders.try_recv() {
+                Ok(Order::Command(command)) => self.sessions.handle_command(clock::now(), command),
+                Ok(Order::Prompt(name, pcm)) => self.sessions.prompts().insert(name, pcm),
+                Err(TryRecvError::Empty) => {
+                    self.perform();
+                    return Ok(false);
+                }
+                Err(TryRecvError::Disconnected) => return Err(TryRecvError::Disconnected),
+            }
+        }
+        self.perform();
+        Ok(true)
+    }
+
+    /// Reads every socket that has something until it is empty or its turn is over.
+    fn drain(&mut self) {
+        let mut at = 0;
+        while let Some(&place) = self.ready.get(at) {
+            if self.read(place) {
+                at += 1;
+            } else {
+                self.ready.swap_remove(at);
+            }
+            self.perform();
+        }
+    }
+
+    /// Whether there may be more to read.
+    fn read(&mut self, place: usize) -> bool {
+        let now = clock::now();
+        for _ in 0..BATCH {
+            let Some(socket) = self.sockets.at(place) else {
+                return false;
+            };
+            match socket.udp.recv_from(self.datagram.as_mut_slice()) {
+                Ok((length, from)) if length < TOO_LONG => {
+                    let local = socket.local;
+                    self.packet.clear();
+                    self.packet
+                        .extend_from_slice(self.datagram.get(..length).unwrap_or_default());
+                    self.sessions.handle_datagram(now, local, from, &mut self.packet);
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    socket.ready = false;
+                    return false;
+                }
+                // An ICMP answer to an earlier datagram: the next read gets the next datagram.
+                Err(error) => tracing::trace!(%error, "media receive error"),
+            }
+        }
+        true
+    }
+
+    fn time(&mut self, now: Instant) {
+        if self.sessions.poll_timeout().is_some_and(|at| at <= now) {
+            self.sessions.handle_timeout(now);
+            self.perform();
+        }
+    }
+
+    fn perform(&mut self) {
+        let mut failed: Vec<Local> = Vec::new();
+        loop {
+            while let Some(output) = self.sessions.poll_output() {
+                match output {
+                    MediaOutput::Send { local, to, octets } => {
+                        if let Err(error) = self.sockets.send(local, to, octets) {
+                            self.failures += 1;
+                            tracing::trace!(?local, %to, %error, "media not sent");
+                        }
+                    }
+                    MediaOutput::Bind(local) => {
+                        if let Err(error) = self.sockets.bind(self.poll.registry(), local) {
+                            tracing::warn!(?local, %error, "a media port cannot be bound");
+                            failed.push(local);
+                        }
+                    }
+                    MediaOutput::Write {
+                        leg,
+                        name,
+                        offset,
+                        octets,
+                    } => self.files.give(Job::Write {
+                        leg,
+                        name,
+                        offset,
+                        octets,
+                    }),
+                    MediaOutput::Recorded {
+                        leg,
+                        name,
+                        milliseconds,
+                    } => self.files.give(Job::Recorded {
+                        leg,
+                        name,
+                        milliseconds,
+                    }),
+                    MediaOutput::Unbind(local) => self.sockets.unbind(local),
+                    MediaOutput::Event(event) => {
+                        self.events.send(event).ok(); // whom it concerned has gone
+                    }
+                }
+            }
+            let Some(local) = failed.pop() else { return };
+            self.sessions.bind_failed(local);
+        }
+    }
+}

@@ -1,0 +1,604 @@
+//! A jitter buffer, for where packets are decoded by a clock of our own: mixing, and playing to what ticks.
+//!
+//! Packets go in as they come and come out in their order, one at a time, when the listener's clock asks. The buffer
+//! holds them back for as long as the network's jitter wants, which it learns from how late packets are beside the
+//! earliest of the last seconds. Whoever only forwards, transcoded or not, needs none: the receiver has its own.
+//!
+//! | at [`pop`](Jitter::pop) | comes out |
+//! |---|---|
+//! | after the beginning, a restart or a pause, until the first packet is due | [`Played::Nothing`] |
+//! | the next packet is there | [`Played::Packet`] |
+//! | the next is missing, later ones are there | [`Played::Lost`]; but `Nothing` while jitter may still bring it |
+//! | nothing is there | [`Played::Nothing`]: what is late may still come, and the delay has grown by a tick |
+//! | more than wanted is held back, for two seconds | the packet after one that is left out |
+//!
+//! So a sender whose clock is slow makes the buffer run dry for one tick now and then, and of a fast one a packet is
+//! left out. Bounded by [`MOST_PACKETS`]; payloads are not looked into. RFC 3550 §6.4.1, A.1.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The most that jitter can want, in microseconds.
+const MOST_WANTED: i64 = 200_000;
+/// The least: a tick of 20 ms never meets a packet at its first moment.
+const LEAST_WANTED: i64 = 20_000;
+/// Packets kept; the oldest go first.
+pub const MOST_PACKETS: usize = 64;
+/// Sequence numbers further ahead or behind are another stream, when two follow each other (RFC 3550 A.1).
+const AHEAD: i64 = 3_000;
+const BEHIND: i64 = -100;
+/// Ticks without a packet that make a pause.
+const PAUSE_TICKS: u32 = 5;
+/// How long too much may be held back.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Further from the earliest packet than any network keeps one, in microseconds.
+const STRANGE_TRANSIT: i64 = 1_000_000;
+/// The earliest packet is looked for in windows of this length.
+const WINDOW: Duration = Duration::from_secs(4);
+
+/// One stream's packets on their way into a decoder.
+#[derive(Debug)]
+pub struct Jitter {
+    clock: u32,
+    /// In order of their sequence numbers.
+    packets: VecDeque<Packet>,
+    /// The one that plays next; `None` before the first.
+    next: Option<i64>,
+    /// A sequence number that did not fit: the next one after it starts anew.
+    strange: Option<u16>,
+    state: State,
+    timing: Option<Timing>,
+    /// Timestamp and number of the latest that came in order, for the length of a packet.
+    latest: (i64, u32),
+    /// Ticks of the clock in a packet.
+    step: u32,
+    /// Since when more than wanted is held back.
+    surplus: Option<Instant>,
+    playing: Packet,
+    spare: Vec<Vec<u8>>,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Packet {
+    number: i64,
+    timestamp: u32,
+    payload: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The first packet waits until it is due.
+    Filling,
+    Playing {
+        /// Ticks without a packet.
+        dry: u32,
+    },
+}
+
+/// When packets come, beside when their timestamps say so; microseconds.
+#[derive(Debug)]
+struct Timing {
+    began: Instant,
+    first: u32,
+    /// The least transit of the window before and of this one.
+    least: (i64, i64),
+    window: Instant,
+    /// The latest packets' lateness: rises at once, falls slowly.
+    wanted: i64,
+}
+
+/// What happened to packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Came after their turn.
+    pub late: u64,
+    /// Came twice.
+    pub duplicate: u64,
+    /// Never came in time.
+    pub lost: u64,
+    /// Were left out to shorten the delay, or for want of room.
+    pub left_out: u64,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It waits for its turn.
+    Kept,
+    /// Its turn is over.
+    Late,
+    /// It is there already.
+    Duplicate,
+    /// It does not fit this stream; if the one after it comes as well, a new stream has begun.
+    Strange,
+}
+
+/// What a tick plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Played<'a> {
+    /// Conceal it, or silence.
+    Nothing,
+    /// Decode it.
+    Packet {
+        /// Of the RTP header.
+        timestamp: u32,
+        /// As it came.
+        payload: &'a [u8],
+    },
+    /// A packet is given up.
+    Lost {
+        /// How long it was, in the stream's clock.
+        ticks: u32,
+        /// The one right after it, in which Opus may have a copy.
+        next: Option<&'a [u8]>,
+    },
+}
+
+impl Jitter {
+    /// For a stream whose timestamps run at `clock` Hz.
+    pub fn new(clock: u32) -> Jitter {
+        let clock = clock.max(1_000);
+        Jitter {
+            clock,
+            packets: VecDeque::with_capacity(MOST_PACKETS),
+            next: None,
+            strange: None,
+            state: State::Filling,
+            timing: None,
+            latest: (0, 0),
+            step: clock / 50,
+            surplus: None,
+            playing: Packet::default(),
+            spare: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How long packets are held back at present.
+    pub fn wanted(&self) -> Duration {
+        let wanted = self.timing.as_ref().map_or(LEAST_WANTED, Timing::wanted);
+        Duration::from_micros(wanted.unsigned_abs())
+    }
+
+    /// A packet came.
+    pub fn push(&mut self, now: Instant, sequence: u16, timestamp: u32, payload: &[u8]) -> Arrival {
+        let number = match self.number(sequence) {
+            Some(number) => number,
+            None if self.strange.replace(sequence.wrapping_add(1)) != Some(sequence) => return Arrival::Strange,
+            None => {
+                self.restart();
+                i64::from(sequence)
+            }
+        };
+        self.strange = None;
+        self.learn(now, number, timestamp);
+        if self.next.is_some_and(|next| number < next) {
+            self.counts.late += 1;
+            return Arrival::Late;
+        }
+        let place = self.packets.partition_point(|packet| packet.number < number);
+        if self.packets.get(place).is_some_and(|packet| packet.number == number) {
+            self.counts.duplicate += 1;
+            return Arrival::Duplicate;
+        }
+        let mut copy = self.spare.pop().unwrap_or_default();
+        copy.extend_from_slice(payload);
+        self.packets.insert(
+            place,
+            Packet {
+                number,
+                timestamp,
+                payload: copy,
+            },
+        );
+        if self.packets.len() > MOST_PACKETS {
+            self.leave_out();
+        }
+        Arrival::Kept
+    }
+
+    /// A tick: what plays now. Where packets are shorter than ticks, ask until there is enough.
+    pub fn pop(&mut self, now: Instant) -> Played<'_> {
+        let Some(held) = self.packets.front().map(|packet| self.held(now, packet.timestamp)) else {
+            self.run_dry();
+            return Played::Nothing;
+        };
+        let wanted = self.timing.as_ref().map_or(LEAST_WANTED, Timing::wanted);
+        match self.state {
+            State::Filling if held < wanted => return Played::Nothing,
+            State::Filling => self.next = self.packets.front().map(|packet| packet.number),
+            State::Playing { .. } => {}
+        }
+        self.state = State::Playing { dry: 0 };
+        self.shorten(now, held - wanted);
+        let first = self.packets.front().map_or(0, |packet| packet.number);
+        let missing = first - self.next.unwrap_or(first);
+        if missing == 0 {
+            return self.play();
+        }
+        let packet = self.microseconds(i64::from(self.step));
+        if held + missing * packet < wanted {
+            // Waiting costs the same as giving up, and what is late may come.
+            return Played::Nothing;
+        }
+        self.counts.lost += 1;
+        self.next = self.next.map(|next| next + 1);
+        let after = self.packets.front().filter(|_| missing == 1);
+        Played::Lost {
+            ticks: self.step,
+            next: after.map(|packet| packet.payload.as_slice()),
+        }
+    }
+
+    fn play(&mut self) -> Played<'_> {
+        let Some(packet) = self.packets.pop_front() else {
+            return Played::Nothing;
+        };
+        self.next = Some(packet.number + 1);
+        let played = std::mem::replace(&mut self.playing, packet);
+        self.reuse(played);
+        Played::Packet {
+            timestamp: self.playing.timestamp,
+            payload: &self.playing.payload,
+        }
+    }
+
+    fn run_dry(&mut self) {
+        self.state = match self.state {
+            State::Filling => State::Filling,
+            State::Playing { dry } if dry + 1 >= PAUSE_TICKS => State::Filling,
+            State::Playing { dry } => State::Playing { dry: dry + 1 },
+        };
+    }
+
+    /// Leaves packets out where the delay has been too long for too long, or far too long.
+    fn shorten(&mut self, now: Instant, surplus: i64) {
+        let packet = self.microseconds(i64::from(self.step));
+        if surplus <= packet + LEAST_WANTED / 2 {
+            self.surplus = None;
+            return;
+        }
+        let since = *self.surplus.get_or_insert(now);
+        let mut left = surplus;
+        while left > MOST_WANTED && self.packets.len() > 1 {
+            self.leave_out();
+            left -= packet.max(1);
+        }
+        if now.saturating_duration_since(since) >= PATIENCE && self.packets.len() > 1 {
+            self.leave_out();
+            self.surplus = None;
+        }
+    }
+
+    fn leave_out(&mut self) {
+        if let Some(packet) = self.packets.pop_front() {
+            self.counts.left_out += 1;
+            self.next = self.next.map(|_| packet.number + 1);
+            self.reuse(packet);
+        }
+    }
+
+    fn reuse(&mut self, mut packet: Packet) {
+        packet.payload.clear();
+        if self.spare.len() < MOST_PACKETS {
+            self.spare.push(packet.payload);
+        }
+    }
+
+    /// The sequence number beyond 16 bits; `None` where it does not fit.
+    fn number(&self, sequence: u16) -> Option<i64> {
+        if self.timing.is_none() {
+            return Some(i64::from(sequence));
+        }
+        let (latest, _) = self.latest;
+        let step = i64::from(sequence.wrapping_sub(latest as u16) as i16);
+        (BEHIND..AHEAD).contains(&step).then_some(latest + step)
+    }
+
+    fn restart(&mut self) {
+        while let Some(packet) = self.packets.pop_front() {
+            self.reuse(packet);
+        }
+        (self.next, self.timing, self.surplus, self.state) = (None, None, None, State::Filling);
+    }
+
+    fn learn(&mut self, now: Instant, number: i64, timestamp: u32) {
+        let clock = self.clock;
+        match &mut self.timing {
+            Some(timing) => timing.learn(now, timestamp, clock),
+            None => {
+                self.timing = Some(Timing {
+                    began: now,
+                    first: timestamp,
+                    least: (0, 0),
+                    window: now,
+                    wanted: LEAST_WANTED,
+                });
+                self.latest = (number, timestamp);
+            }
+        }
+        let (latest, before) = self.latest;
+        let step = timestamp.wrapping_sub(before);
+        if number == latest + 1 && (1..=clock * 120 / 1_000).contains(&step) {
+            self.step = step;
+        }
+        if number > latest {
+            self.latest = (number, timestamp);
+        }
+    }
+
+    /// How long a packet of this timestamp would have waited had it come as early as the earliest.
+    fn held(&self, now: Instant, timestamp: u32) -> i64 {
+        self.timing
+            .as_ref()
+            .map_or(0, |timing| timing.transit(now, timestamp, self.clock) - timing.least())
+    }
+
+    fn microseconds(&self, ticks: i64) -> i64 {
+        ticks * 1_000_000 / i64::from(self.clock)
+    }
+}
+
+impl Timing {
+    /// How much later than the first packet, beside its timestamp.
+    fn transit(&self, now: Instant, timestamp: u32, clock: u32) -> i64 {
+        let by_clock = now.saturating_duration_since(self.began).as_micros() as i64;
+        let by_stamp = i64::from(timestamp.wrapping_sub(self.first) as i32) * 1_000_000 / i64::from(clock);
+        by_clock - by_stamp
+    }
+
+    fn least(&self) -> i64 {
+        self.least.0.min(self.least.1)
+    }
+
+    fn wanted(&self) -> i64 {
+        self.wanted.clamp(LEAST_WANTED, MOST_WANTED)
+    }
+
+    fn learn(&mut self, now: Instant, timestamp: u32, clock: u32) {
+        let before = self.transit(now, timestamp, clock);
+        if now.saturating_duration_since(self.window) >= WINDOW {
+            // From here on time is counted from this packet, so that timestamps may wrap.
+            self.least = (self.least.1 - before, 0);
+            (self.began, self.first, self.window) = (now, timestamp, now);
+        }
+        let transit = self.transit(now, timestamp, clock);
+        if (transit - self.least()).abs() > STRANGE_TRANSIT {
+            // The sender's timestamps jumped or stood still during a pause: that is no jitter.
+            (self.began, self.first, self.window, self.least) = (now, timestamp, now, (0, 0));
+            return;
+        }
+        self.least.1 = self.least.1.min(transit);
+        let late = transit - self.least();
+        self.wanted = late.max(self.wanted - self.wanted / 256).min(4 * MOST_WANTED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TICK: u64 = 20_000;
+
+    /// A sender of 20 ms packets and a network; microseconds since the beginning.
+    struct Line {
+        began: Instant,
+        jitter: Jitter,
+        /// When, sequence number, timestamp.
+        under_way: Vec<(u64, u16, u32)>,
+    }
+
+    impl Line {
+        #[expect(clippy::disallowed_methods, reason = "virtual time begins somewhere")]
+        fn new() -> Line {
+            Line {
+                began: Instant::now(),
+                jitter: Jitter::new(8_000),
+                under_way: Vec::new(),
+            }
+        }
+
+        /// Packets of a sender whose ticks last `every`, each as late as `late` says; `None` is lost.
+        fn send(&mut self, from: u64, count: u16, every: u64, late: impl Fn(u16) -> Option<u64>) {
+            for index in 0..count {
+                if let Some(late) = late(index) {
+                    let at = from + u64::from(index) * every + late;
+                    let (sequence, timestamp) = (65_500_u16.wrapping_add(index), u32::MAX - 5_000);
+                    self.under_way
+                        .push((at, sequence, timestamp.wrapping_add(u32::from(index) * 160)));
+                }
+            }
+            self.under_way.sort();
+        }
+
+        /// Ticks until the time; what was played: the packet's index, -1 for a lost one, -2 for nothing.
+        fn play(&mut self, from: u64, until: u64) -> Vec<i64> {
+            let mut played = Vec::new();
+            for tick in (from..until).step_by(TICK as usize) {
+                while let Some((at, sequence, timestamp)) =
+                    self.under_way.first().copied().filter(|next| next.0 <= tick)
+                {
+                    self.under_way.remove(0);
+                    self.jitter
+                        .push(self.began + Duration::from_micros(at), sequence, timestamp, &[1; 160]);
+                }
+                played.push(match self.jitter.pop(self.began + Duration::from_micros(tick)) {
+                    Played::Nothing => -2,
+                    Played::Packet { timestamp, payload } => {
+                        assert_eq!(payload, [1; 160]);
+                        i64::from(timestamp.wrapping_sub(u32::MAX - 5_000) / 160)
+                    }
+                    Played::Lost { ticks: 160, .. } => -1,
+                    Played::Lost { ticks, .. } => panic!("{ticks} ticks"),
+                });
+            }
+            played
+        }
+    }
+
+    fn packets(played: &[i64]) -> Vec<i64> {
+        played.iter().copied().filter(|index| *index >= 0).collect()
+    }
+
+    #[test]
+    fn a_steady_stream_plays_whole_and_in_order_after_one_packet_of_delay() {
+        let mut line = Line::new();
+        line.send(0, 500, TICK, |_| Some(3_000));
+        let played = line.play(7_000, 500 * TICK);
+        assert_eq!(played[..2], [-2, 0]);
+        assert_eq!(packets(&played), (0..499).collect::<Vec<_>>());
+        assert_eq!(line.jitter.counts(), Counts::default());
+    }
+
+    #[test]
+    fn packets_out_of_order_and_doubled_play_once_and_in_order() {
+        let mut line = Line::new();
+        // Every fifth comes 30 ms late, behind its successor; and every seventh comes twice.
+        line.send(0, 500, TICK, |index| Some(if index % 5 == 4 { 30_000 } else { 0 }));
+        line.send(0, 500, TICK, |index| (index % 7 == 3).then_some(31_000));
+        let played = line.play(7_000, 500 * TICK);
+        let lost = played.iter().filter(|index| **index == -1).count();
+        assert_eq!(lost, 0, "once learned, nothing is given up: {played:?}");
+        let order = packets(&played);
+        assert!(order.is_sorted() && order.len() > 495, "{}", order.len());
+        let counts = line.jitter.counts();
+        assert_eq!((counts.late + counts.duplicate, counts.lost), (71, 0), "{counts:?}");
+    }
+
+    #[test]
+    fn a_lost_packet_is_said_to_be_lost_in_its_turn_with_its_successor() {
+        let mut line = Line::new();
+        line.send(0, 500, TICK, |index| (index % 50 != 25).then_some(0));
+        let played = line.play(7_000, 500 * TICK);
+        let lost: Vec<usize> = (0..played.len()).filter(|tick| played[*tick] == -1).collect();
+        assert_eq!(lost.len(), 10);
+        assert!(lost.iter().all(|tick| played[tick + 1] == played[tick - 1] + 2));
+        assert_eq!(line.jitter.counts().lost, 10);
+
+        let (mut jitter, now) = (Jitter::new(8_000), line.began);
+        for (sequence, payload) in [(0, [0]), (2, [2])] {
+            jitter.push(now, sequence, u32::from(sequence) * 160, &payload);
+        }
+        let later = now + Duration::from_millis(80);
+        assert!(matches!(jitter.pop(later), Played::Packet { payload: [0], .. }));
+        assert_eq!(
+            jitter.pop(later),
+            Played::Lost {
+                ticks: 160,
+                next: Some(&[2])
+            }
+        );
+        assert!(matches!(jitter.pop(later), Played::Packet { payload: [2], .. }));
+    }
+
+    #[test]
+    fn the_delay_follows_the_jitter_up_and_down() {
+        let mut line = Line::new();
+        let rough = |index: u16| Some(u64::from(index.wrapping_mul(7_919) % 80) * 1_000);
+        line.send(0, 1_000, TICK, |index| {
+            if (250..500).contains(&index) {
+                rough(index)
+            } else {
+                Some(0)
+            }
+        });
+        line.play(7_000, 250 * TICK);
+        assert!(
+            line.jitter.wanted() <= Duration::from_millis(25),
+            "{:?}",
+            line.jitter.wanted()
+        );
+        let played = line.play(250 * TICK + 7_000, 500 * TICK);
+        let wanted = line.jitter.wanted();
+        assert!(
+            (Duration::from_millis(60)..Duration::from_millis(90)).contains(&wanted),
+            "{wanted:?}"
+        );
+        let gaps = played[50..].iter().filter(|index| **index < 0).count();
+        assert!(gaps <= 2, "{gaps} gaps once 80 ms of jitter are known: {played:?}");
+        line.play(500 * TICK + 7_000, 1_000 * TICK);
+        assert!(
+            line.jitter.wanted() <= Duration::from_millis(25),
+            "{:?}",
+            line.jitter.wanted()
+        );
+        assert!(line.jitter.counts().left_out >= 2, "the delay shrinks again");
+        assert!(line.jitter.packets.len() <= 3, "{} wait", line.jitter.packets.len());
+    }
+
+    #[test]
+    fn a_clock_that_drifts_costs_a_packet_now_and_then_and_no_more() {
+        // 0.1 % is ten times worse than the worst sound card: 20 ms in 20 s.
+        for (every, gaps_at_most, left_out) in [(19_980, 1, 8..=11), (20_020, 12, 0..=0)] {
+            let mut line = Line::new();
+            line.send(0, 10_100, every, |_| Some(0));
+            let played = line.play(7_000, 200_000_000 - TICK);
+            let gaps = played.iter().skip(1).filter(|index| **index < 0).count();
+            assert!(gaps <= gaps_at_most, "{every}: {gaps} gaps");
+            assert!(packets(&played).is_sorted());
+            let counts = line.jitter.counts();
+            assert!(left_out.contains(&counts.left_out), "{every}: {counts:?}");
+            assert!(line.jitter.packets.len() <= 4, "{} wait", line.jitter.packets.len());
+        }
+    }
+
+    #[test]
+    fn after_a_pause_or_in_a_new_stream_it_fills_again() {
+        let mut line = Line::new();
+        line.send(0, 50, TICK, |_| Some(0));
+        line.play(7_000, 60 * TICK);
+        // The sender's timestamps stood still for a minute.
+        line.under_way = (50..100)
+            .map(|i| {
+                (
+                    60_000_000 + u64::from(i) * TICK,
+                    65_500_u16.wrapping_add(i),
+                    (u32::MAX - 5_000).wrapping_add(u32::from(i) * 160),
+                )
+            })
+            .collect();
+        let played = line.play(60_000_000 + 50 * TICK + 7_000, 60_000_000 + 100 * TICK);
+        assert_eq!(played[..2], [-2, 50]);
+        assert_eq!(packets(&played), (50..99).collect::<Vec<_>>());
+        assert_eq!(line.jitter.counts().left_out, 0);
+        // Another stream takes over, from the second packet on.
+        let now = line.began + Duration::from_secs(90);
+        assert_eq!(line.jitter.push(now, 20_000, 7, &[9]), Arrival::Strange);
+        assert_eq!(line.jitter.push(now, 20_001, 167, &[9]), Arrival::Kept);
+        let later = now + Duration::from_millis(50);
+        assert_eq!(
+            line.jitter.pop(later),
+            Played::Packet {
+                timestamp: 167,
+                payload: &[9]
+            }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_of_packets_breaks_its_bounds(events in proptest::collection::vec((any::<u16>(), any::<u32>(), 0..50_000_u64, 0..3_u8), 1..400)) {
+            let mut line = Line::new();
+            let mut now = line.began;
+            for (sequence, timestamp, later, pops) in events {
+                now += Duration::from_micros(later);
+                // Half of them near each other, as streams are.
+                let sequence = if pops > 0 { sequence % 50 } else { sequence };
+                line.jitter.push(now, sequence, timestamp, &[0; 20]);
+                for _ in 0..pops {
+                    line.jitter.pop(now);
+                }
+                prop_assert!(line.jitter.packets.len() <= MOST_PACKETS);
+                prop_assert!(line.jitter.spare.len() <= MOST_PACKETS);
+                prop_assert!(line.jitter.packets.iter().is_sorted_by_key(|packet| packet.number));
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the packet half asks its driver to do, and the buffers that carry packets there.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use super::audio::Write;
+use super::{Local, MediaEvent, RecordingName};
+use crate::vocabulary::LegHandle;
+
+/// A step for the driver, in the order in which they are given.
+#[derive(Debug, PartialEq)]
+pub enum MediaOutput<'a> {
+    /// Open this socket; [`Sessions::bind_failed`](super::Sessions::bind_failed) if it cannot be.
+    Bind(Local),
+    /// Close this socket.
+    Unbind(Local),
+    /// Send a datagram; what cannot be sent is lost.
+    Send {
+        /// From this socket.
+        local: Local,
+        /// Whereto.
+        to: SocketAddr,
+        /// All of it.
+        octets: &'a [u8],
+    },
+    /// Tell the engine.
+    Event(MediaEvent),
+    /// Write this into the recording's file, which is made for the first write of a name.
+    Write {
+        /// Whose recording, for whom a failure concerns.
+        leg: LegHandle,
+        /// Which.
+        name: RecordingName,
+        /// From the file's beginning.
+        offset: u64,
+        /// What stands there from now on.
+        octets: Vec<u8>,
+    },
+    /// The recording is complete: close its file, then tell [`MediaEvent::Recorded`].
+    Recorded {
+        /// Whose.
+        leg: LegHandle,
+        /// Which.
+        name: RecordingName,
+        /// Of audio.
+        milliseconds: u64,
+    },
+}
+
+/// Buffers that wait to be used again; more than these are given back to the allocator.
+const KEPT: usize = 256;
+/// What a buffer has room for from the beginning: a packet of the usual size with its authentication tag.
+const ROOM: usize = 1_500;
+
+#[derive(Debug)]
+enum Queued {
+    Bind(Local),
+    Unbind(Local),
+    Send(Local, SocketAddr, Vec<u8>),
+    Event(MediaEvent),
+    Write(LegHandle, RecordingName, Write),
+    Recorded(LegHandle, RecordingName, u64),
+}
+
+/// The queue of outputs, and its buffers: a packet that is relayed costs no allocation.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    queue: VecDeque<Queued>,
+    free: Vec<Vec<u8>>,
+    /// What the driver looks at.
+    current: Vec<u8>,
+}
+
+impl Outputs {
+    /// An empty buffer.
+    pub(super) fn buffer(&mut self) -> Vec<u8> {
+        self.free.pop().unwrap_or_else(|| Vec::with_capacity(ROOM))
+    }
+
+    /// Gives a buffer back that is not sent.
+    pub(super) fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if self.free.len() < KEPT {
+            buffer.clear();
+            self.free.push(buffer);
+        }
+    }
+
+    pub(super) fn send(&mut self, local: Local, to: SocketAddr, octets: Vec<u8>) {
+        self.queue.push_back(Queued::Send(local, to, octets));
+    }
+
+    pub(super) fn event(&mut self, event: MediaEvent) {
+        self.queue.push_back(Queued::Event(event));
+    }
+
+    pub(super) fn write(&mut self, leg: LegHandle, name: RecordingName, write: Write) {
+        self.queue.push_back(Queued::Write(leg, name, write));
+    }
+
+    pub(super) fn recorded(&mut self, leg: LegHandle, name: RecordingName, milliseconds: u64) {
+        self.queue.push_back(Queued::Recorded(leg, name, milliseconds));
+    }
+
+    pub(super) fn bind(&mut self, local: Local) {
+        self.queue.push_back(Queued::Bind(local));
+    }
+
+    pub(super) fn unbind(&mut self, local: Local) {
+        self.queue.push_back(Queued::Unbind(local));
+    }
+
+    /// The next step; its octets are there until the next call.
+    pub(super) fn poll(&mut self) -> Option<MediaOutput<'_>> {
+        let next = self.queue.pop_front()?;
+        Some(match next {
+            Queued::Bind(local) => MediaOutput::Bind(local),
+            Queued::Unbind(local) => MediaOutput::Unbind(local),
+            Queued::Event(event) => MediaOutput::Event(event),
+            Queued::Write(leg, name, Write { offset, octets }) => MediaOutput::Write {
+                leg,
+                name,
+                offset,
+                octets,
+            },
+            Queued::Recorded(leg, name, milliseconds) => MediaOutput::Recorded {
+                leg,
+                name,
+                milliseconds,
+            },
+            Queued::Send(local, to, octets) => {
+                let before = std::mem::replace(&mut self.current, octets);
+                self.give_back(before);
+                MediaOutput::Send {
+                    local,
+                    to,
+                    octets: &self.current,
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,63 @@
+// Runs the tests one after the other, each on fresh pages, and counts.
+
+import path from 'node:path';
+import { Edge } from './edge.mjs';
+import { Person } from './people.mjs';
+import { tests } from './tests.mjs';
+
+const PEOPLE = { alice: 440, bob: 620, carol: 1130 };
+
+const wanted = process.argv.slice(2);
+const flags = wanted.filter((word) => word.startsWith('--'));
+const names = wanted.filter((word) => !word.startsWith('--'));
+const unknown = [...flags.filter((flag) => !['--list', '--screenshots'].includes(flag)), ...names.filter((name) => !(name in tests))];
+if (unknown.length > 0) {
+  console.error(`tests/browser/run: no such test or option: ${unknown.join(', ')}; see --help and --list`);
+  process.exit(2);
+}
+if (flags.includes('--list')) {
+  console.log(Object.keys(tests).join('\n'));
+  process.exit(0);
+}
+
+let passed = 0;
+let failed = 0;
+const people = {};
+let edge;
+const shots = flags.includes('--screenshots') ? path.resolve(import.meta.dirname, '../../web/softphone/screenshots') : path.resolve('target/browser-screenshots');
+try {
+  edge = await Edge.start(Object.keys(PEOPLE));
+  for (const [name, hertz] of Object.entries(PEOPLE)) people[name] = await Person.born(name, hertz);
+  const stage = { edge, ...people, shots, readme: flags.includes('--screenshots') };
+  for (const [name, test] of Object.entries(tests)) {
+    if (names.length > 0 && !names.includes(name)) continue;
+    const started = Date.now();
+    try {
+      for (const wire of Object.values(edge.wires)) wire.mend();
+      for (const person of Object.values(people)) await person.open(`${edge.api}/phone/`);
+      const note = await test(stage);
+      for (const person of Object.values(people)) {
+        if (person.errors.length > 0) throw new Error(`${person.name}'s page complained: ${person.errors.join('; ')}`);
+      }
+      passed += 1;
+      console.log(`ok      ${name}${note ? `: ${note}` : ''} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED  ${name}: ${error.message} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+      for (const person of Object.values(people)) {
+        const said = await person.said().catch(() => '');
+        if (said) console.log(`        ${person.name} reads: ${said.replace(/\s+/g, ' ')}`);
+        await person.shot(`failed-${name.replace(/\W+/g, '-')}-${person.name}.png`, path.resolve('target/browser-screenshots')).catch(() => {});
+      }
+      if (process.env.V) console.log(error.stack);
+    }
+  }
+} catch (error) {
+  failed += 1;
+  console.log(`FAILED  setting up: ${error.stack}`);
+} finally {
+  for (const person of Object.values(people)) await person.gone().catch(() => {});
+  await edge?.stop().catch(() => {});
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);

@@ -1,0 +1,129 @@
+//! The media thread with real sockets: real RTP with a known tone goes in at one end and is found at the other.
+//!
+//! Each party has a loopback host of its own, so that strangers are strangers by their address.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its sockets fails")]
+
+#[path = "media/phone.rs"]
+mod phone;
+#[path = "media/tone.rs"]
+mod tone;
+
+use std::net::UdpSocket;
+
+use phone::{Phone, ports};
+use warmline::driver::{MediaOptions, MediaThread, dtls_certificate};
+use warmline::media::{Codec, Endpoint, Hear, MediaCommand, MediaEvent, MediaFailure};
+use warmline::vocabulary::LegHandle;
+
+const ALICE: LegHandle = LegHandle { slot: 0, generation: 0 };
+const BOB: LegHandle = LegHandle { slot: 1, generation: 0 };
+
+type Told = tokio::sync::mpsc::UnboundedReceiver<MediaEvent>;
+
+fn media() -> (MediaThread, Told) {
+    let (events, told) = tokio::sync::mpsc::unbounded_channel();
+    let options = MediaOptions::new([127, 0, 0, 1].into(), dtls_certificate().unwrap());
+    (MediaThread::start(options, events).unwrap(), told)
+}
+
+fn open(media: &MediaThread, leg: LegHandle, endpoint: Endpoint) {
+    let endpoint = Box::new(endpoint);
+    media.send(MediaCommand::Endpoint { leg, endpoint });
+}
+
+fn hear(media: &MediaThread, leg: LegHandle, source: LegHandle) {
+    let what = Hear::Leg(source);
+    media.send(MediaCommand::Hear { leg, what });
+}
+
+fn bridged(alice: &Phone, bob: &Phone) -> (MediaThread, Told) {
+    let (media, told) = media();
+    open(&media, ALICE, alice.endpoint(Codec::Pcmu));
+    open(&media, BOB, bob.endpoint(Codec::Pcmu));
+    hear(&media, ALICE, BOB);
+    hear(&media, BOB, ALICE);
+    (media, told)
+}
+
+#[test]
+fn a_tone_goes_through_each_way() {
+    let (alice, bob) = (Phone::new([127, 0, 0, 2]), Phone::new([127, 0, 0, 3]));
+    let (media, mut told) = bridged(&alice, &bob);
+    // The first packet may come before the port is open; it is repeated until one comes through.
+    alice.knock(&bob);
+    bob.knock(&alice);
+    let heard = alice.play(440.0, 50, &bob);
+    assert!(tone::is(&heard, 440.0) && !tone::is(&heard, 1_000.0));
+    let heard = bob.play(1_000.0, 50, &alice);
+    assert!(tone::is(&heard, 1_000.0) && !tone::is(&heard, 440.0));
+    assert_eq!(told.try_recv(), Ok(MediaEvent::Flowing { leg: ALICE }));
+    assert_eq!(told.try_recv(), Ok(MediaEvent::Flowing { leg: BOB }));
+    media.stop();
+}
+
+#[test]
+fn strangers_are_not_heard_through_real_sockets() {
+    let (alice, bob) = (Phone::new([127, 0, 0, 2]), Phone::new([127, 0, 0, 3]));
+    let (media, mut told) = bridged(&alice, &bob);
+    alice.knock(&bob);
+    let stranger = UdpSocket::bind("127.0.0.9:0").unwrap();
+    let neighbour = UdpSocket::bind("127.0.0.2:0").unwrap();
+    for round in 0..50 {
+        for _ in 0..50 {
+            for socket in [&stranger, &neighbour] {
+                socket
+                    .send_to(&phone::packet(0, 7, 7, &[0x55; 160]), alice.edge())
+                    .unwrap();
+            }
+        }
+        // What comes next through the same socket is Alice's: all that came before was handled and went nowhere.
+        assert!(alice.play(440.0, 1, &bob).len() == 160, "{round}");
+    }
+    media.send(MediaCommand::Close { leg: ALICE });
+    let refused = loop {
+        match told.blocking_recv().unwrap() {
+            MediaEvent::Quality { leg: ALICE, quality } => break quality.refused,
+            _ => {}
+        }
+    };
+    assert_eq!(refused, 5_000);
+    media.stop();
+}
+
+#[test]
+fn a_port_in_use_is_told_and_everybody_else_is_served() {
+    let (alice, bob) = (Phone::new([127, 0, 0, 2]), Phone::new([127, 0, 0, 3]));
+    let (media, mut told) = bridged(&alice, &bob);
+    let taken = ports();
+    let _holder = UdpSocket::bind(("127.0.0.1", taken)).unwrap();
+    let leg = LegHandle { slot: 2, generation: 0 };
+    let mut endpoint = alice.endpoint(Codec::Pcmu);
+    endpoint.local = warmline::media::LocalPort::Own(taken);
+    open(&media, leg, endpoint);
+    let why = MediaFailure::Port { port: taken };
+    assert_eq!(told.blocking_recv(), Some(MediaEvent::Failed { leg, why }));
+    alice.knock(&bob);
+    assert!(tone::is(&alice.play(440.0, 50, &bob), 440.0));
+}
+
+#[test]
+fn what_cannot_be_sent_stops_nothing_and_the_end_is_said() {
+    let (alice, bob) = (Phone::new([127, 0, 0, 2]), Phone::new([127, 0, 0, 3]));
+    let (media, _told) = bridged(&alice, &bob);
+    alice.knock(&bob);
+    // Nobody may send there.
+    let mut nowhere = bob.endpoint(Codec::Pcmu);
+    nowhere.remote = Some("255.255.255.255:9".parse().unwrap());
+    open(&media, BOB, nowhere);
+    for _ in 0..20 {
+        alice.send(0, &[0xff; 160]);
+    }
+    open(&media, BOB, bob.endpoint(Codec::Pcmu));
+    alice.knock(&bob);
+    assert!(tone::is(&alice.play(440.0, 50, &bob), 440.0));
+    let (edge, edge_rtcp) = (alice.edge(), alice.edge().port() + 1);
+    media.stop();
+    assert!(bob.was_told_bye() && alice.was_told_bye());
+    UdpSocket::bind(edge).unwrap();
+    UdpSocket::bind(("127.0.0.1", edge_rtcp)).unwrap();
+}
