@@ -108,7 +108,11 @@ fn order(world: &mut World, dice: &mut Dice) {
     };
     let direction = dice.pick(&[HoldDirection::SendOnly, HoldDirection::Inactive]);
     world.command(match dice.throw(12) {
-        0..=3 => Command::Hold { leg, direction },
+        0..=3 => Command::Hold {
+            leg,
+            direction,
+            music: None,
+        },
         4..=6 => Command::Resume { leg },
         7 => Command::HangUpLeg { leg },
         8 => Command::HangUpCall { call },

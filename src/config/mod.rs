@@ -54,6 +54,8 @@
 //! auth = "none"                 # digest none; default digest
 //! transfer = "auto"             # native refer pass auto; default: that of [edge]
 //! call_id = "hide"              # hide keep; default hide
+//! media = "auto"                # auto relay direct; default: [media] mode. direct: only where nothing else works
+//! srtp = "off"                  # off preferred required; default: that of [media]
 //! username = "edge"             # for its challenges, in this realm only; all three or none
 //! password = "…"
 //! realm = "carrier.example"
@@ -84,6 +86,19 @@
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! [media]
+//! mode = "auto"                 # auto relay off: when media passes through the edge; also in [[peer]], as `media`
+//! address = "203.0.113.7"       # default: what the listener is called on which the party came
+//! ports = [20000, 20999]        # of phones and trunks, two each
+//! browser_port = 19990          # of all browsers
+//! transcode = true              # false: a call without a codec in common is refused
+//! srtp = "off"                  # off preferred required: keys in the descriptions (RFC 4568); also in [[peer]]
+//! hold_music = "builtin"        # or a WAV, MP3 or OGG file; omit: none
+//! recordings = "recordings"     # folder; omit: nothing is recorded
+//! timeout_s = 0                 # a party that is silent for so long although it may speak is hung up; 0: never
+//! [[prompt]]                    # further files for held parties and announcements
+//! name = "sales"
+//! file = "sales.ogg"
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
@@ -103,6 +118,7 @@
 mod check;
 mod dns;
 mod fields;
+mod media;
 mod parts;
 mod reload;
 mod report;
@@ -117,7 +133,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, Network, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
+    HoldDirection, Listener, MediaSettings, Network, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -125,6 +141,7 @@ use crate::transport::locate::{Found, Place, Wanted};
 use crate::transport::{Named, Transport};
 
 pub use dns::Dns;
+pub use media::MediaFiles;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 
@@ -153,6 +170,10 @@ pub struct Config {
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
     pub tls: Tls,
+    /// When media passes through the edge, and how.
+    pub media: MediaSettings,
+    /// Files and folders of media.
+    pub media_files: MediaFiles,
     /// How host names are looked up.
     pub dns: Dns,
 }
@@ -396,6 +417,8 @@ impl Config {
             store: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
+            media: MediaSettings::default(),
+            media_files: MediaFiles::default(),
             dns: Dns::default(),
         }
     }
@@ -498,6 +521,9 @@ impl Config {
             digest: self.registrar.digest.clone(),
             key,
             node: self.edge.node,
+            media: self.media.clone(),
+            prompts: self.media_files.prompts.iter().map(|(name, _)| name.clone()).collect(),
+            recordings: self.media_files.recordings.is_some(),
             process: Process::default(),
             names,
             reach: self.edge.reach.clone(),

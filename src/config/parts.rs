@@ -9,7 +9,9 @@ use super::fields::{Fields, Found};
 use super::report::Problems;
 use super::target::{socket_address, target};
 use super::{Api, Ladder, Softphone, Target, Tls};
-use crate::engine::{Listener, Network, Peer, PeerAuth, PeerCredentials, ReferAnswer, Register, TransferMode, User};
+use crate::engine::{
+    Listener, Network, Peer, PeerAuth, PeerCredentials, PeerMedia, ReferAnswer, Register, TransferMode, User,
+};
 use crate::transport::Transport;
 
 pub(super) fn listeners(file: &mut Fields<'_>, tls: &mut Tls, problems: &mut Problems) -> Vec<Listener> {
@@ -115,6 +117,7 @@ pub(super) fn peers(
     file: &mut Fields<'_>,
     default: TransferMode,
     answer: ReferAnswer,
+    media: PeerMedia,
     tls: &mut Tls,
     problems: &mut Problems,
 ) -> Vec<Peer> {
@@ -142,6 +145,7 @@ pub(super) fn peers(
             .unwrap_or(answer);
         let call_ids = [("keep", Ok(true)), ("hide", Ok(false))];
         let keeps_call_id = fields.choice("call_id", &call_ids, problems).unwrap_or(false);
+        let media = super::media::peer(&mut fields, media, problems);
         let credentials = peer_credentials(&mut fields, problems);
         if let Some(name) = name {
             if peers.iter().any(|peer| peer.name == name.value) {
@@ -159,6 +163,7 @@ pub(super) fn peers(
                 refer_answer,
                 credentials,
                 keeps_call_id,
+                media,
             });
         }
         fields.finish(problems);

@@ -72,6 +72,10 @@ impl Config {
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            (
+                "[media]",
+                self.media == new.media && self.media_files == new.media_files,
+            ),
             ("[softphone]", self.softphone == new.softphone),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
@@ -164,6 +168,8 @@ impl Config {
             store: self.store.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
+            media: self.media.clone(),
+            media_files: self.media_files.clone(),
             dns: super::Dns {
                 servers: self.dns.servers.clone(),
                 ..new.dns

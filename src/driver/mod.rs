@@ -59,7 +59,7 @@ use tokio::sync::{mpsc, watch};
 pub use bind::{StartError, bind_hint};
 pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
-pub use media::{MediaOptions, MediaThread};
+pub use media::{MediaFiles, MediaOptions, MediaThread};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
@@ -101,6 +101,8 @@ pub struct Options {
     pub listeners: Vec<ListenerOptions>,
     /// The softphone page at `ws` and `wss` listeners; `None`: not served.
     pub softphone: Option<SoftphoneOptions>,
+    /// Prompts and recordings.
+    pub media: MediaFiles,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -188,8 +190,10 @@ impl Edge {
             ladders,
             store,
             softphone,
+            media,
             ..
         } = options;
+        let (media, heard) = media::wire(&mut settings, media)?;
         // The ports are known by now.
         let site = softphone
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
@@ -251,6 +255,8 @@ impl Edge {
                 limits,
                 kept,
                 ladders: written,
+                media,
+                heard,
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));

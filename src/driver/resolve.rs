@@ -7,9 +7,13 @@ use std::path::PathBuf;
 use super::bind::StartError;
 use super::dns::Dns;
 use super::tls::{KeyFiles, TlsOptions};
-use super::{ListenerOptions, Options, SoftphoneOptions, clock};
+use super::{ListenerOptions, MediaFiles, Options, SoftphoneOptions, clock};
 use crate::config::{Config, PemFiles};
 use crate::engine::{Network, Settings};
+use crate::media::PromptName;
+
+/// What stands in the configuration instead of a file for the edge's own music.
+const BUILTIN: &str = "builtin";
 
 /// What the engine is told: addresses instead of names, and a sealing key that nobody knows. A store replaces the key by
 /// the one of the process before ([`super::Edge::start`]).
@@ -97,6 +101,7 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
         softphone: config.softphone.as_ref().map(|page| SoftphoneOptions {
             servers: page.servers.clone(),
         }),
+        media: media(&config.media_files),
         ..Options::default()
     }
 }
@@ -105,6 +110,17 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
 fn one(address: std::net::IpAddr) -> Network {
     let prefix = if address.is_ipv4() { 32 } else { 128 };
     Network { address, prefix }
+}
+
+fn media(files: &crate::config::MediaFiles) -> MediaFiles {
+    let prompt = |(name, file): &(String, String)| {
+        let file = Some(PathBuf::from(file)).filter(|_| file != BUILTIN);
+        (PromptName(name.as_str().into()), file)
+    };
+    MediaFiles {
+        prompts: files.prompts.iter().map(prompt).collect(),
+        recordings: files.recordings.as_ref().map(PathBuf::from),
+    }
 }
 
 /// Where programs keep what they made themselves (XDG Base Directory Specification).

@@ -160,6 +160,11 @@ impl Engine {
             .ok_or(Refused(400, None))?;
         let ways = self.call_ways(now, &flow, &target, caller, user.as_deref(), request)?;
         let share = breadth(request, ways.len())?;
+        if let Some(offer) = &offer {
+            let legs = &self.transfers.calls.legs;
+            legs.check_offer(&flow, ways.iter().map(|way| &way.flow), offer)
+                .map_err(|error| Refused(error.status(), Some(error.to_string())))?;
+        }
         let (from, to) = (
             without_tag(&request.from().map_err(bad)?),
             without_tag(&request.to().map_err(bad)?),

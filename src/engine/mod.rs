@@ -20,6 +20,7 @@
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
 //! | `divert` | phones that send their calls on by 3xx |
+//! | `media` | what the packet half tells, digits, recordings |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
 //! ```
@@ -46,6 +47,7 @@ mod forward;
 mod invite;
 mod io;
 mod locate;
+mod media;
 mod plugin;
 mod receive;
 mod refer;
@@ -68,6 +70,7 @@ pub use settings::*;
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
 use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
+use crate::media::describe::Endpoints;
 use forward::Passing;
 use locate::Lookups;
 
@@ -154,6 +157,8 @@ impl Engine {
             key: derive(settings.key, 6),
         });
         let mut legs = Legs::new(identity, table, transactions);
+        legs.endpoints = Endpoints::new(settings.media.clone());
+        legs.set_media_peers(settings.media_peers());
         legs.book = Book::new(settings.names.clone(), settings.avoid, now);
         let mut transfers = Transfers::new(Calls::new(legs));
         transfers.limits = Limits {
@@ -186,6 +191,9 @@ impl Engine {
             Input::FlowFailed { flow } => {
                 self.legs().transactions.flow_failed(now, &flow);
                 if flow.transport.is_reliable() {
+                    let theirs = self.registrar.by_flow(&flow);
+                    let aors: Vec<_> = theirs.into_iter().map(|binding| binding.aor.clone()).collect();
+                    self.legs().flow_lost(now, &flow, &aors);
                     let changes = self.registrar.flow_gone(&flow);
                     self.note_bindings(changes);
                 }
@@ -195,6 +203,7 @@ impl Engine {
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),
+            Input::Media(event) => self.media_event(now, event),
         }
         self.settle(now);
     }
@@ -246,6 +255,7 @@ impl Engine {
             calls: self.transfers.calls.len(),
             transfers: self.transfers.len(),
             registrations: self.registrar.len(),
+            media_ports: legs.endpoints.ports_taken(),
         }
     }
 

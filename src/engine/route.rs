@@ -302,6 +302,15 @@ impl Settings {
         self.pbx.as_ref().is_some_and(|pbx| pbx.register == Register::Through)
     }
 
+    /// What holds for the media of known sources.
+    pub(super) fn media_peers(&self) -> Vec<(super::Network, super::PeerMedia)> {
+        let of = |peer: &super::Peer| {
+            let media = peer.media;
+            peer.networks.clone().into_iter().map(move |network| (network, media))
+        };
+        self.peers.iter().flat_map(of).collect()
+    }
+
     fn peer(&self, address: std::net::IpAddr) -> Option<&super::Peer> {
         self.peers
             .iter()

@@ -90,7 +90,7 @@ impl Legs {
         handle: LegHandle,
         response: &Message,
     ) -> Option<Option<Description>> {
-        let description = super::request::description(response);
+        let description = super::request::description_of(handle, response);
         let Some(tag) = response.to_tag() else {
             return Some(None);
         };
@@ -144,6 +144,6 @@ impl Legs {
                 TransactionUser::Leg(handle, Purpose::Prack),
             );
         }
-        Some(description.filter(|_| alone))
+        Some(self.usable(handle, description.filter(|_| alone)))
     }
 }

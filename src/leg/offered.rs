@@ -34,10 +34,17 @@ impl Legs {
             self.transactions.respond(now, server, draft.print(), 422);
             return;
         }
-        let description = super::request::description(&request);
+        let description = super::request::description_of(handle, &request);
         if description.is_none() && !request.body().is_empty() {
             let draft = request.respond(415).header(HeaderName::Accept, "application/sdp");
             self.transactions.respond(now, server, draft.print(), 415);
+            return;
+        }
+        if let Some(offer) = &description
+            && let Some(end) = self.get(handle).and_then(|leg| leg.media.end.as_ref())
+            && let Err(error) = end.would_take(offer)
+        {
+            self.refuse(now, server, &request, error.status(), Some(&error.to_string()));
             return;
         }
         let by_update = *request.method() == Method::Update;
@@ -114,7 +121,8 @@ impl Legs {
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
         if let Some(sent) = sent {
-            draft = draft.body("application/sdp", sent.bytes().clone());
+            let text = leg.media.end.as_ref().map_or(sent.bytes(), |end| end.text());
+            draft = draft.body("application/sdp", text.clone());
         }
         let draft = self.agree_on_timer(now, handle, request, draft);
         if *request.method() == Method::Invite {
@@ -136,7 +144,7 @@ impl Legs {
             leg.exchange = exchange;
             return;
         };
-        let offer = super::request::description(&request);
+        let offer = super::request::description_of(handle, &request);
         let offered = offer.is_none();
         let description = match offer {
             Some(offer) => {
@@ -147,15 +155,29 @@ impl Legs {
             }
             None => description.clone(),
         };
-        let presented = leg.present(&description);
+        let theirs = leg.remote.clone().filter(|_| !offered);
+        let heard = theirs.map_or(Ok(()), |theirs| self.hear_party(handle, &theirs, true));
+        let presented = match heard.and_then(|()| self.present(handle, &description, !offered)) {
+            Ok(presented) => presented,
+            Err(error) => {
+                if let Some(leg) = self.get_mut(handle) {
+                    leg.exchange = Exchange::Received { server, request };
+                }
+                self.refuse_offer(now, handle, error.status());
+                return;
+            }
+        };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let draft = request
             .respond(200)
             .header(HeaderName::Contact, &leg.contact)
             .copy(&request, HeaderName::RecordRoute)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED)
-            .body("application/sdp", presented.bytes().clone());
-        leg.sent = Some(presented);
+            .body("application/sdp", presented.wire);
+        leg.sent = Some(presented.kept);
         self.invites.remove(&server);
         let draft = self.agree_on_timer(now, handle, &request, draft);
         if *request.method() == Method::Invite {
@@ -229,7 +251,9 @@ impl Legs {
             self.bye_when_settled(now, handle);
             return;
         }
-        let description = super::request::description(ack).filter(|_| offered);
+        let description = super::request::description_of(handle, ack).filter(|_| offered);
+        let description = self.usable(handle, description);
+        let Some(leg) = self.get_mut(handle) else { return };
         if let Some(answer) = &description {
             if leg
                 .sent

@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::offer::Exchange;
+use super::offer::{Exchange, OurInvite};
 use super::release::Release;
 use super::{Identity, Leg, LegHandle, Legs, Purpose, Reached, Setup, State, TransactionUser};
 use crate::dialog::Dialog;
@@ -39,7 +39,7 @@ pub(crate) struct Hop {
 /// A message that waits to know where it goes.
 #[derive(Debug)]
 enum Held {
-    Ack { cseq: u32, draft: Draft },
+    Ack { invite: OurInvite, draft: Draft },
     Request { draft: Draft, purpose: Purpose },
 }
 
@@ -68,10 +68,10 @@ impl Leg {
     }
 
     /// The same with the ACK of a 2xx.
-    pub(crate) fn hold_ack(&mut self, cseq: u32, draft: &Draft) -> bool {
+    pub(crate) fn hold_ack(&mut self, invite: OurInvite, draft: &Draft) -> bool {
         let Some(waiting) = self.waits() else { return false };
         waiting.push(Held::Ack {
-            cseq,
+            invite,
             draft: draft.clone(),
         });
         true
@@ -191,6 +191,7 @@ impl Legs {
 
     /// Sends the INVITE of a leg in setup along this flow.
     fn set_up_at(&mut self, now: Instant, handle: LegHandle, flow: Flow) {
+        let policy = self.media_policy(flow.remote.ip());
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -201,6 +202,7 @@ impl Legs {
         let secure = client.invitation.request_uri.scheme() == Scheme::Sips;
         leg.contact = self.identity.contact(&flow, client.invitation.from.uri.user(), secure);
         leg.dialog.flow = flow;
+        leg.media.policy = policy;
         self.send_invite(now, handle, None);
     }
 
@@ -241,7 +243,7 @@ impl Legs {
         hop.next = flows;
         for held in waiting {
             match held {
-                Held::Ack { cseq, draft } => self.send_ack(handle, cseq, &draft),
+                Held::Ack { invite, draft } => self.send_ack(handle, invite, &draft),
                 Held::Request { draft, purpose } => {
                     // It was counted as owed when it was held back.
                     self.paid_silently(handle);

@@ -8,13 +8,14 @@ use std::time::Instant;
 use compact_str::{CompactString, format_compact};
 
 use super::early::EarlyDialog;
-use super::offer::Exchange;
+use super::offer::{Exchange, OurInvite};
 use super::release::Release;
 use super::{
     Abilities, Called, Identity, Invitation, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
     TransactionUser,
 };
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
+use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
 use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Scheme};
 use crate::transaction::ClientHandle;
@@ -27,7 +28,7 @@ const FIRST_VERSION: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) invite: Option<ClientHandle>,
-    pub(crate) invitation: Box<Invitation>,
+    pub(crate) invitation: Invitation,
     pub(crate) ring_deadline: Instant,
     /// When the INVITE first went to the place that it is at.
     pub(crate) sent: Instant,
@@ -48,6 +49,7 @@ impl Legs {
         let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
         let party = invitation.to.clone();
         let identity = &self.identity;
+        let policy = self.media_policy(invitation.flow.remote.ip());
         let handle = self.table.insert_with(&call_id, None, |handle, tag| {
             let dialog = Dialog {
                 id: DialogId {
@@ -71,15 +73,15 @@ impl Legs {
                 invitation.from.uri.user(),
                 invitation.request_uri.scheme() == Scheme::Sips,
             );
-            let client = Client {
+            let client = Box::new(Client {
                 invite: None,
-                invitation: Box::new(invitation),
+                invitation,
                 ring_deadline,
                 sent: now,
                 timed_out: false,
                 challenged: false,
                 early: Vec::new(),
-            };
+            });
             let mut leg = Leg::new(
                 handle.into(),
                 owner,
@@ -90,7 +92,8 @@ impl Legs {
                 origin,
                 contact,
             );
-            leg.credentials = credentials;
+            leg.credentials = credentials.map(Box::new);
+            leg.media.policy = policy;
             leg.follows_contact = follows_contact;
             leg
         });
@@ -123,6 +126,17 @@ impl Legs {
         handle: LegHandle,
         authorization: Option<(HeaderName, CompactString)>,
     ) {
+        let offer = match self
+            .offer_of_setup(handle)
+            .map(|offer| self.present(handle, &offer, false))
+            .transpose()
+        {
+            Ok(offer) => offer,
+            Err(error) => {
+                self.setup_failed(now, handle, error.status(), None);
+                return;
+            }
+        };
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -162,8 +176,8 @@ impl Legs {
         for (name, value) in &invitation.extra {
             draft = draft.header_named(name, value);
         }
-        if let Some(offer) = &invitation.offer {
-            draft = draft.body("application/sdp", offer.bytes().clone());
+        if let Some(offer) = offer {
+            draft = draft.body("application/sdp", offer.wire);
         }
         let flow = invitation.flow;
         let sent_by = self.identity.host_port(&flow);
@@ -177,6 +191,20 @@ impl Legs {
         client.invite = Some(invite);
         client.sent = now;
         leg.owed += 1;
+    }
+
+    /// What the party is offered by our INVITE, as its author said it.
+    fn offer_of_setup(&self, handle: LegHandle) -> Option<Description> {
+        match &self.get(handle)?.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                client.invitation.offer.clone()
+            }
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
+        }
     }
 
     /// A response to the INVITE that makes the dialog; also late ones, when the leg is confirmed or being released.
@@ -252,23 +280,36 @@ impl Legs {
         };
         leg.abilities = Abilities::of(response);
         leg.owed = leg.owed.saturating_sub(1);
-        let offer = match state {
-            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => client.invitation.offer,
-            State::Releasing(Release::Cancelling { offer, .. }) => offer,
+        let (client, offer) = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                (client.invite, client.invitation.offer)
+            }
+            State::Releasing(Release::Cancelling { offer, .. }) => (None, offer),
             State::Calling(Setup::Server(_))
             | State::Early(Setup::Server(_))
             | State::Confirmed
             | State::Releasing(_)
-            | State::Ended => None,
+            | State::Ended => (None, None),
         };
         // LESSONS 29: what its 18x said is the answer, if the 2xx says nothing.
-        let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
-        leg.remote = description.clone();
+        let description = super::request::description_of(handle, response);
+        let description = description.or(picked.and_then(|picked| picked.description));
         let offered = offer.is_some();
         leg.sent = offer;
-        leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
+        let description = if offered {
+            self.usable(handle, description)
+        } else {
+            description
+        };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        leg.remote = description.clone();
+        let cseq = response.cseq();
+        leg.exchange = Exchange::OwesAck(OurInvite { cseq, client });
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
+        self.note_connection(handle);
         tracing::debug!(leg = %handle, %call_id, "leg confirmed");
         if cancelled {
             // RFC 3261 §15.1.1, §9.1: the 2xx crossed our CANCEL.
@@ -311,6 +352,13 @@ impl Legs {
             self.send_invite(now, handle, None);
             return;
         }
+        if matches!(status, 415 | 488 | 606) && response.is_some() && leg.is_early() && self.speak_plainly(handle) {
+            self.send_invite(now, handle, None);
+            return;
+        }
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
         let status = match &state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if client.timed_out => 408,
@@ -321,7 +369,7 @@ impl Legs {
         let called = match state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if status / 100 == 3 => {
                 Some(Called {
-                    invitation: client.invitation,
+                    invitation: Box::new(client.invitation),
                     rang,
                 })
             }
@@ -455,6 +503,7 @@ impl Leg {
             cause: None,
             credentials: None,
             outstanding: Vec::new(),
+            media: Default::default(),
             follows_contact: false,
             hop: None,
         }
@@ -483,11 +532,16 @@ impl Leg {
 impl Abilities {
     /// What a message says in Allow and Supported. RFC 3261 §20.5: no Allow says nothing; REFER is then tried.
     pub(crate) fn of(message: &Message) -> Abilities {
-        Abilities {
-            refer: message.header(HeaderName::Allow).is_none() || message.has_token(HeaderName::Allow, "REFER"),
+        let mut abilities = Abilities {
+            refer: message.header(HeaderName::Allow).is_none(),
             replaces: message.has_token(HeaderName::Supported, "replaces"),
-            update: message.has_token(HeaderName::Allow, "UPDATE"),
+            update: false,
+        };
+        for method in message.octets(HeaderName::Allow) {
+            abilities.refer |= method.eq_ignore_ascii_case(b"REFER");
+            abilities.update |= method.eq_ignore_ascii_case(b"UPDATE");
         }
+        abilities
     }
 
     /// What a later message of the same party says; silence leaves what is known.

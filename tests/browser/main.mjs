@@ -1,6 +1,7 @@
 // Runs the tests one after the other, each on fresh pages, and counts.
 
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Edge } from './edge.mjs';
 import { Person } from './people.mjs';
 import { tests } from './tests.mjs';
@@ -24,7 +25,7 @@ let passed = 0;
 let failed = 0;
 const people = {};
 let edge;
-const shots = flags.includes('--screenshots') ? path.resolve(import.meta.dirname, '../../web/softphone/screenshots') : path.resolve('target/browser-screenshots');
+const shots = flags.includes('--screenshots') ? fileURLToPath(new URL('../../web/softphone/screenshots', import.meta.url)) : path.resolve('target/browser-screenshots');
 try {
   edge = await Edge.start(Object.keys(PEOPLE));
   for (const [name, hertz] of Object.entries(PEOPLE)) people[name] = await Person.born(name, hertz);

@@ -273,7 +273,7 @@ export const tests = {
     edge.wires.alice.cut();
     await alice.page.close();
     const started = Date.now();
-    await bob.idle(60_000);
+    await bob.idle(50_000);
     const told = Date.now() - started;
     await nothingLeft(edge);
     return `the other side was told after ${(told / 1_000).toFixed(0)} s`;
@@ -375,6 +375,7 @@ export const tests = {
     await bob.page.emulateMedia({ colorScheme: 'light' });
     await bob.page.click('#open-settings');
     await until('the settings list a microphone', async () => (await bob.page.locator('#microphone option').count()) > 1);
+    await until('the settings show its level', async () => /scaleX\(0\.[3-9]/.test(await bob.page.locator('#mic-level').getAttribute('style')));
     await bob.shot('settings.png', shots);
     await bob.page.keyboard.press('Escape');
     await bob.page.click('#join-go');

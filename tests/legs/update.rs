@@ -65,6 +65,7 @@ fn an_update_that_meets_another_offer_is_refused() {
     world.command(warmline::engine::Command::Hold {
         leg,
         direction: warmline::engine::HoldDirection::SendOnly,
+        music: None,
     });
     // The edge's UPDATE is under way, alice's crosses it.
     world.alice().update(mine, true);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use warmline::engine::{CallView, Cause, Command, Event, LegView, Reply, Totals, TransferFailure, TransferView};
+use warmline::engine::{
+    CallView, Cause, Command, Event, LegHandle, LegView, Reply, Totals, TransferFailure, TransferView,
+};
 use warmline::phone::{CallState, Phone, PhoneCall, PhoneEvent};
 use warmline::sdp::Description;
 
@@ -341,6 +343,12 @@ impl World {
         self.advance(seconds(33));
         self.run();
         assert_eq!(self.totals().transactions, 0, "transactions after 64*T1");
+        assert_eq!(self.totals().media_ports, 0, "media ports that are taken");
+        assert_eq!(
+            self.ends(),
+            Vec::<LegHandle>::new(),
+            "media endpoints that were never closed"
+        );
         self.assert_ended_once();
         self.assert_clean();
         assert!(!self.phones.iter().any(Phone::is_busy), "a phone waits for an answer");
@@ -367,6 +375,7 @@ impl World {
                 | Event::LegRinging { .. }
                 | Event::LegConfirmed { .. }
                 | Event::TransferProgress { .. }
+                | Event::Media(_)
                 | Event::MessageRefused { .. } => {}
             }
         }

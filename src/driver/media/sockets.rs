@@ -102,6 +102,11 @@ impl Sockets {
     pub(super) fn send(&self, local: Local, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
         let socket = self.place(local).and_then(|place| self.list.get(place)?.as_ref());
         let socket = socket.ok_or(io::ErrorKind::NotConnected)?;
+        // A socket for both families knows IPv4 addresses as IPv6 ones (RFC 4291 §2.5.5.2).
+        let to = match to {
+            SocketAddr::V4(v4) if self.address.is_ipv6() => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            SocketAddr::V4(_) | SocketAddr::V6(_) => to,
+        };
         match socket.udp.send_to(octets, to) {
             // Left over from an ICMP answer to an earlier datagram; this one was not sent and is tried once more.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => socket.udp.send_to(octets, to),

@@ -130,9 +130,11 @@ fn decode(file: &[u8]) -> Result<Sound, LoadError> {
     let (formats, metadata) = (FormatOptions::default(), MetadataOptions::default());
     let mut reader = symphonia::default::get_probe()
         .probe(&Hint::new(), stream, formats, metadata)
-        .map_err(|error| match error {
-            Error::Unsupported(reason) => LoadError::Unknown(reason.to_owned()),
-            other => LoadError::Damaged(other.to_string()),
+        .map_err(|error| {
+            if let Error::Unsupported(reason) = error {
+                return LoadError::Unknown(reason.to_owned());
+            }
+            LoadError::Damaged(error.to_string())
         })?;
     let track = reader.default_track(TrackType::Audio).ok_or(LoadError::NoTrack)?;
     let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());

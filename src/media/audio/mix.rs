@@ -118,7 +118,7 @@ impl Limiter {
         out.extend(sound.enumerate().map(|(index, sample)| {
             let passed = (index as i64 + 1).min(ramp);
             let gain = i64::from(from) + i64::from(to - from) * passed / ramp;
-            let turned = i64::from(sample) * gain >> 15;
+            let turned = (i64::from(sample) * gain) >> 15;
             turned.clamp(i64::from(-CEILING), i64::from(CEILING)) as i16
         }));
     }

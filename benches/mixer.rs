@@ -1,0 +1,132 @@
+//! What mixing costs a participant in 20 ms: decode its G.711, add it, take it out of the sum, limit, encode.
+//!
+//! - everybody talks: each hears all others, so that each has an encode of its own (the worst case);
+//! - three talk: the others share one mix and one encode.
+//!
+//! PERFORMANCE.md's target is 200 ns of DSP a participant, and no growth with their number. Times are medians of
+//! interleaved rounds; instructions and allocations are callgrind's.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+#[path = "shared/mod.rs"]
+mod shared;
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use shared::{callgrind, median};
+use warmline::media::Codec;
+use warmline::media::audio::{Limiter, Mixer, g711, measure};
+
+const TARGET: f64 = 200e-9;
+const COUNTED: &str = "counted_tick";
+const SIZES: [usize; 3] = [8, 50, 500];
+
+struct Hub {
+    payloads: Vec<Vec<u8>>,
+    heard: Vec<Vec<i16>>,
+    limiters: Vec<Limiter>,
+    mixer: Mixer,
+    mix: Vec<i16>,
+    out: Vec<u8>,
+    /// How many talk; the others are silent.
+    talkers: usize,
+}
+
+impl Hub {
+    fn new(size: usize, talkers: usize) -> Hub {
+        let voice = |index: usize| {
+            let tone = measure::tone(200.0 + index as f64, -30.0, Codec::Pcmu.clock(), 160);
+            tone.into_iter().map(g711::mu_law).collect()
+        };
+        Hub {
+            payloads: (0..size).map(voice).collect(),
+            heard: vec![Vec::new(); size],
+            limiters: vec![Limiter::default(); size],
+            mixer: Mixer::new(160),
+            mix: Vec::new(),
+            out: Vec::new(),
+            talkers,
+        }
+    }
+
+    #[inline(never)]
+    fn counted_tick(&mut self) {
+        let talkers = self.talkers;
+        self.mixer.clear();
+        for (payload, pcm) in self.payloads.iter().zip(&mut self.heard).take(talkers) {
+            pcm.clear();
+            pcm.extend(payload.iter().map(|code| g711::linear_of_mu_law(*code)));
+            self.mixer.add(pcm);
+        }
+        for (pcm, limiter) in self.heard.iter().zip(&mut self.limiters).take(talkers) {
+            self.mixer.hear(&[pcm], &[], limiter, &mut self.mix);
+            self.encode();
+        }
+        if talkers < self.payloads.len() {
+            let limiter = &mut self.limiters[talkers];
+            self.mixer.hear(&[], &[], limiter, &mut self.mix);
+            self.encode();
+            // The same octets for each of them.
+            for _ in talkers..self.payloads.len() {
+                black_box(&self.out);
+            }
+        }
+    }
+
+    fn encode(&mut self) {
+        self.out.clear();
+        self.out.extend(self.mix.iter().map(|sample| g711::mu_law(*sample)));
+        black_box(&self.out);
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, size, talkers, ticks] = arguments.as_slice()
+        && flag == "--count"
+    {
+        let number = |text: &String| text.parse::<usize>().expect("a number");
+        let mut hub = Hub::new(number(size), number(talkers));
+        hub.counted_tick(); // buffers grow once
+        (0..number(ticks)).for_each(|_| hub.counted_tick());
+        return;
+    }
+    let rounds = if arguments.iter().any(|argument| argument == "--quick") {
+        101
+    } else {
+        1_001
+    };
+    let mut closing = Vec::new();
+    for (what, all) in [("talk", true), ("three", false)] {
+        let mut hubs = SIZES.map(|size| Hub::new(size, if all { size } else { 3 }));
+        let mut times: [Vec<f64>; SIZES.len()] = Default::default();
+        for _ in 0..rounds {
+            for ((hub, size), list) in hubs.iter_mut().zip(SIZES).zip(&mut times) {
+                let ticks = 2_000 / size;
+                let start = Instant::now();
+                (0..ticks).for_each(|_| hub.counted_tick());
+                list.push(start.elapsed().as_secs_f64() / (ticks * size) as f64);
+            }
+        }
+        let medians = times.map(|list| median(&list));
+        for (size, time) in SIZES.into_iter().zip(medians) {
+            println!("{what:<5} {size:>4} participants: {:>6.1} ns each", time * 1e9);
+        }
+        closing.push(format!("ratio mixer/{what}_500 {:.3}", medians[2] / TARGET));
+        if all {
+            closing.push(format!("ratio mixer/growth_8_to_500 {:.3}", medians[2] / medians[0]));
+        }
+        let talkers = if all { 50 } else { 3 };
+        match callgrind::count(COUNTED, &["--count", "50", &talkers.to_string(), "99"]) {
+            Ok(count) => {
+                closing.push(format!("instructions mixer/{what}_50 {}", count.instructions / 5_000));
+                closing.push(format!("allocations mixer/{what}_50 {}", count.allocations / 100));
+            }
+            Err(reason) => println!("not counted: {reason}"),
+        }
+    }
+    println!();
+    for line in closing {
+        println!("{line}");
+    }
+}
