@@ -92,7 +92,11 @@ impl Edge {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit { flow, bytes } => sent.push((flow, Message::parse(bytes).unwrap())),
-                Output::Event(_) | Output::Store { .. } | Output::Reply { .. } | Output::Resolve { .. } => {}
+                Output::Event(_)
+                | Output::Store { .. }
+                | Output::Reply { .. }
+                | Output::Resolve { .. }
+                | Output::Media(_) => {}
             }
         }
         sent
