@@ -35,6 +35,7 @@
 //! address = "127.0.0.1:8443"
 //! certificate = "edge.pem"      # tls, wss: PEM; default: that of [tls]
 //! key = "edge.key"
+//! client_ca = "trunks.pem"       # tls, wss: only who shows a certificate of these authorities is let in
 //! origins = ["https://phones.example.test"] # ws, wss: default any page on loopback, elsewhere pages of our own host
 //! [tls]
 //! certificate = "edge.pem"      # omit: one that the edge signs itself on its first start
@@ -45,6 +46,8 @@
 //! uri = "sip:127.0.0.1:5080"    # host names: NAPTR, SRV, addresses; the next one on failure
 //! register = "through"          # through local
 //! verify = true                 # false: any certificate will do, if the URI says transport=tls
+//! certificate = "edge.pem"      # what we show when it asks for a certificate; with key; here and in [[peer]]
+//! key = "edge.key"
 //! [[peer]]                      # trunks, PBXs, phones with a profile
 //! name = "carrier"
 //! match = ["192.0.2.0/24"]      # source addresses
@@ -204,6 +207,10 @@ pub struct Tls {
     pub verify_pbx: bool,
     /// Peers whose certificates are not.
     pub unverified: Vec<Network>,
+    /// What we show to peers that ask for a certificate.
+    pub clients: Vec<(Network, PemFiles)>,
+    /// What we show to the PBX.
+    pub pbx_identity: Option<PemFiles>,
     /// What each listener has of its own, in the order of the file.
     pub listeners: Vec<ListenExtras>,
 }
@@ -213,6 +220,8 @@ pub struct Tls {
 pub struct ListenExtras {
     /// Its certificate.
     pub identity: Option<PemFiles>,
+    /// Authorities of those that are let in; `None`: everybody.
+    pub client_ca: Option<String>,
     /// Whose pages may open a WebSocket.
     pub origins: Vec<String>,
 }
@@ -225,6 +234,8 @@ impl Default for Tls {
             ca: None,
             verify_pbx: true,
             unverified: Vec::new(),
+            clients: Vec::new(),
+            pbx_identity: None,
             listeners: Vec::new(),
         }
     }

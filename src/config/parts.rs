@@ -108,6 +108,7 @@ pub(super) fn pbx(
     let words = [("through", Ok(Register::Through)), ("local", Ok(Register::Local))];
     let register = fields.choice("register", &words, problems).unwrap_or(Register::Through);
     tls.verify_pbx = fields.flag("verify", problems).is_none_or(|verify| verify.value);
+    tls.pbx_identity = super::tls::identity(&mut fields, problems);
     fields.finish(problems);
     target.map(|target| (target, register))
 }
@@ -131,6 +132,10 @@ pub(super) fn peers(
         let networks: Vec<Network> = blocks.iter().filter_map(|block| network(block, problems)).collect();
         if fields.flag("verify", problems).is_some_and(|verify| !verify.value) {
             tls.unverified.extend(&networks);
+        }
+        if let Some(shown) = super::tls::identity(&mut fields, problems) {
+            tls.clients
+                .extend(networks.iter().map(|network| (*network, shown.clone())));
         }
         let words = [("none", Ok(PeerAuth::None)), ("digest", Ok(PeerAuth::Digest))];
         let auth = fields.choice("auth", &words, problems).unwrap_or(PeerAuth::Digest);

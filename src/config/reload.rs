@@ -47,13 +47,18 @@ impl Config {
         let same_listeners = self.listeners == new.listeners && self.tls.listeners == new.tls.listeners;
         let tls = |config: &Config| {
             let tls = &config.tls;
-            (tls.identity.clone(), tls.state.clone(), tls.ca.clone())
+            (
+                tls.identity.clone(),
+                tls.state.clone(),
+                tls.ca.clone(),
+                tls.clients.clone(),
+            )
         };
         let same_timers = format!("{:?} {:?}", self.timers, self.guard) == format!("{:?} {:?}", new.timers, new.guard);
         let pbx = |config: &Config| {
             let pbx = config.pbx.as_ref();
             let pbx = pbx.map(|(target, register)| (target.clone().without_place(), *register));
-            (pbx, config.tls.verify_pbx)
+            (pbx, config.tls.verify_pbx, config.tls.pbx_identity.clone())
         };
         changes.left = [
             ("[[listen]]", same_listeners),

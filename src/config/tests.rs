@@ -427,3 +427,39 @@ fn media_is_read_and_its_mistakes_are_named() {
             .contains("a second prompt `a`")
     );
 }
+
+#[test]
+fn look_ups_foreign_hosts_and_certificates_are_checked() {
+    let start = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n";
+    let bad = format!(
+        "{start}client_ca = \"ca.pem\"\n[edge]\nreach = [\"*.partner.example\", \"a b\", \"*x\"]\n\
+         [dns]\nservers = [\"192.0.2.53\", \"ns.example\"]\ntimeout_ms = 100\n\
+         [[peer]]\nname = \"carrier\"\nmatch = [\"192.0.2.0/24\"]\ncertificate = \"edge.pem\"\n[registrar]\nopen = true\n"
+    );
+    let report = Config::read("x.toml", &bad).unwrap_err().to_string();
+    for part in [
+        "`reach` has no host: \"a b\"",
+        "`reach` has no host: \"*x\"",
+        "`servers` has no address: \"ns.example\"",
+        "`timeout_ms` is out of bounds",
+        "`client_ca` has no meaning here",
+        "`certificate` without `key`",
+    ] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+    let good = format!(
+        "{start}[edge]\nreach = [\"*.Partner.example\", \"192.0.2.7\"]\n[dns]\nservers = [\"192.0.2.53\", \"[::1]:5353\"]\n\
+         timeout_ms = 700\navoid_s = 0\n[registrar]\nopen = true\n"
+    );
+    let config = Config::read("x.toml", &good).unwrap();
+    assert_eq!(config.dns.servers[0].to_string(), "192.0.2.53:53");
+    let settings = config.settings([0; 16], |_| None).unwrap();
+    assert_eq!(
+        (settings.lookup_timeout, settings.avoid),
+        (Duration::from_millis(700), Duration::ZERO)
+    );
+    let reached = ["a.partner.EXAMPLE", "192.0.2.7"].map(|host| settings.reaches_out_to(host));
+    assert_eq!(reached, [true, true]);
+    let not = ["partner.example", "xpartner.example", "192.0.2.70", ""].map(|host| settings.reaches_out_to(host));
+    assert_eq!(not, [false; 4]);
+}

@@ -62,12 +62,30 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
     };
     let mut unverified: Vec<Network> = config.tls.unverified.clone();
     if let Some(pbx) = settings.pbx.as_ref().filter(|_| !config.tls.verify_pbx) {
-        let address = pbx.address.ip();
-        let prefix = if address.is_ipv4() { 32 } else { 128 };
-        unverified.push(Network { address, prefix });
+        unverified.push(one(pbx.address.ip()));
     }
+    // The PBX comes first: a peer's network may hold it too.
+    let mut clients = Vec::new();
+    if let (Some(pbx), Some(shown)) = (&settings.pbx, &config.tls.pbx_identity) {
+        let book = settings
+            .names
+            .iter()
+            .filter(|name| name.host == pbx.host)
+            .flat_map(|name| &name.places);
+        for address in book.map(|place| place.address.ip()).chain([pbx.address.ip()]) {
+            clients.push((one(address), files(shown)));
+        }
+    }
+    clients.extend(
+        config
+            .tls
+            .clients
+            .iter()
+            .map(|(network, shown)| (*network, files(shown))),
+    );
     let listeners = config.tls.listeners.iter().map(|listener| ListenerOptions {
         identity: listener.identity.as_ref().map(files),
+        client_ca: listener.client_ca.clone().map(PathBuf::from),
         origins: listener.origins.clone(),
     });
     Options {
@@ -76,6 +94,7 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
             state: config.tls.state.clone().map(PathBuf::from).or_else(state_folder),
             ca: config.tls.ca.clone().map(PathBuf::from),
             unverified,
+            clients,
         },
         name_servers: config.dns.servers.clone(),
         listeners: listeners.collect(),
@@ -85,6 +104,12 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
         media: media(&config.media_files),
         ..Options::default()
     }
+}
+
+/// The network of this one address.
+fn one(address: std::net::IpAddr) -> Network {
+    let prefix = if address.is_ipv4() { 32 } else { 128 };
+    Network { address, prefix }
 }
 
 fn media(files: &crate::config::MediaFiles) -> MediaFiles {

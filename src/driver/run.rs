@@ -21,7 +21,7 @@ use super::names::{Answer, Names};
 use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
-use super::tls::Connector;
+use super::trust::Connector;
 use crate::api::{EventLog, Order};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
 use crate::media::MediaEvent;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use compact_str::{CompactString, format_compact};
 
 use super::Engine;
-use super::route::{Caller, WayKind};
+use super::route::Caller;
 use crate::leg::{Called, Invitation, LegEvent, LegHandle, LegOwner};
 use crate::sip::{HeaderName, Message, NameAddr, Scheme, Uri};
 
@@ -121,7 +121,7 @@ impl Engine {
                 max_forwards: old.max_forwards.saturating_sub(1),
                 next: way.next,
                 wanted: way.wanted,
-                follows_contact: way.kind == WayKind::Place,
+                reached: way.reached,
                 ..old.clone()
             });
         }

@@ -12,6 +12,7 @@
 //! | `register` | REGISTER and whatever else is not a call |
 //! | `forward` | what passes without a dialog of ours: forks, the best answer, the next place |
 //! | `route` | where a Request-URI leads |
+//! | `secure` | `sips:`: TLS on every hop |
 //! | `locate` | host names, and the places that they lead to |
 //! | `refer` | REFER: what the site says to it, and those outside of dialogs |
 //! | `plugin` | site policy as code |
@@ -53,6 +54,7 @@ mod refer;
 mod register;
 mod reload;
 mod route;
+mod secure;
 mod settings;
 mod settle;
 
@@ -67,7 +69,7 @@ pub use settings::*;
 
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
-use crate::leg::{Identity, Legs, LocalAddress};
+use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
 use crate::media::describe::Endpoints;
 use forward::Passing;
 use locate::Lookups;
@@ -89,6 +91,8 @@ pub struct Engine {
     /// Requests that were forwarded, for their responses: what came, and from where.
     forwarded: BTreeMap<ServerHandle, Passing>,
     lookups: Lookups,
+    /// Forks that are waited for, until then.
+    patience: Deadlines<ServerHandle>,
     outputs: VecDeque<Output>,
     plugin: Option<Box<dyn Plugin>>,
     /// On the way out: when callers may try again, in seconds.
@@ -169,6 +173,7 @@ impl Engine {
             flows: FlowSeal::new(derive(settings.key, 5)),
             forwarded: BTreeMap::new(),
             lookups: Lookups::default(),
+            patience: Deadlines::default(),
             outputs: VecDeque::new(),
             plugin: None,
             draining: None,
@@ -207,6 +212,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.legs().transactions.handle_timeout(now);
         self.lookups_due(now);
+        self.patience_ends(now);
         self.legs().handle_timeout(now);
         self.settle(now);
         self.transfers.handle_timeout(now);
@@ -218,7 +224,11 @@ impl Engine {
     /// The next moment at which [`Engine::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let legs = &self.transfers.calls.legs;
-        let lookups = [self.lookups.poll_timeout(), legs.book.poll_timeout()];
+        let lookups = [
+            self.lookups.poll_timeout(),
+            legs.book.poll_timeout(),
+            self.patience.next(),
+        ];
         [
             legs.poll_timeout(),
             self.transfers.poll_timeout(),

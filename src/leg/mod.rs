@@ -43,6 +43,7 @@ mod early;
 mod event;
 mod flow;
 mod identity;
+mod invitation;
 mod media;
 mod offer;
 mod offered;
@@ -64,9 +65,9 @@ pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, Transfer
 pub use deadline::Deadlines;
 pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
+pub use invitation::{Invitation, Reached};
 pub use offer::Carrier;
 pub use refer::ReferProgress;
-pub use setup_client::Invitation;
 
 use crate::dialog::{Dialog, Match, Query, Table};
 use crate::media::describe::{Endpoints, MediaSettings, PeerMedia};

@@ -12,7 +12,7 @@ use super::{LegEvent, LegHandle, Legs, Purpose, State};
 use crate::sdp::{Description, Direction};
 use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{Draft, HeaderName, Message, Method};
-use crate::transaction::{ClientHandle, ServerHandle};
+use crate::transaction::{ClientHandle, SentAck, ServerHandle};
 use crate::vocabulary::Cause;
 
 /// How often a re-INVITE is tried again after 491; by §14.1 that is 30 seconds of glare at the least.
@@ -86,7 +86,7 @@ pub(crate) struct OurInvite {
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
     invite: OurInvite,
-    ack: Bytes,
+    ack: SentAck,
 }
 
 /// A peer repeats a 2xx for 32 s; more exchanges than these pass in no honest dialog meanwhile.
@@ -402,10 +402,12 @@ impl Legs {
 
     /// The 2xx came again: so does its ACK, the same bytes.
     pub(crate) fn acknowledge_again(&mut self, handle: LegHandle, cseq: u32) {
-        let Some(leg) = self.get(handle) else { return };
-        if let Some(kept) = leg.acks.iter().find(|kept| kept.invite.cseq == cseq) {
-            let (flow, ack) = (leg.dialog.flow, kept.ack.clone());
-            self.transactions.send_stateless(flow, ack);
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let flow = leg.dialog.flow;
+        if let Some(kept) = leg.acks.iter_mut().find(|kept| kept.invite.cseq == cseq) {
+            self.transactions.send_ack_again(flow, &mut kept.ack);
         }
     }
 

@@ -11,13 +11,16 @@
 //! | an offer | one of ours is out, or a 2xx waits for its ACK | 491 |
 //! | nothing new | as for an offer; an UPDATE without description: always | 200 |
 //! | a session interval that is too small | | 422 |
+//! | an UPDATE with an offer, early | the offer of its INVITE has no reliable answer yet | 500 with `Retry-After` |
+//! | the same | our INVITE's, or our offer in a reliable 18x, has none | 491 |
+//! | the same | all is answered | 504: the other side, who has not picked up yet, would have to agree |
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::offer::{AwaitAck, Carrier, Exchange};
-use super::{Abilities, Leg, LegEvent, LegHandle, Legs};
+use super::{Abilities, Leg, LegEvent, LegHandle, Legs, Setup, State};
 use crate::sdp::{Description, Direction};
 use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{HeaderName, Message, Method};
@@ -49,8 +52,8 @@ impl Legs {
             return;
         };
         if by_update && leg.is_early() && description.is_some() {
-            // RFC 3311 §5.2: it cannot be agreed to without asking the other side, who may not have answered yet.
-            self.refuse(now, server, &request, 504, None);
+            let status = leg.early_offer_refused(request.from_tag().unwrap_or_default());
+            self.refuse_offer_now(now, server, &request, status);
             return;
         }
         if by_update && description.is_none() && (leg.is_confirmed() || leg.is_early()) {
@@ -272,6 +275,30 @@ impl Legs {
 }
 
 impl Leg {
+    /// RFC 3311 §5.2: what an offer in an early dialog meets.
+    fn early_offer_refused(&self, tag: &str) -> u16 {
+        match &self.state {
+            // Its own offer waits for our answer.
+            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => {
+                let offered = super::request::description(&server.request).is_some();
+                match (offered, server.reliable.answered) {
+                    (true, false) => 500,
+                    (false, false) => 491,
+                    (true | false, true) => 504,
+                }
+            }
+            // Ours waits for its answer, unless a reliable 18x has brought it.
+            State::Calling(Setup::Client(_)) | State::Early(Setup::Client(_)) => {
+                if self.has_answered_early(tag) {
+                    504
+                } else {
+                    491
+                }
+            }
+            State::Confirmed | State::Releasing(_) | State::Ended => 481,
+        }
+    }
+
     /// Whether this offer of the party's is what it has, and what it has been sent answers it: then it only refreshes.
     /// The same words may mean something new: a party that was offered two-way audio, answered `sendonly`, and now offers
     /// that, wants to hold.

@@ -3,7 +3,7 @@
 //! RFC 3261 §13.2. A 2xx first promotes the leg and then sends the ACK: the party's BYE may follow on its heels
 //! (LESSONS 6). A further 2xx of another fork is acknowledged and released at once (§13.2.2.4).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use compact_str::{CompactString, format_compact};
 
@@ -11,52 +11,15 @@ use super::early::EarlyDialog;
 use super::offer::{Exchange, OurInvite};
 use super::release::Release;
 use super::{
-    Abilities, Called, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
+    Abilities, Called, Identity, Invitation, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
     TransactionUser,
 };
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
-use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
+use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Scheme};
 use crate::transaction::ClientHandle;
-use crate::transport::Flow;
-use crate::transport::locate::Wanted;
 use crate::vocabulary::{Cause, Event};
-
-/// Whom to call and as whom.
-#[derive(Clone, Debug)]
-pub struct Invitation {
-    /// The way to the party, or to the proxy or PBX in front of it.
-    pub flow: Flow,
-    /// Request-URI.
-    pub request_uri: Uri,
-    /// Preloaded Route values, topmost first.
-    pub routes: Vec<CompactString>,
-    /// From, without a tag.
-    pub from: NameAddr,
-    /// To, without a tag.
-    pub to: NameAddr,
-    /// The offer; `None`: the party offers in its 2xx.
-    pub offer: Option<Description>,
-    /// Further header lines (name, value) that are passed on.
-    pub extra: Vec<(CompactString, CompactString)>,
-    /// The dialog at the party that this one takes over.
-    pub replaces: Option<Replaces>,
-    /// For a challenge by the configured PBX.
-    pub credentials: Option<Credentials>,
-    /// How long the party may ring; `None`: the configured time.
-    pub ring_timeout: Option<Duration>,
-    /// The Call-ID of the new dialog; `None`: one of our own, so that the party learns nothing of the other side's.
-    pub call_id: Option<CompactString>,
-    /// Max-Forwards of the new request.
-    pub max_forwards: u8,
-    /// Where to go when `flow` fails, in this order (RFC 3263 §4.3).
-    pub next: Vec<Flow>,
-    /// The host that is to be looked up before anything can be sent; `flow` means nothing until then.
-    pub wanted: Option<Wanted>,
-    /// A configured or looked-up place, no phone on its flow: its Contact says where it wants its requests.
-    pub follows_contact: bool,
-}
 
 /// The version in the `o=` of the first description that a party gets.
 const FIRST_VERSION: u64 = 1;
@@ -104,8 +67,12 @@ impl Legs {
                 flow: invitation.flow,
             };
             let credentials = invitation.credentials.clone();
-            let follows_contact = invitation.follows_contact;
-            let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
+            let follows_contact = invitation.reached == super::Reached::Place;
+            let contact = identity.contact(
+                &invitation.flow,
+                invitation.from.uri.user(),
+                invitation.request_uri.scheme() == Scheme::Sips,
+            );
             let client = Box::new(Client {
                 invite: None,
                 invitation,
@@ -371,6 +338,8 @@ impl Legs {
         if self.set_up_elsewhere(now, handle, status, response) {
             return;
         }
+        let gone = self.flow_of_token_gone(handle, status, response);
+        let (status, response) = gone.as_ref().map_or((status, response), |gone| (430, Some(gone)));
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };

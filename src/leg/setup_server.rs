@@ -52,6 +52,7 @@ impl Legs {
                 .ok()
                 .and_then(|to| to.uri.user().map(CompactString::from))
                 .as_deref(),
+            request.request_uri().is_some_and(|uri| uri.starts_with("sips:")),
         );
         let policy = self.media_policy(flow.remote.ip());
         let handle = self

@@ -285,15 +285,62 @@
 //! RFC 3261 §18.1.1 speaks of every request above 1,300 octets. A phone behind a NAT is reached by its flow and by nothing
 //! else, so the rule applies to the PBX and to routes, when a TCP listener of their family exists. The request is printed
 //! for both transports under one branch; if the connection fails before anything came back, the datagram goes out after
-//! all. Not yet: requests that the proxy splices (REGISTER through, MESSAGE), and the ACK of a 2xx.
+//! all. The same for what the proxy splices. An ACK has no transaction that could fail: one that went by connection goes
+//! as a datagram when its 2xx comes again.
 //!
-//! ## RFC 3263: the order is decided in the core, asked for once at start
+//! ## RFC 3263: the order is decided in the core, and the waiting is done outside
 //!
-//! [`crate::transport::locate::Locate`] asks questions and takes answers; a resolver is whoever holds it. The driver asks
-//! hickory for the host names of the PBX and of routes when it starts, and uses the first place that a listener reaches.
-//! The proxy passes to known places only (see above), so no other name is ever looked up. Not yet: asking again when a
-//! record's life is over, and going to the next place on 503, silence or a failed connection (§4.3), which needs several
-//! places in [`crate::engine::Pbx`] and [`crate::engine::Route`] and a leg that tries the next one.
+//! [`crate::transport::locate::Locate`] asks questions and takes answers; a resolver is whoever holds it. A look-up leaves the
+//! engine as `Output::Resolve` and comes back as `Input::Resolved`; the engine gives it up by itself after
+//! `[dns] timeout_ms`, so that a host that never answers ends a call with 503 and a Reason that names the host. PBX and
+//! routes are looked up before a port is bound (a misspelt name is found at start) and again when their records end; until
+//! the new answer is there, or if there is none, the old places serve. The resolver keeps records for as long as they
+//! live, so that every call throws its own dice among servers of one priority (RFC 2782).
+//!
+//! ## Failover lies where the request is made, not in the transaction
+//!
+//! RFC 3263 §4.3 wants the next place under a new branch. A transaction that moved by itself would keep the Contact of the
+//! wrong transport and hand out a handle that its leg no longer knows. So a leg sends its INVITE again (`leg/place.rs`),
+//! under the same number, and the proxy prints the request again (`engine/forward.rs`); both have what they need anyway. A
+//! dialog moves only among the places of one next hop's name. What failed is remembered for `[dns] avoid_s` (32 s) or as
+//! long as a Retry-After asks, ten minutes at the most, and is tried last, never left out: it may be the only place.
+//!
+//! ## A Contact that is a name is looked up, one that is an address is not followed
+//!
+//! RFC 3261 §12.2.1.1 sends requests inside a dialog to the Contact. A phone's Contact is an address behind its NAT, so its
+//! flow is used instead. A PBX or trunk that writes an address is often behind one, too (a container is enough), and is
+//! reached by the flow on which it answered; one that writes a name meant it. A name that leads to nothing leaves the
+//! dialog where it was made. Requests wait for that look-up behind their ACK, in their order.
+//!
+//! ## Foreign hosts by list only
+//!
+//! `[edge] reach` names the hosts that calls, REFER targets and Routes of trusted peers may go to where no user, route or
+//! PBX takes them. It is empty by default: an edge that looked up and called whatever a stranger writes would be a relay
+//! and a scanner. The list is held against the host that would be looked up (`maddr` before the host), not against the text
+//! of the URI. In `through` mode phones never use it: what the PBX authenticates goes to the PBX.
+//!
+//! ## In `through` mode a stranger reaches the PBX and nobody else
+//!
+//! The PBX authenticates, so the edge asks for no password. A `[[route]]` past the PBX is therefore for phones only that
+//! the PBX has accepted: the request comes on the flow of a registration and From says its user. Everybody else's goes to
+//! the PBX, which challenges. Before this, anybody could call a trunk by a number that a route matched.
+//!
+//! ## Every binding of a user is asked, and the best answer goes back
+//!
+//! Replaces "forks nothing". MESSAGE and OPTIONS for a user, and SUBSCRIBE and NOTIFY of the PBX, go to all its contacts at
+//! once, unless the Request-URI is one of them. There is no CANCEL for what is no INVITE (RFC 3261 §9.1), so later answers
+//! are dropped. The mark of RFC 5393 stands in the branch behind a dot; our own part of the branch stays what it was.
+//!
+//! ## `sips:` is kept, or refused with 480
+//!
+//! RFC 5630 §5.4: 480 with `Warning: 380`. Only ways by TLS are left of a sips target's ways; what came in the clear is
+//! refused before anything else is looked at. A phone that registered a `sip:` contact over TLS counts as reached by TLS
+//! and keeps its contact in the Request-URI: hardly any phone registers `sips:`, and the hop is what is asked for.
+//!
+//! ## Certificates are read again at SIGHUP, under the same names
+//!
+//! A renewed certificate is a changed file, not a changed configuration. New handshakes use it, connections that are up
+//! stay. Other paths need a restart, as before. If one file cannot be used nothing is exchanged.
 //!
 //! ## A phone's 302 is followed by the edge
 //!
