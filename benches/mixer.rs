@@ -60,24 +60,24 @@ impl Hub {
         }
         for (pcm, limiter) in self.heard.iter().zip(&mut self.limiters).take(talkers) {
             self.mixer.hear(&[pcm], &[], limiter, &mut self.mix);
-            self.encode();
+            encode(&self.mix, &mut self.out);
         }
         if talkers < self.payloads.len() {
             let limiter = &mut self.limiters[talkers];
             self.mixer.hear(&[], &[], limiter, &mut self.mix);
-            self.encode();
+            encode(&self.mix, &mut self.out);
             // The same octets for each of them.
             for _ in talkers..self.payloads.len() {
                 black_box(&self.out);
             }
         }
     }
+}
 
-    fn encode(&mut self) {
-        self.out.clear();
-        self.out.extend(self.mix.iter().map(|sample| g711::mu_law(*sample)));
-        black_box(&self.out);
-    }
+fn encode(mix: &[i16], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend(mix.iter().map(|sample| g711::mu_law(*sample)));
+    black_box(out);
 }
 
 fn main() {

@@ -2,7 +2,7 @@
 //!
 //! Streams are legs of bridged calls, each sends a packet every 20 ms. `plain`: RTP on both sides. `gateway`: RTP on one,
 //! SRTP on the other, so that every second packet is protected and every other one opened. Packets are made before the
-//! clock starts. No socket is touched: see `benches/load/relay` for the whole process.
+//! clock starts, and no socket is touched. Then the media thread is measured with its sockets, by the kernel's account.
 //!
 //! Cost must not grow with the number of streams: that is the first ratio, 2,000 streams beside 10 of the same run. The
 //! second says what protection adds. The ciphers alone stand beside rtc-srtp's in `benches/srtp.rs`.
@@ -12,6 +12,8 @@
 mod shared;
 #[path = "relay/streams.rs"]
 mod streams;
+#[path = "relay/wire.rs"]
+mod wire;
 
 use shared::{callgrind, median};
 use streams::{Protection, Streams};
@@ -86,6 +88,12 @@ fn main() {
                 }
                 (Err(reason), _) | (_, Err(reason)) => println!("not counted: {reason}"),
             }
+        }
+    }
+    for streams in [20, 200] {
+        match wire::measure(streams, if quick { 2 } else { 10 }) {
+            Some(spent) => println!("media thread with sockets, {streams} streams: {spent:.2} µs a packet in and out"),
+            None => println!("media thread with sockets: not measured here"),
         }
     }
     println!();

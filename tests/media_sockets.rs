@@ -96,9 +96,12 @@ fn strangers_are_not_heard_through_real_sockets() {
         assert!(alice.play(440.0, 1, &bob).len() == 160, "{round}");
     }
     media.send(MediaCommand::Close { leg: ALICE });
-    let quality = |event| match event {
-        MediaEvent::Quality { leg: ALICE, quality } => Some(quality),
-        _ => None,
+    let quality = |event| {
+        if let MediaEvent::Quality { leg: ALICE, quality } = event {
+            Some(quality)
+        } else {
+            None
+        }
     };
     assert_eq!(self::told(&mut told, quality).refused, 5_000);
     media.stop();
@@ -150,13 +153,17 @@ fn keys_pressed_by_one_are_told_and_reach_the_other() {
     for octets in [[9, 0x0a, 0, 160], [9, 0x0a, 1, 64], [9, 0x8a, 3, 32], [9, 0x8a, 3, 32]] {
         alice.press(&octets);
     }
-    let digit = |event| match event {
-        MediaEvent::Digit {
+    let digit = |event| {
+        if let MediaEvent::Digit {
             leg,
             digit,
             milliseconds,
-        } => Some((leg, digit, milliseconds)),
-        _ => None,
+        } = event
+        {
+            Some((leg, digit, milliseconds))
+        } else {
+            None
+        }
     };
     assert_eq!(self::told(&mut told, digit), (ALICE, '9', 100));
     let heard: Vec<Vec<u8>> = std::iter::from_fn(|| bob.hear())
@@ -205,13 +212,17 @@ fn music_is_heard_and_a_recording_of_it_is_on_disk() {
     hear(&media, BOB, ALICE);
     alice.knock(&bob);
     media.send(MediaCommand::StopRecording { leg: BOB });
-    let recorded = |event| match event {
-        MediaEvent::Recorded {
+    let recorded = |event| {
+        if let MediaEvent::Recorded {
             leg: BOB,
             name,
             milliseconds,
-        } => Some((name, milliseconds)),
-        _ => None,
+        } = event
+        {
+            Some((name, milliseconds))
+        } else {
+            None
+        }
     };
     let (of, milliseconds) = self::told(&mut told, recorded);
     assert!(of == name && milliseconds >= 1_400, "{milliseconds}");
@@ -226,12 +237,16 @@ fn music_is_heard_and_a_recording_of_it_is_on_disk() {
     let name = RecordingName("../elsewhere".into());
     media.send(MediaCommand::Record { leg: BOB, name });
     media.send(MediaCommand::StopRecording { leg: BOB });
-    let failed = |event| match event {
-        MediaEvent::Failed {
+    let failed = |event| {
+        if let MediaEvent::Failed {
             leg: BOB,
             why: MediaFailure::Recording(why),
-        } => Some(why),
-        _ => None,
+        } = event
+        {
+            Some(why)
+        } else {
+            None
+        }
     };
     assert!(self::told(&mut told, failed).contains("letters"));
     media.stop();

@@ -74,10 +74,6 @@ impl Streams {
         let now = Instant::now();
         let certificate = dtls_certificate().expect("a certificate");
         let mut sessions = Sessions::new(MediaSettings::new(now), certificate.clone());
-        let leg = |slot: usize| LegHandle {
-            slot: slot as u32,
-            generation: 0,
-        };
         let parties: Vec<Party> = (0..count)
             .map(|at| {
                 let secured = at % 2 == 1;
@@ -162,7 +158,14 @@ impl Streams {
     }
 }
 
-fn endpoint(port: u16, remote: SocketAddr, security: Security) -> Endpoint {
+pub(crate) fn leg(slot: usize) -> LegHandle {
+    LegHandle {
+        slot: slot as u32,
+        generation: 0,
+    }
+}
+
+pub(crate) fn endpoint(port: u16, remote: SocketAddr, security: Security) -> Endpoint {
     let payloads = vec![
         Payload {
             number: 0,

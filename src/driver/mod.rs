@@ -12,6 +12,7 @@
 //! | transmit on a UDP flow | sends from the listener that the flow names |
 //! | transmit on a connection | queues there; gone or full: [`Input::FlowFailed`] |
 //! | transmit on connection 0 | takes the newest connection to that address, or opens one; failed: [`Input::FlowFailed`] with 0 |
+//! | media | gives the order to the media thread, and its events back to the engine |
 //! | event | counts it, numbers and dates it, shows it to readers |
 //! | reply | gives it to whoever asked |
 //!

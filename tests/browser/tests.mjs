@@ -5,25 +5,25 @@ import { sleep, until } from './people.mjs';
 const wire = (edge, person) => `ws://127.0.0.1:${edge.wires[person.name].port}`;
 
 /** Everybody registers, each over a wire of their own. */
-async function registered(edge, ...people) {
+export async function registered(edge, ...people) {
   for (const person of people) await person.signIn(wire(edge, person));
   for (const person of people) await person.registered();
 }
 
 /** One calls the other; both hear each other. */
-async function talking(one, other) {
+export async function talking(one, other) {
   await one.call(other.name);
   await other.answer(one.name);
   await one.reaches(other.name, 'talking');
   await hear(one, other);
 }
 
-async function hear(one, other) {
+export async function hear(one, other) {
   await one.hears(other.hertz);
   await other.hears(one.hertz);
 }
 
-async function nothingLeft(edge) {
+export async function nothingLeft(edge) {
   await until('the edge has no call left', async () => (await edge.calls()).length === 0);
 }
 

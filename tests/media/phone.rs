@@ -96,7 +96,11 @@ impl Phone {
         let number = match codec {
             Codec::Pcma => 8,
             Codec::Opus => 111,
-            _ => 0,
+            Codec::Pcmu
+            | Codec::G722
+            | Codec::TelephoneEvent { .. }
+            | Codec::ComfortNoise { .. }
+            | Codec::Other { .. } => 0,
         };
         let payloads = vec![
             payload(number, codec),

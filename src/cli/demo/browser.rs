@@ -74,16 +74,15 @@ async fn tell(events: &mut Subscription) -> Infallible {
         let Happened::Event(stamped) = events.next().await else {
             continue; // what was missed was too much to be read anyway
         };
-        match &stamped.event {
-            Event::RegistrationAdded { aor, .. } => say!("  · {aor} is registered"),
-            Event::RegistrationRemoved { aor, .. } => say!("  · {aor} is gone"),
-            Event::CallStarted { from, to, .. } => say!("  · {from} calls {to}"),
-            event => {
-                let name = event.name();
-                if name.starts_with("call.") || name.starts_with("transfer.") {
-                    say!("  · {}", name.replace('.', " "));
-                }
-            }
+        let event = &stamped.event;
+        if let Event::RegistrationAdded { aor, .. } = event {
+            say!("  · {aor} is registered");
+        } else if let Event::RegistrationRemoved { aor, .. } = event {
+            say!("  · {aor} is gone");
+        } else if let Event::CallStarted { from, to, .. } = event {
+            say!("  · {from} calls {to}");
+        } else if event.name().starts_with("call.") || event.name().starts_with("transfer.") {
+            say!("  · {}", event.name().replace('.', " "));
         }
     }
 }

@@ -8,6 +8,9 @@ use mio::{Interest, Registry, Token};
 
 use crate::media::Local;
 
+/// Of the shared port: 20 ms of a few thousand browsers.
+const SHARED_BUFFER: usize = 4 * 1024 * 1024;
+
 /// A socket and its name.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -43,6 +46,8 @@ impl Sockets {
     pub(super) fn share(&mut self, registry: &Registry, address: SocketAddr) -> io::Result<SocketAddr> {
         let udp = UdpSocket::bind(address)?;
         let address = udp.local_addr()?;
+        // All browsers' packets wait here; a smaller buffer than asked for is no reason not to start.
+        socket2::SockRef::from(&udp).set_recv_buffer_size(SHARED_BUFFER).ok();
         self.shared = Some(self.enter(registry, Local::Shared, udp)?);
         Ok(address)
     }
