@@ -73,13 +73,15 @@ pub enum Kind {
 impl Kind {
     /// What a description speaks.
     pub fn of(description: &Description) -> Kind {
+        let has = |words: &[u8]| memchr::memmem::find(description.bytes(), words).is_some();
+        if !has(b"/SAVP") && !has(b"a=fingerprint:") {
+            return Kind::Plain; // nearly all, and seen without reading every line
+        }
         match description.protection() {
             Protection::None => Kind::Plain,
             Protection::Keys => Kind::Keys,
-            Protection::Dtls => match description.bytes().windows(12).any(|octets| octets == b"a=ice-ufrag:") {
-                true => Kind::Browser,
-                false => Kind::Dtls,
-            },
+            Protection::Dtls if has(b"a=ice-ufrag:") => Kind::Browser,
+            Protection::Dtls => Kind::Dtls,
         }
     }
 }
