@@ -153,6 +153,26 @@ fn late_and_reordered_sound_finds_its_place_and_lost_sound_is_silence() {
 }
 
 #[test]
+fn sound_that_comes_unevenly_is_placed_evenly() {
+    let mut host = Host::new(8_000, u64::MAX);
+    let mut arrivals: Vec<(u64, u32)> = (0..300)
+        .map(|packet| (u64::from(packet) * 20 + u64::from(packet * 7_919 % 97), packet))
+        .collect();
+    arrivals.sort();
+    for (at, packet) in arrivals {
+        host.say(at, Side::Says, (packet * 160, 8_000), 400.0, 8_000);
+        host.write(at);
+    }
+    host.recording.finish(host.at(6_000));
+    host.write(6_000);
+    let (_, left, _) = read(&host.file);
+    let steady = &left[1_600..46_400];
+    let own = measure::level_at(steady, 8_000, 400.0);
+    assert!((own + 20.0).abs() < 0.2, "{own} dBFS at its frequency");
+    assert!((measure::level(steady) + 20.0).abs() < 0.2);
+}
+
+#[test]
 fn nothing_said_for_an_hour_is_an_hour_of_silence_in_small_writes() {
     let mut host = Host::new(8_000, u64::MAX);
     let end = host.at(3_600_000);
