@@ -198,6 +198,22 @@ fn a_silent_party_is_hung_up_only_where_the_site_wants_it() {
 }
 
 #[test]
+fn a_caller_who_hears_ringing_is_silent_by_right() {
+    let mut world = relay(|settings| settings.media.timeout_s = 30);
+    let call = world.bob().call(ALICE);
+    world.advance(millis(200));
+    let bob = world.leg_of(BOB).id;
+    world.tell(MediaEvent::Silent { leg: bob, seconds: 40 });
+    world.advance(millis(200));
+    assert_eq!(world.phone(BOB).state(call), Some(CallState::Early));
+    world.alice().pick_up();
+    world.run();
+    assert!(world.relayed(ALICE, BOB));
+    world.hang_up(BOB);
+    world.assert_nothing_left();
+}
+
+#[test]
 fn digits_are_played_to_a_party_and_an_info_becomes_digits() {
     let mut world = relay(|_| {});
     let (his, _) = world.call(BOB, ALICE);

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Engine, Event, MediaNote, Refusal, Reply};
+use crate::leg::Leg;
 use crate::media::{MediaEvent, MediaFailure, PromptName};
 use crate::vocabulary::{Cause, CommandId, HoldDirection, LegHandle};
 
@@ -13,7 +14,8 @@ impl Engine {
             MediaEvent::Silent { leg, seconds } => {
                 self.event(Event::Media(MediaNote::Silent { leg, seconds }));
                 let limit = self.settings.media.timeout_s;
-                if limit > 0 && seconds >= limit {
+                // A caller who still hears ringing says nothing by right.
+                if limit > 0 && seconds >= limit && self.legs().get(leg).is_some_and(Leg::is_confirmed) {
                     self.legs().lose(now, leg, Cause::Lost);
                 }
                 return;

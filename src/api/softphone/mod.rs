@@ -95,7 +95,7 @@ impl Site {
 
     /// Answers GET.
     pub fn answer(&self, asked: &Asked<'_>) -> Response<Bytes> {
-        let Some(name) = asked.path.strip_prefix(PATH) else {
+        let Some(name) = asked.path.strip_prefix(PATH).filter(|_| Site::owns(asked.path)) else {
             return text(StatusCode::NOT_FOUND, "the softphone is at /phone/\n");
         };
         let urls = self.urls(asked);
