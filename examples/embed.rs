@@ -62,8 +62,9 @@ fn perform(socket: &UdpSocket, output: Output) {
         Output::Event(event) => println!("{event:?}"),
         Output::Reply { id, reply } => println!("{id:?}: {reply:?}"),
         // Nothing is kept: a phone registers again. No host is a name here: a host with a resolver would answer by
-        // Input::Resolved, and what is not answered the engine gives up by itself.
-        Output::Store { .. } | Output::Resolve { .. } => {}
+        // Input::Resolved, and what is not answered the engine gives up by itself. A host without media threads sets
+        // Settings::media.mode to Off.
+        Output::Store { .. } | Output::Resolve { .. } | Output::Media(_) => {}
     }
 }
 

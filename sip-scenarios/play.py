@@ -164,13 +164,17 @@ class Flow:
 
     @staticmethod
     def _balance(edge):
-        """Every leg, call and transfer that the edge told of ended, once, and with a cause."""
+        """Every leg, call and transfer that the edge told of ended, once, and with a cause; every call left its ladder."""
         data = edge.data()
         for begins, ends, key in BALANCE:
             begun = sorted(one[key] for one in data if one["event"] == begins)
             ended = sorted(one[key] for one in data if one["event"] in ends)
             if begun != ended:
                 raise Failed(f"the records do not balance: {begins} {begun}, {' or '.join(ends)} {ended}")
+        for call in (one["call"] for one in data if one["event"] == "call.started"):
+            status, ladder = edge.request("GET", f"/v1/calls/{call}/ladder")
+            if status != 200 or "INVITE" not in json.dumps(ladder):
+                raise Failed(f"nothing is kept of {call}, which has ended: {status} {ladder}")
         silent = [one for one in data if one["event"] in ("leg.ended", "call.ended") and not one.get("cause")]
         if silent:
             raise Failed(f"ended without a cause: {silent}")

@@ -40,6 +40,8 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
             description: Some("v=0\r\n".to_owned()),
             sent_description: None,
             address: "192.0.2.1:5060".parse().unwrap(),
+            media: "direct",
+            quality: None,
         }],
     };
     match command {
@@ -100,6 +102,13 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
             dialogs: 2,
             ..Totals::default()
         })),
+        Command::Record { leg } if leg.slot == 1 => Ok(Reply::Recording("abc".to_owned())),
+        Command::Digits { digits, .. } if digits.is_empty() => Err(Refusal::Invalid {
+            field: "digits",
+            why: "none".to_owned(),
+        }),
+        Command::Record { leg } => unknown("leg", leg.to_string()),
+        Command::Digits { .. } | Command::StopRecording { .. } => Ok(Reply::Done),
         Command::Call { .. } | Command::HangUpCall { .. } | Command::Hold { .. } | Command::HangUpLeg { .. } => {
             Ok(Reply::Done)
         }
@@ -425,6 +434,8 @@ async fn metrics_and_the_description_are_there() {
         ("/v1/legs/{leg}", &["delete"]),
         ("/v1/legs/{leg}/hold", &["post"]),
         ("/v1/legs/{leg}/resume", &["post"]),
+        ("/v1/legs/{leg}/digits", &["post"]),
+        ("/v1/legs/{leg}/recording", &["post", "delete"]),
         ("/v1/transfers", &["get", "post"]),
         ("/v1/transfers/{transfer}", &["get"]),
         ("/v1/registrations", &["get"]),
@@ -440,7 +451,7 @@ async fn metrics_and_the_description_are_there() {
             );
         }
     }
-    assert_eq!(description["paths"].as_object().unwrap().len(), 14);
+    assert_eq!(description["paths"].as_object().unwrap().len(), 16);
     for name in [
         "Call",
         "Leg",
@@ -450,6 +461,8 @@ async fn metrics_and_the_description_are_there() {
         "Start",
         "Dial",
         "Ladder",
+        "Digits",
+        "Recording",
     ] {
         assert!(
             description["components"]["schemas"][name].is_object(),
@@ -662,4 +675,31 @@ async fn events_come_over_a_websocket_to_those_who_may_read() {
         assert_ne!(read.unwrap().unwrap(), 0);
     }
     assert!(world.told().is_empty());
+}
+
+#[tokio::test]
+async fn digits_are_played_and_a_leg_is_recorded() {
+    let world = world();
+    let (status, _) = world
+        .ask("POST", "/v1/legs/leg-1-0/digits", "{\"digits\":\"42#\"}")
+        .await;
+    assert_eq!(status, 204);
+    assert!(matches!(&world.told()[0], Command::Digits { digits, .. } if digits == "42#"));
+    let (status, problem) = world.ask("POST", "/v1/legs/leg-1-0/digits", "{\"digits\":\"\"}").await;
+    assert_eq!((status, &problem["field"]), (422, &json!("digits")));
+    let (status, recording) = world.ask("POST", "/v1/legs/leg-1-0/recording", "").await;
+    assert_eq!((status, recording), (200, json!({ "recording": "abc" })));
+    let (status, _) = world.ask("POST", "/v1/legs/leg-7-0/recording", "").await;
+    assert_eq!(status, 404);
+    let (status, _) = world.ask("DELETE", "/v1/legs/leg-1-0/recording", "").await;
+    assert_eq!(status, 204);
+    let (status, _) = world
+        .ask("POST", "/v1/legs/leg-1-0/hold", "{\"music\":\"sales\"}")
+        .await;
+    assert_eq!(status, 204);
+    let told = world.told();
+    let held = told.last().unwrap();
+    assert!(
+        matches!(held, Command::Hold { music: Some(music), direction: HoldDirection::SendOnly, .. } if music == "sales")
+    );
 }

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
 
-use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -152,6 +152,61 @@ fn the_demo_ends_well() {
             .max();
         assert!(widest <= Some(110), "{widest:?}");
     }
+}
+
+/// What a browser gets there; its request comes in two pieces.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r").unwrap();
+    stream.flush().unwrap();
+    write!(stream, "\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_demo_for_browsers_serves_the_page_and_says_how_to_log_in() {
+    let mut process = warmline(&["demo", "--browser"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(process.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    for line in lines.by_ref() {
+        said += &format!("{line}\n");
+        if line.contains("Ctrl-C") {
+            break;
+        }
+    }
+    let mut running = Running {
+        process,
+        said: vec![said.clone()],
+    };
+    for words in ["user anna, password warm", "user ben, password line"] {
+        assert!(said.contains(words), "{said}");
+    }
+    let url = said
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"))
+        .unwrap();
+    let address = url.strip_prefix("http://").unwrap().strip_suffix("/phone/").unwrap();
+    let page = get(address, "/phone/");
+    assert!(
+        page.starts_with("HTTP/1.1 200 ") && page.contains("<title>warmline phone</title>"),
+        "{page}"
+    );
+    let config = get(address, "/phone/config.json");
+    let servers = format!(r#""servers":[{{"url":"ws://{address}"}}]"#);
+    assert!(
+        config.contains(&servers) && config.contains(r#""domain":"demo.test""#),
+        "{config}"
+    );
+    assert!(
+        get(address, "/").contains("location: /phone/"),
+        "whoever types the bare address means the page"
+    );
+    assert!(get(address, "/etc/passwd").starts_with("HTTP/1.1 404 "));
+    assert_eq!(running.terminate(), Some(0));
 }
 
 /// A started edge, stopped with the test.

@@ -123,6 +123,7 @@ fn after_silence_the_next_place_gets_the_same_request_under_another_branch() {
     // It may ring as long as any other: the dead place took nothing of that time.
     answer(&mut world, TWO, &second, 180, "");
     world.advance(seconds(50));
+    assert!(sent(&mut world, &Method::Cancel).is_empty(), "its time is not over");
     answer(&mut world, TWO, &second, 200, &contact(TWO));
     assert_eq!(world.phone(ALICE).state(call), Some(CallState::Connected));
     assert_eq!(only(sent(&mut world, &Method::Ack)).0, TWO);

@@ -53,6 +53,27 @@ fn a_phone_that_answers_302_sends_its_call_on() {
     }
 }
 
+/// The leg is the party's that was called in the end, by name: its REFER with Replaces is that of one party.
+#[test]
+fn whom_a_call_was_sent_on_to_may_transfer_it() {
+    let mut world = World::with(|settings| {
+        settings.open = false;
+        settings.users = world::users();
+    });
+    world.bob().forwards_to(CAROL);
+    world.alice().call(BOB);
+    world.advance(millis(300));
+    let sent_on = world.carol().pick_up();
+    world.run();
+    let (consult, _) = world.call(CAROL, DAVE);
+    world.carol().refer_attended(sent_on, consult);
+    world.run();
+    assert!(world.connected(ALICE, DAVE));
+    assert_eq!((world.completed(), world.failures().len()), (1, 0));
+    world.hang_up(ALICE);
+    world.assert_nothing_left();
+}
+
 #[test]
 fn two_who_forward_to_each_other_are_a_circle() {
     let mut world = World::new();

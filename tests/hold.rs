@@ -88,7 +88,11 @@ fn the_api_holds_and_takes_back() {
         let mut world = World::new();
         let (his, _) = world.call(BOB, ALICE);
         let leg = world.leg_of(BOB).id;
-        let hold = world.command(Command::Hold { leg, direction });
+        let hold = world.command(Command::Hold {
+            leg,
+            direction,
+            music: None,
+        });
         assert!(world.reply(hold).is_none(), "the answer waits for bob's");
         world.run();
         assert!(
@@ -120,6 +124,7 @@ fn a_party_that_refuses_to_be_held_stays_as_it_was() {
     let hold = world.command(Command::Hold {
         leg,
         direction: HoldDirection::SendOnly,
+        music: None,
     });
     world.run();
     assert!(
@@ -165,6 +170,7 @@ fn a_resume_of_what_nobody_holds_is_a_conflict() {
     let late = world.command(Command::Hold {
         leg,
         direction: HoldDirection::SendOnly,
+        music: None,
     });
     assert!(matches!(world.reply(late), Some(Err(Refusal::NotFound { .. }))));
     world.assert_nothing_left();
@@ -260,6 +266,7 @@ fn a_491_is_tried_again_later_by_whoever_owns_the_call_id() {
         let hold = world.command(Command::Hold {
             leg,
             direction: HoldDirection::SendOnly,
+            music: None,
         });
         world.run();
         assert!(matches!(world.reply(hold), Some(Ok(Reply::Done))));

@@ -12,7 +12,8 @@ use std::net::UdpSocket;
 
 use phone::{Phone, ports};
 use warmline::driver::{MediaOptions, MediaThread, dtls_certificate};
-use warmline::media::{Codec, Endpoint, Hear, MediaCommand, MediaEvent, MediaFailure};
+use warmline::media::audio::Pcm;
+use warmline::media::{Codec, Endpoint, Hear, MediaCommand, MediaEvent, MediaFailure, PromptName, RecordingName};
 use warmline::vocabulary::LegHandle;
 
 const ALICE: LegHandle = LegHandle { slot: 0, generation: 0 };
@@ -21,9 +22,24 @@ const BOB: LegHandle = LegHandle { slot: 1, generation: 0 };
 type Told = tokio::sync::mpsc::UnboundedReceiver<MediaEvent>;
 
 fn media() -> (MediaThread, Told) {
+    start(|_| {})
+}
+
+fn start(more: impl FnOnce(&mut MediaOptions)) -> (MediaThread, Told) {
     let (events, told) = tokio::sync::mpsc::unbounded_channel();
-    let options = MediaOptions::new([127, 0, 0, 1].into(), dtls_certificate().unwrap());
+    let mut options = MediaOptions::new([127, 0, 0, 1].into(), dtls_certificate().unwrap());
+    more(&mut options);
     (MediaThread::start(options, events).unwrap(), told)
+}
+
+/// The first thing told that is wanted.
+fn told<T>(told: &mut Told, wanted: impl Fn(MediaEvent) -> Option<T>) -> T {
+    loop {
+        let event = told.blocking_recv().expect("the media thread goes on");
+        if let Some(found) = wanted(event) {
+            return found;
+        }
+    }
 }
 
 fn open(media: &MediaThread, leg: LegHandle, endpoint: Endpoint) {
@@ -80,13 +96,14 @@ fn strangers_are_not_heard_through_real_sockets() {
         assert!(alice.play(440.0, 1, &bob).len() == 160, "{round}");
     }
     media.send(MediaCommand::Close { leg: ALICE });
-    let refused = loop {
-        match told.blocking_recv().unwrap() {
-            MediaEvent::Quality { leg: ALICE, quality } => break quality.refused,
-            _ => {}
+    let quality = |event| {
+        if let MediaEvent::Quality { leg: ALICE, quality } = event {
+            Some(quality)
+        } else {
+            None
         }
     };
-    assert_eq!(refused, 5_000);
+    assert_eq!(self::told(&mut told, quality).refused, 5_000);
     media.stop();
 }
 
@@ -126,4 +143,112 @@ fn what_cannot_be_sent_stops_nothing_and_the_end_is_said() {
     assert!(bob.was_told_bye() && alice.was_told_bye());
     UdpSocket::bind(edge).unwrap();
     UdpSocket::bind(("127.0.0.1", edge_rtcp)).unwrap();
+}
+
+#[test]
+fn keys_pressed_by_one_are_told_and_reach_the_other() {
+    let (alice, bob) = (Phone::new([127, 0, 0, 2]), Phone::new([127, 0, 0, 3]));
+    let (media, mut told) = bridged(&alice, &bob);
+    alice.knock(&bob);
+    for octets in [[9, 0x0a, 0, 160], [9, 0x0a, 1, 64], [9, 0x8a, 3, 32], [9, 0x8a, 3, 32]] {
+        alice.press(&octets);
+    }
+    let digit = |event| {
+        if let MediaEvent::Digit {
+            leg,
+            digit,
+            milliseconds,
+        } = event
+        {
+            Some((leg, digit, milliseconds))
+        } else {
+            None
+        }
+    };
+    assert_eq!(self::told(&mut told, digit), (ALICE, '9', 100));
+    let heard: Vec<Vec<u8>> = std::iter::from_fn(|| bob.hear())
+        .filter(|payload| payload.len() == 4)
+        .take(4)
+        .collect();
+    assert_eq!(heard[3], [9, 0x8a, 3, 32]);
+
+    let digits = "5".into();
+    media.send(MediaCommand::Digits { leg: BOB, digits });
+    let heard: Vec<Vec<u8>> = std::iter::from_fn(|| bob.hear())
+        .filter(|payload| payload.len() == 4)
+        .take(7)
+        .collect();
+    assert_eq!(
+        (&heard[0][..], &heard[6][..]),
+        (&[5, 0x0a, 0, 160][..], &[5, 0x8a, 3, 32][..])
+    );
+}
+
+#[test]
+fn music_is_heard_and_a_recording_of_it_is_on_disk() {
+    let (alice, bob) = (Phone::new([127, 0, 0, 2]), Phone::new([127, 0, 0, 3]));
+    let folder = std::env::temp_dir().join(format!("warmline-recordings-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let wav = tone::wav(1_000.0, 8_000);
+    let (media, mut told) = start(|options| {
+        options.prompts = vec![(PromptName("music".into()), Pcm::load(&wav).unwrap())];
+        options.recordings = Some(folder.clone());
+    });
+    open(&media, ALICE, alice.endpoint(Codec::Pcmu));
+    open(&media, BOB, bob.endpoint(Codec::Pcmu));
+    let name = RecordingName("hold-1".into());
+    media.send(MediaCommand::Record {
+        leg: BOB,
+        name: name.clone(),
+    });
+    let what = Hear::Prompt {
+        name: PromptName("music".into()),
+        again: true,
+    };
+    media.send(MediaCommand::Hear { leg: BOB, what });
+    let heard: Vec<u8> = std::iter::from_fn(|| bob.hear()).take(75).flatten().collect();
+    assert!(tone::is(&heard, 1_000.0));
+    // Music makes way for a voice.
+    hear(&media, BOB, ALICE);
+    alice.knock(&bob);
+    media.send(MediaCommand::StopRecording { leg: BOB });
+    let recorded = |event| {
+        if let MediaEvent::Recorded {
+            leg: BOB,
+            name,
+            milliseconds,
+        } = event
+        {
+            Some((name, milliseconds))
+        } else {
+            None
+        }
+    };
+    let (of, milliseconds) = self::told(&mut told, recorded);
+    assert!(of == name && milliseconds >= 1_400, "{milliseconds}");
+    let file = std::fs::read(folder.join("hold-1.wav")).unwrap();
+    let right: Vec<i16> = file[44..]
+        .chunks_exact(4)
+        .map(|frame| i16::from_le_bytes([frame[2], frame[3]]))
+        .collect();
+    assert!(tone::is_in(&right[800..10_000], 1_000.0));
+
+    // A name that leads elsewhere makes no file, and is told.
+    let name = RecordingName("../elsewhere".into());
+    media.send(MediaCommand::Record { leg: BOB, name });
+    media.send(MediaCommand::StopRecording { leg: BOB });
+    let failed = |event| {
+        if let MediaEvent::Failed {
+            leg: BOB,
+            why: MediaFailure::Recording(why),
+        } = event
+        {
+            Some(why)
+        } else {
+            None
+        }
+    };
+    assert!(self::told(&mut told, failed).contains("letters"));
+    media.stop();
+    std::fs::remove_dir_all(&folder).unwrap();
 }

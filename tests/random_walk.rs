@@ -7,6 +7,8 @@
 mod world;
 
 use warmline::engine::{Command, HoldDirection, Settings, TransferMode, TransferTarget};
+use warmline::media::PromptName;
+use warmline::media::describe::Mode;
 use warmline::phone::{CallState, PhoneCall, PhoneTransport};
 use warmline::sip::Uri;
 use world::{EVERYBODY, Fate, Who, World, millis, seconds, users};
@@ -108,7 +110,11 @@ fn order(world: &mut World, dice: &mut Dice) {
     };
     let direction = dice.pick(&[HoldDirection::SendOnly, HoldDirection::Inactive]);
     world.command(match dice.throw(12) {
-        0..=3 => Command::Hold { leg, direction },
+        0..=3 => Command::Hold {
+            leg,
+            direction,
+            music: None,
+        },
         4..=6 => Command::Resume { leg },
         7 => Command::HangUpLeg { leg },
         8 => Command::HangUpCall { call },
@@ -169,8 +175,25 @@ enum Ground {
     Crowded,
 }
 
+/// How its media goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Media {
+    /// From phone to phone.
+    Direct,
+    /// Through the edge, whoever it is, with hold music.
+    Relay,
+    /// From phone to phone, but for those who are held and hear music.
+    Music,
+    /// Alice and dave are browsers, and there is hold music.
+    Browsers,
+}
+
 fn walk(seed: u64, steps: u32, ground: Ground) {
-    eprintln!("seed {seed}");
+    walk_with(seed, steps, ground, Media::Direct);
+}
+
+fn walk_with(seed: u64, steps: u32, ground: Ground, media: Media) {
+    eprintln!("seed {seed} {media:?}");
     let mut dice = Dice(seed);
     let mode = match seed % 4 {
         0 | 1 => TransferMode::Native,
@@ -181,13 +204,24 @@ fn walk(seed: u64, steps: u32, ground: Ground) {
         settings.transfer = mode;
         settings.open = !seed.is_multiple_of(5);
         settings.users = users();
+        if media == Media::Relay {
+            settings.media.mode = Mode::Relay;
+        }
+        if media != Media::Direct {
+            settings.media.hold_music = Some(PromptName("hold".into()));
+        }
     };
+    let browser = |who: Who| media == Media::Browsers && matches!(who, Who::Alice | Who::Dave);
     // A stream loses and reorders nothing.
     let transport = |who: Who| match seed.is_multiple_of(3) && who != Who::Alice && ground != Ground::Muddy {
+        _ if browser(who) => PhoneTransport::Wss,
         true => PhoneTransport::Tcp,
         false => PhoneTransport::Udp,
     };
     let mut world = World::unregistered(change, transport);
+    for who in EVERYBODY {
+        world.seat(who).configure(|config| config.browser = browser(who));
+    }
     world.register_everybody();
     if ground == Ground::Muddy {
         let mut network = Dice(!seed);
@@ -250,5 +284,23 @@ fn whatever_people_do_over_a_bad_network_nothing_is_left() {
 fn whatever_people_and_programs_do_nothing_is_left() {
     for seed in seeds(40) {
         walk(seed, 60, Ground::Crowded);
+    }
+}
+
+#[test]
+fn whatever_people_and_programs_do_with_media_at_the_edge_nothing_is_left() {
+    for seed in seeds(24) {
+        for media in [Media::Relay, Media::Music, Media::Browsers] {
+            walk_with(seed, 60, Ground::Crowded, media);
+        }
+    }
+}
+
+#[test]
+fn whatever_people_do_over_a_bad_network_with_media_at_the_edge_nothing_is_left() {
+    for seed in seeds(16) {
+        for media in [Media::Relay, Media::Music] {
+            walk_with(seed, 40, Ground::Muddy, media);
+        }
     }
 }

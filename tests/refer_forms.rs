@@ -81,6 +81,7 @@ fn a_refer_is_accepted_with_202_or_with_200() {
             settings.peers = vec![Peer {
                 credentials: None,
                 keeps_call_id: false,
+                media: Default::default(),
                 name: "alice's phones".to_owned(),
                 networks: vec![network],
                 auth: PeerAuth::Digest,

@@ -74,7 +74,7 @@ impl Edge {
                 Output::Transmit { flow, bytes } => {
                     sent.push((flow.remote.to_string(), Message::parse(bytes).unwrap()))
                 }
-                Output::Store { .. } | Output::Resolve { .. } => {}
+                Output::Store { .. } | Output::Resolve { .. } | Output::Media(_) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Reply { .. } => {}
             }

@@ -272,3 +272,23 @@ fn two_transfers_of_the_same_customer_follow_each_other() {
     world.hang_up(BOB);
     world.assert_nothing_left();
 }
+
+#[test]
+fn browsers_are_joined_by_a_fresh_offer() {
+    // Each answers new ICE credentials with new ones: offering them what they said before would never come to an end.
+    for by_caller in [false, true] {
+        let mut world = World::of_browsers();
+        let warm = if by_caller {
+            world.warm_by_caller()
+        } else {
+            world.warm()
+        };
+        let before = [BOB, CAROL].map(|who| world.count(who, "< INVITE"));
+        world.alice().refer_attended(warm.customer, warm.consult);
+        world.run();
+        assert_transferred(&mut world, &warm);
+        let offers = [BOB, CAROL].map(|who| world.count(who, "< INVITE"));
+        // The held one, asked for an offer, offers to listen only; a second one makes it two-way.
+        assert_eq!(offers, [before[0] + 2, before[1] + 1], "{}", world.ladder());
+    }
+}

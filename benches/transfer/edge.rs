@@ -26,6 +26,7 @@ pub(crate) fn settings() -> Settings {
         peers: vec![Peer {
             credentials: None,
             keeps_call_id: false,
+            media: Default::default(),
             refer_answer: warmline::engine::ReferAnswer::Auto,
             name: "caller".to_owned(),
             networks: vec![Network {
@@ -118,7 +119,11 @@ impl Edge {
             match output {
                 Output::Transmit { flow, bytes } => sent.push((flow.remote, bytes)),
                 Output::Event(Event::TransferCompleted { .. }) => self.completed += 1,
-                Output::Event(_) | Output::Reply { .. } | Output::Store { .. } | Output::Resolve { .. } => {}
+                Output::Event(_)
+                | Output::Reply { .. }
+                | Output::Store { .. }
+                | Output::Media(_)
+                | Output::Resolve { .. } => {}
             }
         }
         if self.counting {

@@ -57,22 +57,24 @@ fn wanted(of: &Leg, other: &Leg) -> Direction {
 
 /// Whether `of` was sent what `other` last sent, in the wanted direction. A party that holds was answered accordingly:
 /// with whether the other side still listens, and with nothing to hear.
-fn is_matched(of: &Leg, other: &Leg) -> bool {
+fn is_matched(legs: &Legs, of: &Leg, other: &Leg) -> bool {
     let wanted = wanted(of, other);
     let to_holder = Direction::of(false, wanted.receives());
     match (&of.sent, &other.remote) {
         (Some(sent), Some(remote)) => {
             let direction = sent.direction();
-            sent.same_media(remote) && (direction == wanted || (of.holding && direction == to_holder))
+            sent.same_media(remote)
+                && (direction == wanted || (of.holding && direction == to_holder))
+                && legs.goes_its_way(of, other, direction)
         }
         (Some(_) | None, None) | (None, Some(_)) => false,
     }
 }
 
 /// The next offer that brings two legs closer: to whom, and what. `None`: they are matched, or one has nothing to show.
-pub fn next_offer(one: &Leg, other: &Leg) -> Option<(LegHandle, Description)> {
+pub fn next_offer(legs: &Legs, one: &Leg, other: &Leg) -> Option<(LegHandle, Description)> {
     for (of, with) in [(one, other), (other, one)] {
-        if !is_matched(of, with)
+        if !is_matched(legs, of, with)
             && let Some(remote) = &with.remote
         {
             return Some((of.handle, remote.with_direction(wanted(of, with))));
@@ -83,7 +85,7 @@ pub fn next_offer(one: &Leg, other: &Leg) -> Option<(LegHandle, Description)> {
 
 /// Sends the next offer between two legs, if one is needed; says to whom.
 pub fn offer_next(legs: &mut Legs, now: Instant, one: LegHandle, other: LegHandle) -> Option<LegHandle> {
-    let (to, description) = next_offer(legs.get(one)?, legs.get(other)?)?;
+    let (to, description) = next_offer(legs, legs.get(one)?, legs.get(other)?)?;
     legs.offer(now, to, Some(description));
     Some(to)
 }

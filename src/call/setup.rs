@@ -63,9 +63,13 @@ impl Calls {
                 .unwrap_or_default(),
             to: request.request_uri().unwrap_or_default().to_owned(),
         });
+        let mine = self.legs.get(caller).and_then(|leg| leg.remote.clone());
         let forks = invitations
             .into_iter()
-            .map(|invitation| self.legs.invite(now, owner, invitation))
+            .map(|invitation| {
+                let offer = mine.clone().filter(|_| invitation.offer.is_some());
+                self.legs.invite(now, owner, Invitation { offer, ..invitation })
+            })
             .collect();
         if let Some(call) = self.table.get_mut(handle) {
             call.caller = caller;
@@ -152,7 +156,7 @@ impl Calls {
             return true;
         };
         let has = |of: &Leg, with: &Leg| match (&of.sent, &with.remote) {
-            (Some(sent), Some(remote)) => sent.same_media(remote),
+            (Some(sent), Some(remote)) => sent.same_media(remote) && self.legs.goes_its_way(of, with, sent.direction()),
             (Some(_) | None, None) | (None, Some(_)) => true,
         };
         // What a transfer has borrowed is its own business.

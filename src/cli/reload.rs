@@ -49,6 +49,10 @@ impl Reload {
         if let Some(level) = &self.level {
             level.reload(run::filter(next.log)).ok(); // the subscriber lives as long as the process
         }
+        // The same files under the same names: a renewed certificate.
+        if let Err(error) = edge.reload_certificates(&settings, &driver::options(&next, &settings)) {
+            tracing::error!(%error, "certificates not read again: connections are made with those of before");
+        }
         edge.reload(settings);
         self.running = next;
         tracing::info!(taken = %changes.taken.join("; "), left = %changes.left.join(", "), "reloaded");

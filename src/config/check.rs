@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::fields::Fields;
 use super::report::{Problems, Report};
 use super::{Config, Edge, Log, Registrar, parts, transfer};
-use crate::engine::{HoldDirection, Register, TransferMode};
+use crate::engine::{HoldDirection, PeerMedia, Register, TransferMode};
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 
@@ -38,7 +38,12 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let listeners = parts::listeners(file, &mut tls, problems);
     let pbx = parts::pbx(file, text, &listeners, &mut tls, problems);
     let transfer = transfer::transfer(file, problems);
-    let peers = parts::peers(file, edge.transfer, transfer.refer_answer, &mut tls, problems);
+    let (media, media_files) = super::media::media(file, &listeners, problems);
+    let of_peers = PeerMedia {
+        mode: media.mode,
+        srtp: media.srtp,
+    };
+    let peers = parts::peers(file, edge.transfer, transfer.refer_answer, of_peers, &mut tls, problems);
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
     let (registrar, open) = registrar(file, problems);
@@ -90,6 +95,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         store,
         softphone,
         tls,
+        media,
+        media_files,
         dns,
     }
 }

@@ -165,6 +165,32 @@ impl<'a> Fields<'a> {
         texts
     }
 
+    /// Two whole numbers within bounds: `[first, last]`.
+    pub(super) fn pair(
+        &mut self,
+        key: &'static str,
+        bounds: std::ops::RangeInclusive<u16>,
+        problems: &mut Problems,
+    ) -> Option<(u16, u16)> {
+        let value = self.ask(key)?;
+        let number = |item: &Spanned<DeValue<'_>>| {
+            let digits = item.get_ref().as_integer()?;
+            let number = u16::from_str_radix(digits.as_str(), digits.radix()).ok()?;
+            Some(number).filter(|number| bounds.contains(number))
+        };
+        let list: Vec<_> = value.get_ref().as_array().into_iter().flatten().map(number).collect();
+        if let [Some(first), Some(last)] = list.as_slice() {
+            return Some((*first, *last));
+        }
+        let (least, most) = (bounds.start(), bounds.end());
+        problems.add(
+            value.span(),
+            format!("`{key}` is no pair of numbers"),
+            format!("write [first, last], both from {least} to {most}"),
+        );
+        None
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(
         &mut self,

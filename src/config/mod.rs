@@ -35,6 +35,7 @@
 //! address = "127.0.0.1:8443"
 //! certificate = "edge.pem"      # tls, wss: PEM; default: that of [tls]
 //! key = "edge.key"
+//! client_ca = "trunks.pem"       # tls, wss: only who shows a certificate of these authorities is let in
 //! origins = ["https://phones.example.test"] # ws, wss: default any page on loopback, elsewhere pages of our own host
 //! [tls]
 //! certificate = "edge.pem"      # omit: one that the edge signs itself on its first start
@@ -45,12 +46,16 @@
 //! uri = "sip:127.0.0.1:5080"    # host names: NAPTR, SRV, addresses; the next one on failure
 //! register = "through"          # through local
 //! verify = true                 # false: any certificate will do, if the URI says transport=tls
+//! certificate = "edge.pem"      # what we show when it asks for a certificate; with key; here and in [[peer]]
+//! key = "edge.key"
 //! [[peer]]                      # trunks, PBXs, phones with a profile
 //! name = "carrier"
 //! match = ["192.0.2.0/24"]      # source addresses
 //! auth = "none"                 # digest none; default digest
 //! transfer = "auto"             # native refer pass auto; default: that of [edge]
 //! call_id = "hide"              # hide keep; default hide
+//! media = "auto"                # auto relay direct; default: [media] mode. direct: only where nothing else works
+//! srtp = "off"                  # off preferred required; default: that of [media]
 //! username = "edge"             # for its challenges, in this realm only; all three or none
 //! password = "…"
 //! realm = "carrier.example"
@@ -81,6 +86,19 @@
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! [media]
+//! mode = "auto"                 # auto relay off: when media passes through the edge; also in [[peer]], as `media`
+//! address = "203.0.113.7"       # default: what the listener is called on which the party came
+//! ports = [20000, 20999]        # of phones and trunks, two each
+//! browser_port = 19990          # of all browsers
+//! transcode = true              # false: a call without a codec in common is refused
+//! srtp = "off"                  # off preferred required: keys in the descriptions (RFC 4568); also in [[peer]]
+//! hold_music = "builtin"        # or a WAV, MP3 or OGG file; omit: none
+//! recordings = "recordings"     # folder; omit: nothing is recorded
+//! timeout_s = 0                 # a party that is silent for so long although it may speak is hung up; 0: never
+//! [[prompt]]                    # further files for held parties and announcements
+//! name = "sales"
+//! file = "sales.ogg"
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
@@ -100,6 +118,7 @@
 mod check;
 mod dns;
 mod fields;
+mod media;
 mod parts;
 mod reload;
 mod report;
@@ -114,7 +133,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, Network, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
+    HoldDirection, Listener, MediaSettings, Network, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -122,6 +141,7 @@ use crate::transport::locate::{Found, Place, Wanted};
 use crate::transport::{Named, Transport};
 
 pub use dns::Dns;
+pub use media::MediaFiles;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 
@@ -150,6 +170,10 @@ pub struct Config {
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
     pub tls: Tls,
+    /// When media passes through the edge, and how.
+    pub media: MediaSettings,
+    /// Files and folders of media.
+    pub media_files: MediaFiles,
     /// How host names are looked up.
     pub dns: Dns,
 }
@@ -183,6 +207,10 @@ pub struct Tls {
     pub verify_pbx: bool,
     /// Peers whose certificates are not.
     pub unverified: Vec<Network>,
+    /// What we show to peers that ask for a certificate.
+    pub clients: Vec<(Network, PemFiles)>,
+    /// What we show to the PBX.
+    pub pbx_identity: Option<PemFiles>,
     /// What each listener has of its own, in the order of the file.
     pub listeners: Vec<ListenExtras>,
 }
@@ -192,6 +220,8 @@ pub struct Tls {
 pub struct ListenExtras {
     /// Its certificate.
     pub identity: Option<PemFiles>,
+    /// Authorities of those that are let in; `None`: everybody.
+    pub client_ca: Option<String>,
     /// Whose pages may open a WebSocket.
     pub origins: Vec<String>,
 }
@@ -204,6 +234,8 @@ impl Default for Tls {
             ca: None,
             verify_pbx: true,
             unverified: Vec::new(),
+            clients: Vec::new(),
+            pbx_identity: None,
             listeners: Vec::new(),
         }
     }
@@ -385,6 +417,8 @@ impl Config {
             store: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
+            media: MediaSettings::default(),
+            media_files: MediaFiles::default(),
             dns: Dns::default(),
         }
     }
@@ -487,6 +521,9 @@ impl Config {
             digest: self.registrar.digest.clone(),
             key,
             node: self.edge.node,
+            media: self.media.clone(),
+            prompts: self.media_files.prompts.iter().map(|(name, _)| name.clone()).collect(),
+            recordings: self.media_files.recordings.is_some(),
             process: Process::default(),
             names,
             reach: self.edge.reach.clone(),

@@ -9,7 +9,9 @@ use super::fields::{Fields, Found};
 use super::report::Problems;
 use super::target::{socket_address, target};
 use super::{Api, Ladder, Softphone, Target, Tls};
-use crate::engine::{Listener, Network, Peer, PeerAuth, PeerCredentials, ReferAnswer, Register, TransferMode, User};
+use crate::engine::{
+    Listener, Network, Peer, PeerAuth, PeerCredentials, PeerMedia, ReferAnswer, Register, TransferMode, User,
+};
 use crate::transport::Transport;
 
 pub(super) fn listeners(file: &mut Fields<'_>, tls: &mut Tls, problems: &mut Problems) -> Vec<Listener> {
@@ -106,6 +108,7 @@ pub(super) fn pbx(
     let words = [("through", Ok(Register::Through)), ("local", Ok(Register::Local))];
     let register = fields.choice("register", &words, problems).unwrap_or(Register::Through);
     tls.verify_pbx = fields.flag("verify", problems).is_none_or(|verify| verify.value);
+    tls.pbx_identity = super::tls::identity(&mut fields, problems);
     fields.finish(problems);
     target.map(|target| (target, register))
 }
@@ -114,6 +117,7 @@ pub(super) fn peers(
     file: &mut Fields<'_>,
     default: TransferMode,
     answer: ReferAnswer,
+    media: PeerMedia,
     tls: &mut Tls,
     problems: &mut Problems,
 ) -> Vec<Peer> {
@@ -129,6 +133,10 @@ pub(super) fn peers(
         if fields.flag("verify", problems).is_some_and(|verify| !verify.value) {
             tls.unverified.extend(&networks);
         }
+        if let Some(shown) = super::tls::identity(&mut fields, problems) {
+            tls.clients
+                .extend(networks.iter().map(|network| (*network, shown.clone())));
+        }
         let words = [("none", Ok(PeerAuth::None)), ("digest", Ok(PeerAuth::Digest))];
         let auth = fields.choice("auth", &words, problems).unwrap_or(PeerAuth::Digest);
         let transfer = fields.choice("transfer", &TRANSFER, problems).unwrap_or(default);
@@ -137,6 +145,7 @@ pub(super) fn peers(
             .unwrap_or(answer);
         let call_ids = [("keep", Ok(true)), ("hide", Ok(false))];
         let keeps_call_id = fields.choice("call_id", &call_ids, problems).unwrap_or(false);
+        let media = super::media::peer(&mut fields, media, problems);
         let credentials = peer_credentials(&mut fields, problems);
         if let Some(name) = name {
             if peers.iter().any(|peer| peer.name == name.value) {
@@ -154,6 +163,7 @@ pub(super) fn peers(
                 refer_answer,
                 credentials,
                 keeps_call_id,
+                media,
             });
         }
         fields.finish(problems);

@@ -47,13 +47,18 @@ impl Config {
         let same_listeners = self.listeners == new.listeners && self.tls.listeners == new.tls.listeners;
         let tls = |config: &Config| {
             let tls = &config.tls;
-            (tls.identity.clone(), tls.state.clone(), tls.ca.clone())
+            (
+                tls.identity.clone(),
+                tls.state.clone(),
+                tls.ca.clone(),
+                tls.clients.clone(),
+            )
         };
         let same_timers = format!("{:?} {:?}", self.timers, self.guard) == format!("{:?} {:?}", new.timers, new.guard);
         let pbx = |config: &Config| {
             let pbx = config.pbx.as_ref();
             let pbx = pbx.map(|(target, register)| (target.clone().without_place(), *register));
-            (pbx, config.tls.verify_pbx)
+            (pbx, config.tls.verify_pbx, config.tls.pbx_identity.clone())
         };
         changes.left = [
             ("[[listen]]", same_listeners),
@@ -67,6 +72,10 @@ impl Config {
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            (
+                "[media]",
+                self.media == new.media && self.media_files == new.media_files,
+            ),
             ("[softphone]", self.softphone == new.softphone),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
@@ -159,6 +168,8 @@ impl Config {
             store: self.store.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
+            media: self.media.clone(),
+            media_files: self.media_files.clone(),
             dns: super::Dns {
                 servers: self.dns.servers.clone(),
                 ..new.dns

@@ -367,3 +367,99 @@ fn certificates_and_origins_belong_to_their_listeners() {
         assert!(told.starts_with(expect), "{told}\nis not\n{expect}");
     }
 }
+
+const LISTEN: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n";
+
+#[test]
+fn media_is_read_and_its_mistakes_are_named() {
+    use crate::media::describe::{Mode, Srtp};
+    let good = format!(
+        "{LISTEN}[media]\nmode = \"relay\"\nports = [30000, 30099]\nbrowser_port = 30100\nhold_music = \"builtin\"\ntranscode = false\n\
+         recordings = \"calls\"\ntimeout_s = 60\n[[prompt]]\nname = \"sales\"\nfile = \"sales.ogg\"\n\
+         [[peer]]\nname = \"pbx\"\nmatch = [\"192.0.2.1\"]\nmedia = \"direct\"\nsrtp = \"required\"\n\
+         [[peer]]\nname = \"trunk\"\nmatch = [\"192.0.2.2\"]\n"
+    );
+    let config = Config::read("edge.toml", &good).unwrap();
+    assert_eq!(
+        (config.media.mode, config.media.ports, config.media.transcode),
+        (Mode::Relay, (30_000, 30_099), false)
+    );
+    assert_eq!((config.media.browser_port, config.media.timeout_s), (30_100, 60));
+    let prompts = [("hold", "builtin"), ("sales", "sales.ogg")].map(|(name, file)| (name.to_owned(), file.to_owned()));
+    assert_eq!(config.media_files.prompts, prompts);
+    let settings = config.settings([0; 16], |_| None).unwrap();
+    assert!(settings.recordings && settings.prompts == ["hold", "sales"]);
+    let peers: Vec<_> = settings
+        .peers
+        .iter()
+        .map(|peer| (peer.media.mode, peer.media.srtp))
+        .collect();
+    assert_eq!(peers, [(Mode::Off, Srtp::Required), (Mode::Relay, Srtp::Off)]);
+    for (media, wanted) in [
+        ("mode = \"relais\"", "did you mean \"relay\"?"),
+        ("ports = [30000]", "`ports` is no pair of numbers"),
+        ("ports = [30001, 30001]", "`ports` is an empty range"),
+        ("ports = [80, 30001]", "`ports` is no pair of numbers"),
+        ("browser_port = 20500", "`browser_port` 20500 lies within `ports`"),
+        (
+            "ports = [5000, 5099]",
+            "the UDP listener 127.0.0.1:5060 lies within `ports`",
+        ),
+        (
+            "address = \"0.0.0.0\"",
+            "`address` is no address that others can send to",
+        ),
+        (
+            "mode = \"off\"\nhold_music = \"builtin\"",
+            "`hold_music` is never heard",
+        ),
+        ("musik = \"a.wav\"", "musik"),
+    ] {
+        let report = Config::read("edge.toml", &format!("{LISTEN}[media]\n{media}\n")).unwrap_err();
+        assert!(report.to_string().contains(wanted), "{wanted} is not in {report}");
+    }
+    let twice =
+        format!("{LISTEN}[[prompt]]\nname = \"a\"\nfile = \"a.wav\"\n[[prompt]]\nname = \"a\"\nfile = \"b.wav\"\n");
+    assert!(
+        Config::read("edge.toml", &twice)
+            .unwrap_err()
+            .to_string()
+            .contains("a second prompt `a`")
+    );
+}
+
+#[test]
+fn look_ups_foreign_hosts_and_certificates_are_checked() {
+    let start = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n";
+    let bad = format!(
+        "{start}client_ca = \"ca.pem\"\n[edge]\nreach = [\"*.partner.example\", \"a b\", \"*x\"]\n\
+         [dns]\nservers = [\"192.0.2.53\", \"ns.example\"]\ntimeout_ms = 100\n\
+         [[peer]]\nname = \"carrier\"\nmatch = [\"192.0.2.0/24\"]\ncertificate = \"edge.pem\"\n[registrar]\nopen = true\n"
+    );
+    let report = Config::read("x.toml", &bad).unwrap_err().to_string();
+    for part in [
+        "`reach` has no host: \"a b\"",
+        "`reach` has no host: \"*x\"",
+        "`servers` has no address: \"ns.example\"",
+        "`timeout_ms` is out of bounds",
+        "`client_ca` has no meaning here",
+        "`certificate` without `key`",
+    ] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+    let good = format!(
+        "{start}[edge]\nreach = [\"*.Partner.example\", \"192.0.2.7\"]\n[dns]\nservers = [\"192.0.2.53\", \"[::1]:5353\"]\n\
+         timeout_ms = 700\navoid_s = 0\n[registrar]\nopen = true\n"
+    );
+    let config = Config::read("x.toml", &good).unwrap();
+    assert_eq!(config.dns.servers[0].to_string(), "192.0.2.53:53");
+    let settings = config.settings([0; 16], |_| None).unwrap();
+    assert_eq!(
+        (settings.lookup_timeout, settings.avoid),
+        (Duration::from_millis(700), Duration::ZERO)
+    );
+    let reached = ["a.partner.EXAMPLE", "192.0.2.7"].map(|host| settings.reaches_out_to(host));
+    assert_eq!(reached, [true, true]);
+    let not = ["partner.example", "xpartner.example", "192.0.2.70", ""].map(|host| settings.reaches_out_to(host));
+    assert_eq!(not, [false; 4]);
+}

@@ -20,7 +20,7 @@ pub(super) fn tls(file: &mut Fields<'_>, problems: &mut Problems) -> Tls {
 }
 
 /// `certificate` and `key`: both, or neither.
-fn identity(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<PemFiles> {
+pub(super) fn identity(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<PemFiles> {
     let certificate = fields.text("certificate", problems);
     let key = fields.text("key", problems);
     match (certificate, key) {
@@ -53,7 +53,7 @@ pub(super) fn extras(fields: &mut Fields<'_>, transport: Option<Transport>, prob
         Some(Transport::Wss) | None => (true, true),
     };
     if !tls {
-        for key in ["certificate", "key"] {
+        for key in ["certificate", "key", "client_ca"] {
             let what = format!("`{key}` has no meaning here");
             fields.refuse(key, &what, "listeners of tls and wss have certificates", problems);
         }
@@ -80,5 +80,10 @@ pub(super) fn extras(fields: &mut Fields<'_>, transport: Option<Transport>, prob
         }
     }
     let identity = if tls { identity(fields, problems) } else { None };
-    ListenExtras { identity, origins }
+    let client_ca = if tls { fields.text("client_ca", problems) } else { None };
+    ListenExtras {
+        identity,
+        client_ca: client_ca.map(|found| found.value.to_owned()),
+        origins,
+    }
 }

@@ -15,7 +15,8 @@
 //!
 //! // The example of RFC 3261 §12.2.1.1.
 //! let set: RouteSet = ["<sip:proxy1>", "<sip:proxy2>", "<sip:proxy3;lr>", "<sip:proxy4>"].into_iter().collect();
-//! let (request_uri, route) = set.apply(&Uri::parse("sip:user@remoteua").expect("a URI"));
+//! let target = Uri::parse("sip:user@remoteua").expect("a URI");
+//! let (request_uri, route) = set.apply(&target);
 //! assert_eq!(request_uri, "sip:proxy1");
 //! assert_eq!(route.as_deref(), Some("<sip:proxy2>, <sip:proxy3;lr>, <sip:proxy4>, <sip:user@remoteua>"));
 //! ```

@@ -12,6 +12,7 @@
 //! | transmit on a UDP flow | sends from the listener that the flow names |
 //! | transmit on a connection | queues there; gone or full: [`Input::FlowFailed`] |
 //! | transmit on connection 0 | takes the newest connection to that address, or opens one; failed: [`Input::FlowFailed`] with 0 |
+//! | media | gives the order to the media thread, and its events back to the engine |
 //! | event | counts it, numbers and dates it, shows it to readers |
 //! | reply | gives it to whoever asked |
 //!
@@ -45,9 +46,11 @@ mod stream;
 mod streams;
 mod tap;
 mod tls;
+mod trust;
 mod websocket;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -57,7 +60,7 @@ use tokio::sync::{mpsc, watch};
 pub use bind::{StartError, bind_hint};
 pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
-pub use media::{MediaOptions, MediaThread};
+pub use media::{MediaFiles, MediaOptions, MediaThread};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
@@ -73,7 +76,8 @@ use crate::transport::Transport;
 use bind::Bound;
 use run::{Parts, Phase};
 use stream::Door;
-use tls::Connector;
+use tls::Acceptor;
+use trust::{Connector, SharedTrust, Trust};
 use websocket::Origins;
 
 /// The time and dice that the rest of the shell (command line, demo) shares with the driver.
@@ -98,6 +102,8 @@ pub struct Options {
     pub listeners: Vec<ListenerOptions>,
     /// The softphone page at `ws` and `wss` listeners; `None`: not served.
     pub softphone: Option<SoftphoneOptions>,
+    /// Prompts and recordings.
+    pub media: MediaFiles,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -112,6 +118,8 @@ pub struct SoftphoneOptions {
 pub struct ListenerOptions {
     /// Its certificate; `None`: that of all.
     pub identity: Option<KeyFiles>,
+    /// Authorities: only who shows a certificate of theirs is let in. `None`: everybody.
+    pub client_ca: Option<PathBuf>,
     /// Whose pages may open a WebSocket (RFC 6455 §10.2). Empty: any page on loopback, elsewhere those from our own host.
     pub origins: Vec<String>,
 }
@@ -122,7 +130,7 @@ fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError
     let door = |(at, listener): (usize, &Listener)| {
         let own = options.listeners.get(at).unwrap_or(&nothing);
         let tls = match listener.transport {
-            Transport::Tls | Transport::Wss => Some(tls::acceptor(own.identity.as_ref(), &options.tls, settings)?),
+            Transport::Tls | Transport::Wss => Some(Acceptor::new(certificate_of(own, options, settings)?)),
             Transport::Udp | Transport::Tcp | Transport::Ws => None,
         };
         let origins = match listener.address.ip().is_loopback() {
@@ -141,6 +149,14 @@ fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError
     settings.listeners.iter().enumerate().map(door).collect()
 }
 
+fn certificate_of(
+    own: &ListenerOptions,
+    options: &Options,
+    settings: &Settings,
+) -> Result<tokio_rustls::TlsAcceptor, StartError> {
+    tls::acceptor(own.identity.as_ref(), own.client_ca.as_deref(), &options.tls, settings)
+}
+
 /// A running edge. Dropping it stops it.
 #[derive(Debug)]
 pub struct Edge {
@@ -151,6 +167,9 @@ pub struct Edge {
     site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
+    /// What listeners show, by the listener's number; and what our own connections do.
+    acceptors: Vec<(usize, Acceptor)>,
+    trust: SharedTrust,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -160,6 +179,11 @@ impl Edge {
         let doors = doors(&settings, &options)?;
         let connector = Connector::new(&options.tls, &settings)?;
         let bound = bind::bind(&mut settings.listeners)?;
+        let trust = connector.trust();
+        let acceptors = doors.iter().enumerate();
+        let acceptors = acceptors
+            .filter_map(|(at, door)| Some((at, door.tls.clone()?)))
+            .collect();
         let dns = dns::Dns::new(&options.name_servers, settings.lookup_timeout);
         let Options {
             tap,
@@ -167,8 +191,10 @@ impl Edge {
             ladders,
             store,
             softphone,
+            media,
             ..
         } = options;
+        let (media, heard) = media::wire(&mut settings, media)?;
         // The ports are known by now.
         let site = softphone
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
@@ -230,6 +256,8 @@ impl Edge {
                 limits,
                 kept,
                 ladders: written,
+                media,
+                heard,
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));
@@ -249,6 +277,8 @@ impl Edge {
             site,
             phase,
             reloads,
+            acceptors,
+            trust,
             thread: Some(thread),
         })
     }
@@ -283,6 +313,29 @@ impl Edge {
     /// [`Input::Reloaded`]: crate::engine::Input::Reloaded
     pub fn reload(&self, settings: Settings) {
         self.reloads.send(settings).ok(); // an edge that has ended needs no settings
+    }
+
+    /// Reads certificates, keys and authorities again. Connections from now on are made with them, those that are up stay
+    /// as they are. Which files they are is what [`Edge::start`] was told.
+    ///
+    /// # Errors
+    /// When one of them cannot be used; nothing is exchanged then.
+    pub fn reload_certificates(&self, settings: &Settings, options: &Options) -> Result<(), StartError> {
+        let nothing = ListenerOptions::default();
+        let mut fresh = Vec::new();
+        for (at, acceptor) in &self.acceptors {
+            let own = options.listeners.get(*at).unwrap_or(&nothing);
+            let named = own.identity.is_some() || options.tls.identity.is_some() || options.tls.state.is_some();
+            // One that lives in memory only has no file to be read again.
+            if named {
+                fresh.push((acceptor, certificate_of(own, options, settings)?));
+            }
+        }
+        self.trust.replace(Trust::read(&options.tls)?);
+        for (acceptor, new) in fresh {
+            acceptor.replace(new);
+        }
+        Ok(())
     }
 
     /// Takes no more connections and no more calls; everything else goes on.

@@ -29,13 +29,33 @@ const TRIES: [Duration; 4] = [
 /// Asks for as long as the edge runs.
 pub(super) async fn ask(settings: Settings, metrics: Arc<Metrics>) {
     let Some(pbx) = settings.pbx else { return };
+    // Any of its places will do (RFC 3263 §4.3): calls find the one that lives.
+    let named = settings
+        .names
+        .iter()
+        .find(|name| name.host == pbx.host && name.first == pbx.place());
+    let mut places: Vec<Pbx> = vec![pbx.clone()];
+    for place in named
+        .iter()
+        .flat_map(|name| &name.places)
+        .filter(|place| **place != pbx.place())
+    {
+        places.push(Pbx {
+            address: place.address,
+            transport: place.transport,
+            ..pbx.clone()
+        });
+    }
     let listener = settings.listeners.iter().map(|listener| listener.address.ip());
     let own = listener
         .filter(|ip| ip.is_ipv4() == pbx.address.is_ipv4())
         .find(|ip| !ip.is_unspecified());
     let mut was = None;
     loop {
-        let up = answers(&pbx, own).await;
+        let mut up = false;
+        for place in &places {
+            up = up || answers(place, own).await;
+        }
         metrics.set_pbx_up(up);
         if was != Some(up) {
             tracing::info!(pbx = %pbx.address, up, "PBX");

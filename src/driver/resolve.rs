@@ -7,9 +7,13 @@ use std::path::PathBuf;
 use super::bind::StartError;
 use super::dns::Dns;
 use super::tls::{KeyFiles, TlsOptions};
-use super::{ListenerOptions, Options, SoftphoneOptions, clock};
+use super::{ListenerOptions, MediaFiles, Options, SoftphoneOptions, clock};
 use crate::config::{Config, PemFiles};
 use crate::engine::{Network, Settings};
+use crate::media::PromptName;
+
+/// What stands in the configuration instead of a file for the edge's own music.
+const BUILTIN: &str = "builtin";
 
 /// What the engine is told: addresses instead of names, and a sealing key that nobody knows. A store replaces the key by
 /// the one of the process before ([`super::Edge::start`]).
@@ -58,12 +62,30 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
     };
     let mut unverified: Vec<Network> = config.tls.unverified.clone();
     if let Some(pbx) = settings.pbx.as_ref().filter(|_| !config.tls.verify_pbx) {
-        let address = pbx.address.ip();
-        let prefix = if address.is_ipv4() { 32 } else { 128 };
-        unverified.push(Network { address, prefix });
+        unverified.push(one(pbx.address.ip()));
     }
+    // The PBX comes first: a peer's network may hold it too.
+    let mut clients = Vec::new();
+    if let (Some(pbx), Some(shown)) = (&settings.pbx, &config.tls.pbx_identity) {
+        let book = settings
+            .names
+            .iter()
+            .filter(|name| name.host == pbx.host)
+            .flat_map(|name| &name.places);
+        for address in book.map(|place| place.address.ip()).chain([pbx.address.ip()]) {
+            clients.push((one(address), files(shown)));
+        }
+    }
+    clients.extend(
+        config
+            .tls
+            .clients
+            .iter()
+            .map(|(network, shown)| (*network, files(shown))),
+    );
     let listeners = config.tls.listeners.iter().map(|listener| ListenerOptions {
         identity: listener.identity.as_ref().map(files),
+        client_ca: listener.client_ca.clone().map(PathBuf::from),
         origins: listener.origins.clone(),
     });
     Options {
@@ -72,13 +94,32 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
             state: config.tls.state.clone().map(PathBuf::from).or_else(state_folder),
             ca: config.tls.ca.clone().map(PathBuf::from),
             unverified,
+            clients,
         },
         name_servers: config.dns.servers.clone(),
         listeners: listeners.collect(),
         softphone: config.softphone.as_ref().map(|page| SoftphoneOptions {
             servers: page.servers.clone(),
         }),
+        media: media(&config.media_files),
         ..Options::default()
+    }
+}
+
+/// The network of this one address.
+fn one(address: std::net::IpAddr) -> Network {
+    let prefix = if address.is_ipv4() { 32 } else { 128 };
+    Network { address, prefix }
+}
+
+fn media(files: &crate::config::MediaFiles) -> MediaFiles {
+    let prompt = |(name, file): &(String, String)| {
+        let file = Some(PathBuf::from(file)).filter(|_| file != BUILTIN);
+        (PromptName(name.as_str().into()), file)
+    };
+    MediaFiles {
+        prompts: files.prompts.iter().map(prompt).collect(),
+        recordings: files.recordings.as_ref().map(PathBuf::from),
     }
 }
 

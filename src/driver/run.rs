@@ -15,14 +15,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::clock;
 use super::dns::Dns;
 use super::ladders::Ladders;
+use super::media::MediaThread;
 use super::memory::Kept;
 use super::names::{Answer, Names};
 use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
-use super::tls::Connector;
+use super::trust::Connector;
 use crate::api::{EventLog, Order};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
+use crate::media::MediaEvent;
 use crate::observe::{self, Metrics, Seen, Way};
 use crate::store::Writer;
 use crate::transport::{Flow, Transport, stun};
@@ -62,6 +64,8 @@ pub(super) struct Parts {
     pub(super) limits: StreamLimits,
     pub(super) kept: Kept,
     pub(super) ladders: Option<Ladders>,
+    pub(super) media: MediaThread,
+    pub(super) heard: mpsc::UnboundedReceiver<MediaEvent>,
 }
 
 struct Shell {
@@ -78,6 +82,7 @@ struct Shell {
     tap: Option<Tap>,
     writer: Option<Writer>,
     ladders: Option<Ladders>,
+    media: MediaThread,
     stun: Stun,
 }
 
@@ -123,6 +128,8 @@ pub(super) async fn run(parts: Parts) {
         limits,
         kept,
         ladders,
+        media,
+        mut heard,
     } = parts;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
@@ -144,6 +151,7 @@ pub(super) async fn run(parts: Parts) {
         tap,
         writer: kept.writer,
         ladders,
+        media,
         stun: Stun {
             second: clock::now(),
             left: STUN_PER_SECOND,
@@ -165,6 +173,7 @@ pub(super) async fn run(parts: Parts) {
             },
             Some(settings) = reloaded.recv() => shell.tell(Input::Reloaded { settings: Box::new(settings) }),
             Some(answer) = looked_up.recv() => shell.looked_up(answer),
+            Some(event) = heard.recv() => shell.tell(Input::Media(event)),
             Some(order) = orders.recv() => shell.order(order),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
@@ -319,6 +328,7 @@ impl Shell {
                             writer.keep(user);
                         }
                     }
+                    Output::Media(command) => self.media.send(command),
                     Output::Event(event) => {
                         self.metrics.event(&event);
                         observe::log(&event);

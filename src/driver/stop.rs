@@ -77,6 +77,7 @@ pub async fn totals(edge: &Edge) -> Result<Totals, CommandError> {
         | Reply::Transfers(_)
         | Reply::Transfer(_)
         | Reply::Registrations(_)
+        | Reply::Recording(_)
         | Reply::Done => Err(CommandError::Stopped),
     }
 }

@@ -11,11 +11,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
 
 use super::clock;
 use super::page::{self, Beginning};
-use super::tls::Connector;
+use super::tls::Acceptor;
+use super::trust::Connector;
 use super::websocket::{self, Origins};
 use crate::api::softphone::Site;
 use crate::transport::{Flow, Frame, INCOMPLETE_LIMIT, PONG, StreamFramer, Transport};
@@ -80,7 +80,7 @@ pub(super) struct Door {
     pub(super) transport: Transport,
     pub(super) local: SocketAddr,
     /// TLS and WSS.
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Acceptor>,
     /// WS and WSS.
     pub(super) origins: Origins,
     /// WS and WSS: what those get who come with a browser and want no WebSocket.
@@ -100,7 +100,7 @@ pub(super) async fn serve(
         prepare(&stream)?;
         match door.tls {
             Some(acceptor) => {
-                let tls = in_time(limits.handshake, acceptor.accept(stream)).await?;
+                let tls = in_time(limits.handshake, acceptor.now().accept(stream)).await?;
                 speak(tls, &door.origins, door.site, flow, outgoing, &events, limits).await
             }
             None => speak(stream, &door.origins, door.site, flow, outgoing, &events, limits).await,

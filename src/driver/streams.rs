@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::stream::{self, Door, Events, StreamEvent, StreamLimits};
-use super::tls::Connector;
+use super::trust::Connector;
 use crate::transport::locate::Found;
 use crate::transport::{Flow, Transport};
 

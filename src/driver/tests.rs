@@ -335,3 +335,70 @@ fn a_connection_of_ours_by_tls_is_made_to_those_whose_certificate_is_trusted() {
     assert!(answer(&phone).starts_with("SIP/2.0 404"));
     std::fs::remove_dir_all(&state).ok(); // a leftover in the temporary folder is no failure
 }
+
+/// A certificate for 127.0.0.1, its key, and that of the authority that signed it, as files in a folder of their own.
+fn authority(name: &str) -> (std::path::PathBuf, KeyFiles, std::path::PathBuf) {
+    let folder = std::env::temp_dir().join(format!("warmline-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca_certificate = ca.self_signed(&ca_key).unwrap();
+    let issuer = rcgen::Issuer::new(ca, ca_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let own = own.signed_by(&key, &issuer).unwrap();
+    let files = KeyFiles {
+        certificate: folder.join("own.pem"),
+        key: folder.join("own.key"),
+    };
+    let ca_file = folder.join("ca.pem");
+    std::fs::write(&files.certificate, own.pem()).unwrap();
+    std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    std::fs::write(&ca_file, ca_certificate.pem()).unwrap();
+    (folder, files, ca_file)
+}
+
+#[test]
+fn a_listener_with_client_ca_lets_in_only_who_shows_a_certificate_of_it() {
+    let (folder, files, ca) = authority("client-ca");
+    let (strange, strangers, _) = authority("client-ca-stranger");
+    let mut settings = Settings::loopback("127.0.0.1:0".parse().unwrap());
+    settings.listeners[0].transport = Transport::Tls;
+    let options = Options {
+        listeners: vec![ListenerOptions {
+            identity: Some(files.clone()),
+            client_ca: Some(ca.clone()),
+            origins: Vec::new(),
+        }],
+        ..Options::default()
+    };
+    let other = Edge::start(settings, options).unwrap();
+    let there = other.listeners()[0].address;
+    let network = crate::engine::Network {
+        address: there.ip(),
+        prefix: 32,
+    };
+    let elsewhere = crate::engine::Network {
+        address: "192.0.2.1".parse().unwrap(),
+        prefix: 32,
+    };
+    let cases = [
+        (Vec::new(), "SIP/2.0 503"),
+        (vec![(network, strangers)], "SIP/2.0 503"),
+        (vec![(elsewhere, files.clone())], "SIP/2.0 503"),
+        (vec![(network, files)], "SIP/2.0 404"),
+    ];
+    for (clients, wanted) in cases {
+        let mut options = Options::default();
+        options.tls.ca = Some(ca.clone());
+        options.tls.clients = clients;
+        let (_edge, phone) = routed_with(Transport::Tls, there, options);
+        phone.send(&request("INVITE", &phone)).unwrap();
+        let told = answer(&phone);
+        assert!(told.starts_with(wanted), "{wanted}: {told}");
+    }
+    for folder in [folder, strange] {
+        std::fs::remove_dir_all(&folder).ok(); // a leftover in the temporary folder is no failure
+    }
+}

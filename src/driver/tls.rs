@@ -1,26 +1,24 @@
-//! TLS for listeners and for connections of ours: certificates, trust, names (RFC 3261 §26.3, RFC 5922).
+//! TLS for listeners: which certificate they show, and whom they let in (RFC 3261 §26.3). Connections of ours are in
+//! `trust`.
 //!
 //! TLS 1.2 and 1.3 with the AEAD suites of `ring`. A listener without a certificate gets one that we sign ourselves on
 //! the first start and keep, so that phones that pinned it still know us after a restart.
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
-use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
 
 use super::bind::StartError;
 use crate::engine::{Network, Settings};
-use crate::transport::Transport;
 
 /// Where Debian and its kin keep the roots that everybody trusts.
 const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -45,28 +43,54 @@ pub struct TlsOptions {
     pub ca: Option<PathBuf>,
     /// Peers whose certificates are taken as they are.
     pub unverified: Vec<Network>,
+    /// What we show to peers that ask for a certificate, the first network that fits.
+    pub clients: Vec<(Network, KeyFiles)>,
 }
 
-/// Names of places that were looked up; more are not remembered, and then the address must be in the certificate.
-const MOST_LEARNED: usize = 256;
-
 /// A certificate and its key in memory.
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn wrong(path: &Path, what: impl std::fmt::Display) -> StartError {
+pub(super) fn wrong(path: &Path, what: impl std::fmt::Display) -> StartError {
     StartError::Certificate {
         path: path.to_owned(),
         what: what.to_string(),
     }
 }
 
-/// What a listener shows: its own files, else those of all, else the self-signed certificate.
+/// The acceptor of a listener. A reload puts another one in; connections that are up keep the one they came by.
+#[derive(Clone)]
+pub(super) struct Acceptor(Arc<RwLock<TlsAcceptor>>);
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Acceptor").finish_non_exhaustive() // keys stay out of logs
+    }
+}
+
+impl Acceptor {
+    pub(super) fn new(acceptor: TlsAcceptor) -> Acceptor {
+        Acceptor(Arc::new(RwLock::new(acceptor)))
+    }
+
+    /// For the next connection.
+    pub(super) fn now(&self) -> TlsAcceptor {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn replace(&self, acceptor: TlsAcceptor) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+    }
+}
+
+/// What a listener shows: its own files, else those of all, else the self-signed certificate. With `client_ca` it lets in
+/// only who shows a certificate of these authorities.
 pub(super) fn acceptor(
     own: Option<&KeyFiles>,
+    client_ca: Option<&Path>,
     options: &TlsOptions,
     settings: &Settings,
 ) -> Result<TlsAcceptor, StartError> {
@@ -77,14 +101,25 @@ pub(super) fn acceptor(
     let place = own
         .or(options.identity.as_ref())
         .map_or(Path::new("self-signed"), |files| &files.certificate);
-    let config = ServerConfig::builder_with_provider(provider())
+    let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| wrong(place, error))?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(Some(path))?), provider())
+                .build()
+                .map_err(|error| wrong(path, error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder
+        .with_single_cert(chain, key)
         .map_err(|error| wrong(place, error))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn read(files: &KeyFiles) -> Result<Identity, StartError> {
+pub(super) fn read(files: &KeyFiles) -> Result<Identity, StartError> {
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong(&files.certificate, error))?;
@@ -154,83 +189,7 @@ fn keep(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     fs::rename(&fresh, path)
 }
 
-/// Opens TLS on connections of ours.
-#[derive(Clone)]
-pub(super) struct Connector {
-    verifying: TlsConnector,
-    trusting: TlsConnector,
-    unverified: Arc<[Network]>,
-    /// The names that certificates must be for; a peer that we know by its address only must have that in it.
-    names: Arc<[(SocketAddr, String)]>,
-    /// Those of look-ups, the last ones; a connection that is being opened has its own copy.
-    learned: Vec<(SocketAddr, String)>,
-}
-
-impl Connector {
-    pub(super) fn new(options: &TlsOptions, settings: &Settings) -> Result<Connector, StartError> {
-        let builder = || {
-            ClientConfig::builder_with_provider(provider())
-                .with_safe_default_protocol_versions()
-                .map_err(|error| wrong(Path::new("tls"), error))
-        };
-        let verifying = builder()?
-            .with_root_certificates(roots(options.ca.as_deref())?)
-            .with_no_client_auth();
-        let trusting = builder()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())))
-            .with_no_client_auth();
-        for network in &options.unverified {
-            tracing::warn!(address = %network.address, prefix = network.prefix, "TLS certificates of this peer are not verified");
-        }
-        let pbx = settings.pbx.iter().map(|pbx| (pbx.address, &pbx.host));
-        let routes = settings.routes.iter().map(|route| (route.address, &route.host));
-        let named = settings.names.iter().flat_map(|name| {
-            let tls = name.places.iter().filter(|place| place.transport == Transport::Tls);
-            tls.map(|place| (place.address, name.wanted.host.clone()))
-        });
-        let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Connector {
-            verifying: TlsConnector::from(Arc::new(verifying)),
-            trusting: TlsConnector::from(Arc::new(trusting)),
-            unverified: options.unverified.clone().into(),
-            names: named
-                .chain(pbx.chain(routes).map(|(address, host)| (address, bare(host))))
-                .collect(),
-            learned: Vec::new(),
-        })
-    }
-
-    /// A look-up of this name has led to this address.
-    pub(super) fn learn(&mut self, address: SocketAddr, host: &str) {
-        self.learned.retain(|(known, _)| *known != address);
-        if self.learned.len() >= MOST_LEARNED {
-            self.learned.remove(0);
-        }
-        self.learned.push((address, host.to_owned()));
-    }
-
-    pub(super) async fn connect(
-        &self,
-        stream: TcpStream,
-        remote: SocketAddr,
-    ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let trusted = self.unverified.iter().any(|network| network.contains(remote.ip()));
-        let connector = if trusted { &self.trusting } else { &self.verifying };
-        connector.connect(self.name(remote), stream).await
-    }
-
-    fn name(&self, remote: SocketAddr) -> ServerName<'static> {
-        // What is configured comes first: nobody else's name for the same address may take its place.
-        let mut known = self.names.iter().chain(self.learned.iter().rev());
-        let known = known.find(|(address, _)| *address == remote);
-        known
-            .and_then(|(_, name)| ServerName::try_from(name.clone()).ok())
-            .unwrap_or_else(|| remote.ip().into())
-    }
-}
-
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, StartError> {
+pub(super) fn roots(ca: Option<&Path>) -> Result<RootCertStore, StartError> {
     let mut store = RootCertStore::empty();
     let path = ca.unwrap_or(Path::new(SYSTEM_ROOTS));
     if ca.is_none() && !path.exists() {
@@ -244,43 +203,4 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, StartError> {
         return Err(wrong(path, "no usable certificate in it"));
     }
     Ok(store)
-}
-
-/// `verify = false`: any certificate will do, as long as the other side holds its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -28,10 +28,13 @@ impl Engine {
             Command::Transfer { transfer } => self.transfer_view(transfer)?,
             Command::Registrations => Reply::Registrations(self.registrations(now)),
             Command::Totals => Reply::Totals(self.totals()),
-            Command::Hold { leg, direction } => {
-                self.transfers.calls.hold(now, id, leg, Some(direction))?;
+            Command::Hold { leg, direction, music } => {
+                self.hold(now, id, leg, direction, music.as_deref())?;
                 return Ok(None);
             }
+            Command::Digits { leg, digits } => self.digits(leg, &digits)?,
+            Command::Record { leg } => self.record(now, leg, true)?,
+            Command::StopRecording { leg } => self.record(now, leg, false)?,
             Command::Resume { leg } => {
                 self.transfers.calls.hold(now, id, leg, None)?;
                 return Ok(None);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::route::{Caller, Way, WayKind};
+use super::route::{Caller, Way};
 use super::{Engine, Refusal, Reply};
 use crate::call::Dialled;
 use crate::leg::{Credentials, Invitation};
@@ -100,7 +100,7 @@ impl Engine {
             max_forwards: 70,
             next: way.next,
             wanted: way.wanted,
-            follows_contact: way.kind == WayKind::Place,
+            reached: way.reached,
         }
     }
 }

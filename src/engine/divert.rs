@@ -9,7 +9,7 @@ use std::time::Instant;
 use compact_str::{CompactString, format_compact};
 
 use super::Engine;
-use super::route::{Caller, WayKind};
+use super::route::Caller;
 use crate::leg::{Called, Invitation, LegEvent, LegHandle, LegOwner};
 use crate::sip::{HeaderName, Message, NameAddr, Scheme, Uri};
 
@@ -93,7 +93,7 @@ impl Engine {
         (!targets.is_empty()).then_some(Redirect { by, targets, diversion })
     }
 
-    /// The same call to somebody else: who calls, whom, and with what stays as it was.
+    /// The same call to somebody else: who calls and with what stays as it was.
     fn forward_ways(&mut self, now: Instant, target: &Uri, redirect: &Redirect, old: &Invitation) -> Vec<Invitation> {
         let user = redirect.by.user_unescaped();
         let Ok(ways) = self.ways(now, target, Caller::Phone, user.as_deref(), None) else {
@@ -112,6 +112,8 @@ impl Engine {
             invitations.push(Invitation {
                 credentials,
                 call_id: old.call_id.clone().filter(|_| self.settings.keeps_call_id(&way.flow)),
+                // Whose leg it is: by that name it may hold, transfer and be replaced.
+                to: NameAddr::new(target.clone()),
                 flow: way.flow,
                 request_uri: way.request_uri,
                 routes: way.routes,
@@ -119,7 +121,7 @@ impl Engine {
                 max_forwards: old.max_forwards.saturating_sub(1),
                 next: way.next,
                 wanted: way.wanted,
-                follows_contact: way.kind == WayKind::Place,
+                reached: way.reached,
                 ..old.clone()
             });
         }

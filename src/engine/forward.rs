@@ -11,6 +11,7 @@
 //! | 503, silence, a flow that fails, and there is another place | nothing yet: the next place is tried |
 //! | anything else | nothing until the last branch has spoken; then the best: 6xx, else the lowest class |
 //! | 401, 407 as the best | with the challenges of all branches |
+//! | silence of some for three quarters of 64*T1 | the best of the others |
 //! | silence of all | nothing |
 
 use std::time::Instant;
@@ -18,6 +19,7 @@ use std::time::Instant;
 use super::Engine;
 use super::locate::Asker;
 use super::route::Caller;
+use super::secure::{is_secure, onward_secure, wants_sips};
 use crate::leg::TransactionUser;
 use crate::proxy::{self, Refused};
 use crate::sip::{Forward, HeaderName, Message, Method, Uri};
@@ -26,7 +28,7 @@ use crate::transport::Flow;
 use crate::transport::locate::{LookupFailed, Place, Wanted};
 
 /// RFC 5393 §5.3.3: where the request does not say how broadly it may be forked.
-const MAX_BREADTH: u32 = 60;
+pub(super) const MAX_BREADTH: u32 = 60;
 
 /// One way on for a request.
 #[derive(Clone, Debug)]
@@ -73,6 +75,11 @@ impl Engine {
         request: Message,
         ways: Vec<Onward>,
     ) {
+        let ways = onward_secure(&request, ways);
+        if ways.is_empty() || (wants_sips(&request) && !is_secure(&from)) {
+            self.refuse_sips(now, server, &request);
+            return;
+        }
         let pbx = self.caller(&from, &request) == Caller::Pbx;
         if self.proxy.has_looped(&request, pbx) {
             self.legs().refuse(now, server, &request, 482, Some("Loop Detected"));
@@ -95,6 +102,12 @@ impl Engine {
             })
             .collect();
         let waiting: Vec<_> = branches.iter().map(|branch| branch.number).collect();
+        if waiting.len() > 1 {
+            // The sender gives up when its timer F comes, and with it our transaction: an answer that waits for a phone which
+            // is silent until then would wait for nobody.
+            let patience = self.settings.timers.give_up() * 3 / 4;
+            self.patience.add(now + patience, server);
+        }
         self.forwarded.insert(
             server,
             Passing {
@@ -314,6 +327,18 @@ impl Engine {
         let to = branch.onward.flow.remote;
         tracing::info!(from = %failed.remote, %to, "the next place is tried");
         self.send_branch(now, server, number).is_ok()
+    }
+
+    /// Who has answered by now decides; phones that are silent are waited for no longer, if another one has spoken.
+    pub(super) fn patience_ends(&mut self, now: Instant) {
+        while let Some(server) = self.patience.pop_due(now) {
+            if let Some(passing) = self.forwarded.get_mut(&server)
+                && !passing.finals.is_empty()
+            {
+                passing.branches.clear();
+                self.conclude(now, server);
+            }
+        }
     }
 
     /// Sends the best answer, when no branch is left.

@@ -9,7 +9,8 @@ use compact_str::CompactString;
 
 use super::Engine;
 use super::plugin::{NewCall, Routing};
-use super::route::{Caller, Way, WayKind};
+use super::route::{Caller, Way};
+use super::secure::{is_secure, wants_sips};
 use crate::leg::Invitation;
 use crate::sdp::Description;
 use crate::sip::{HeaderName, Message, NameAddr, Replaces, Uri, unsupported};
@@ -71,8 +72,14 @@ impl Engine {
                 .refuse(now, server, &request, 403, Some("From Is Not The Authenticated User"));
             return;
         }
+        if wants_sips(&request) && !is_secure(&flow) {
+            self.refuse_sips(now, server, &request);
+            return;
+        }
         if let Err(Refused(status, reason)) = self.begin_call(now, flow, server, &request, caller, user) {
-            if status == 415 {
+            if status == 480 && wants_sips(&request) {
+                self.refuse_sips(now, server, &request);
+            } else if status == 415 {
                 let draft = self
                     .refusal(&request, 415)
                     .header(HeaderName::Accept, "application/sdp");
@@ -100,6 +107,7 @@ impl Engine {
     ) -> Result<Option<CompactString>, Box<crate::sip::Draft>> {
         match caller {
             Caller::Pbx | Caller::Trusted => Ok(None),
+            Caller::Stranger => Ok(None),
             Caller::Phone if self.settings.registers_through() => Ok(None),
             Caller::Phone => self.registrar.authenticate(now, flow, request, true),
         }
@@ -151,13 +159,23 @@ impl Engine {
             .map_err(bad)?
             .ok_or(Refused(400, None))?;
         let ways = self.call_ways(now, &flow, &target, caller, user.as_deref(), request)?;
+        let share = breadth(request, ways.len())?;
+        if let Some(offer) = &offer {
+            let legs = &self.transfers.calls.legs;
+            legs.check_offer(&flow, ways.iter().map(|way| &way.flow), offer)
+                .map_err(|error| Refused(error.status(), Some(error.to_string())))?;
+        }
         let (from, to) = (
             without_tag(&request.from().map_err(bad)?),
             without_tag(&request.to().map_err(bad)?),
         );
         let ways: Vec<_> = ways
             .into_iter()
-            .map(|way| (self.passed_on(request, &way), way))
+            .map(|way| {
+                let mut extra = self.passed_on(request, &way);
+                extra.extend(share.clone());
+                (extra, way)
+            })
             .collect();
         let invitations: Vec<_> = ways
             .into_iter()
@@ -177,7 +195,7 @@ impl Engine {
                 max_forwards,
                 next: way.next,
                 wanted: way.wanted,
-                follows_contact: way.kind == WayKind::Place,
+                reached: way.reached,
             })
             .collect();
         match self
@@ -212,6 +230,12 @@ impl Engine {
         user: Option<&str>,
         request: &Message,
     ) -> Result<Vec<Way>, Refused> {
+        // Where the PBX authenticates, who calls is who is registered on that flow.
+        let registered = match (caller, user) {
+            (Caller::Phone, None) if self.settings.registers_through() => self.registered_as(flow, request),
+            (Caller::Phone | Caller::Stranger | Caller::Pbx | Caller::Trusted, _) => None,
+        };
+        let user = user.or(registered.as_deref());
         let call = NewCall {
             now,
             target,
@@ -242,11 +266,24 @@ impl Engine {
         }
     }
 
+    fn registered_as(&self, flow: &Flow, request: &Message) -> Option<CompactString> {
+        let from = request.from().ok()?;
+        let from = from.uri.user_unescaped()?;
+        self.registered_user(flow)?.into_iter().find(|user| *user == from)
+    }
+
     /// Whose phone a leg leads to: who proved it in its INVITE, or whose binding the edge called.
     fn user_of(&self, now: Instant, leg: LegHandle) -> Option<CompactString> {
         let leg = self.transfers.calls.legs.get(leg)?;
-        if leg.user.is_some() || !leg.we_called() {
+        if leg.user.is_some() {
             return leg.user.clone();
+        }
+        if !leg.we_called() {
+            let through = self.settings.registers_through();
+            let users = through.then(|| self.registered_user(&leg.dialog.flow)).flatten()?;
+            return users
+                .into_iter()
+                .find(|user| leg.party.uri.user_unescaped().is_some_and(|from| *user == from));
         }
         let bindings = self.registrar.all(now);
         let theirs = bindings.iter().find(|binding| binding.flow == leg.dialog.flow)?;
@@ -256,7 +293,8 @@ impl Engine {
     /// Where the target of a blind transfer is dialled, and as whom: the transferee, whose call it becomes.
     pub(super) fn transfer_ways(&mut self, now: Instant, dial: Dial) -> Result<Vec<Invitation>, u16> {
         let user = self.user_of(now, dial.transferor);
-        let ways = self.ways(now, &dial.target, Caller::Phone, user.as_deref(), None)?;
+        let rights = self.rights_of(dial.transferor);
+        let ways = self.ways(now, &dial.target, rights, user.as_deref(), None)?;
         let rewritten: Vec<_> = ways
             .iter()
             .map(|way| {
@@ -307,10 +345,21 @@ impl Engine {
                 max_forwards: 70,
                 next: way.next,
                 wanted: way.wanted,
-                follows_contact: way.kind == WayKind::Place,
+                reached: way.reached,
             }
         };
         Ok(ways.into_iter().zip(rewritten).map(invitation).collect())
+    }
+}
+
+/// RFC 5393 §5.3.3: a request that is forked shares its breadth among the forks; where it has not enough it is refused.
+fn breadth(request: &Message, forks: usize) -> Result<Option<(CompactString, CompactString)>, Refused> {
+    let given = request.number(HeaderName::MaxBreadth);
+    let forks = u32::try_from(forks).unwrap_or(u32::MAX).max(1);
+    match (given.unwrap_or(super::forward::MAX_BREADTH) / forks, given) {
+        (0, _) => Err(Refused(440, None)),
+        (_, None) if forks == 1 => Ok(None),
+        (share, Some(_) | None) => Ok(Some(("Max-Breadth".into(), compact_str::format_compact!("{share}")))),
     }
 }
 
@@ -359,6 +408,7 @@ pub(super) fn is_ours(name: HeaderName) -> bool {
             | HeaderName::ContentLength
             | HeaderName::ContentType
             | HeaderName::MaxForwards
+            | HeaderName::MaxBreadth
             | HeaderName::Route
             | HeaderName::RecordRoute
             | HeaderName::Require

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::Settings;
+use crate::media::{MediaCommand, MediaEvent};
 use crate::registrar::StoredUser;
 use crate::transport::locate::{Found, LookupFailed, Wanted};
 use crate::transport::{Flow, Transport};
@@ -61,6 +62,8 @@ pub enum Input {
         /// The order.
         command: Command,
     },
+    /// What the packet half of media tells.
+    Media(MediaEvent),
 }
 
 /// What the engine asks the outside to do.
@@ -91,6 +94,8 @@ pub enum Output {
         /// The user and all its bindings.
         user: StoredUser,
     },
+    /// An order for the packet half of media. What it is about may be told to a party by the next message.
+    Media(MediaCommand),
     /// Something happened that an observer may want to know.
     Event(Event),
     /// The answer to a command.

@@ -12,12 +12,14 @@
 //! | `register` | REGISTER and whatever else is not a call |
 //! | `forward` | what passes without a dialog of ours: forks, the best answer, the next place |
 //! | `route` | where a Request-URI leads |
+//! | `secure` | `sips:`: TLS on every hop |
 //! | `locate` | host names, and the places that they lead to |
 //! | `refer` | REFER: what the site says to it, and those outside of dialogs |
 //! | `plugin` | site policy as code |
 //! | `command` | orders of API clients |
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
+//! | `media` | what the packet half tells, digits, recordings |
 //! | `divert` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
 //!
@@ -45,12 +47,14 @@ mod forward;
 mod invite;
 mod io;
 mod locate;
+mod media;
 mod plugin;
 mod receive;
 mod refer;
 mod register;
 mod reload;
 mod route;
+mod secure;
 mod settings;
 mod settle;
 
@@ -65,7 +69,8 @@ pub use settings::*;
 
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
-use crate::leg::{Identity, Legs, LocalAddress};
+use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
+use crate::media::describe::Endpoints;
 use forward::Passing;
 use locate::Lookups;
 
@@ -86,6 +91,8 @@ pub struct Engine {
     /// Requests that were forwarded, for their responses: what came, and from where.
     forwarded: BTreeMap<ServerHandle, Passing>,
     lookups: Lookups,
+    /// Forks that are waited for, until then.
+    patience: Deadlines<ServerHandle>,
     outputs: VecDeque<Output>,
     plugin: Option<Box<dyn Plugin>>,
     /// On the way out: when callers may try again, in seconds.
@@ -150,6 +157,8 @@ impl Engine {
             key: derive(settings.key, 6),
         });
         let mut legs = Legs::new(identity, table, transactions);
+        legs.endpoints = Endpoints::new(settings.media.clone());
+        legs.set_media_peers(settings.media_peers());
         legs.book = Book::new(settings.names.clone(), settings.avoid, now);
         let mut transfers = Transfers::new(Calls::new(legs));
         transfers.limits = Limits {
@@ -164,6 +173,7 @@ impl Engine {
             flows: FlowSeal::new(derive(settings.key, 5)),
             forwarded: BTreeMap::new(),
             lookups: Lookups::default(),
+            patience: Deadlines::default(),
             outputs: VecDeque::new(),
             plugin: None,
             draining: None,
@@ -181,6 +191,9 @@ impl Engine {
             Input::FlowFailed { flow } => {
                 self.legs().transactions.flow_failed(now, &flow);
                 if flow.transport.is_reliable() {
+                    let theirs = self.registrar.by_flow(&flow);
+                    let aors: Vec<_> = theirs.into_iter().map(|binding| binding.aor.clone()).collect();
+                    self.legs().flow_lost(now, &flow, &aors);
                     let changes = self.registrar.flow_gone(&flow);
                     self.note_bindings(changes);
                 }
@@ -190,6 +203,7 @@ impl Engine {
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),
+            Input::Media(event) => self.media_event(now, event),
         }
         self.settle(now);
     }
@@ -198,6 +212,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.legs().transactions.handle_timeout(now);
         self.lookups_due(now);
+        self.patience_ends(now);
         self.legs().handle_timeout(now);
         self.settle(now);
         self.transfers.handle_timeout(now);
@@ -209,7 +224,11 @@ impl Engine {
     /// The next moment at which [`Engine::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let legs = &self.transfers.calls.legs;
-        let lookups = [self.lookups.poll_timeout(), legs.book.poll_timeout()];
+        let lookups = [
+            self.lookups.poll_timeout(),
+            legs.book.poll_timeout(),
+            self.patience.next(),
+        ];
         [
             legs.poll_timeout(),
             self.transfers.poll_timeout(),
@@ -236,6 +255,7 @@ impl Engine {
             calls: self.transfers.calls.len(),
             transfers: self.transfers.len(),
             registrations: self.registrar.len(),
+            media_ports: legs.endpoints.ports_taken(),
         }
     }
 

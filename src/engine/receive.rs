@@ -114,7 +114,12 @@ impl Engine {
         let (client, user, status) = match event {
             transaction::Event::TimedOut { client, user } => (client, user, 408),
             transaction::Event::TransportFailed { client, user } => (client, user, 503),
-            transaction::Event::Ended { .. } => return,
+            transaction::Event::Ended { client, user } => {
+                if let TransactionUser::Leg(leg, _) = user {
+                    self.legs().forget_ack(leg, client);
+                }
+                return;
+            }
             transaction::Event::ServerTimedOut { server } | transaction::Event::ServerTransportFailed { server } => {
                 self.forwarded.remove(&server);
                 return;

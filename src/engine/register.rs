@@ -29,10 +29,11 @@ impl Engine {
 
     /// Any other request outside of our dialogs: the proxy decides.
     pub(super) fn other_request(&mut self, now: Instant, flow: Flow, server: ServerHandle, request: Message) {
+        let request = self.proxy.loosened(&request, &self.flows).unwrap_or(request);
         let caller = self.caller(&flow, &request);
         let side = match caller {
             Caller::Pbx => Side::Pbx,
-            Caller::Phone | Caller::Trusted => Side::Phone,
+            Caller::Phone | Caller::Stranger | Caller::Trusted => Side::Phone,
         };
         let decision = self.proxy.what_to_do(&request, side, &self.flows);
         let passes = matches!(

@@ -10,7 +10,7 @@ use compact_str::CompactString;
 
 use super::{Engine, Listener, Pbx, PeerAuth, Register, Route, Settings};
 use crate::dialog::RouteSet;
-use crate::leg::{Credentials, Leg};
+use crate::leg::{Credentials, Leg, LegHandle, Reached};
 use crate::sip::{HeaderName, Message, NameAddr, Scheme, Uri};
 use crate::transaction::Large;
 use crate::transfer::Policy;
@@ -24,8 +24,11 @@ pub(super) enum Caller {
     Pbx,
     /// A peer that needs no authentication.
     Trusted,
-    /// Anybody else.
+    /// Anybody else: whoever proves by digest who it is, or, where the PBX asks for that, a phone on a flow with a
+    /// registration that the PBX has accepted.
     Phone,
+    /// Where the PBX authenticates: a source of which the PBX has accepted nothing. It reaches the PBX and nobody else.
+    Stranger,
 }
 
 /// One way to a callee.
@@ -38,19 +41,8 @@ pub(super) struct Way {
     pub(super) next: Vec<Flow>,
     /// The host is to be looked up first; `flow` means nothing until then.
     pub(super) wanted: Option<Wanted>,
-    /// What it is: a phone on the flow that it opened, or a place that we go to by ourselves.
-    pub(super) kind: WayKind,
-}
-
-/// What a way leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WayKind {
-    /// A registered phone.
-    Binding,
-    /// The flow that the PBX names by our Path token (RFC 5626 §5.3).
-    Sealed,
-    /// PBX, route, or a host that was looked up.
-    Place,
+    /// What it leads to.
+    pub(super) reached: Reached,
 }
 
 impl Engine {
@@ -63,8 +55,45 @@ impl Engine {
         }
         match self.settings.peer(flow.remote.ip()).map(|peer| peer.auth) {
             Some(PeerAuth::None) => Caller::Trusted,
-            Some(PeerAuth::Digest) | None => Caller::Phone,
+            Some(PeerAuth::Digest) | None => self.phone_or_stranger(flow, request),
         }
+    }
+
+    /// Registered is who calls itself as it is registered, on the flow of that registration.
+    fn phone_or_stranger(&self, flow: &Flow, request: &Message) -> Caller {
+        if !self.settings.registers_through() {
+            return Caller::Phone;
+        }
+        let from = request.from().ok();
+        let from = from.as_ref().and_then(|from| from.uri.user_unescaped());
+        match self.registered_user(flow) {
+            Some(users) if from.is_some_and(|from| users.iter().any(|user| *user == from)) => Caller::Phone,
+            Some(_) | None => Caller::Stranger,
+        }
+    }
+
+    /// Who is registered on this flow; `None`: nobody.
+    pub(super) fn registered_user(&self, flow: &Flow) -> Option<Vec<CompactString>> {
+        let bindings = self.registrar.by_flow(flow);
+        let user = |aor: &str| Uri::parse(aor).ok()?.user_unescaped().map(CompactString::from);
+        let users: Vec<_> = bindings.iter().filter_map(|binding| user(&binding.aor)).collect();
+        (!users.is_empty()).then_some(users)
+    }
+
+    /// The rights of a party of a call that has a target dialled (REFER): those of its own calls.
+    pub(super) fn rights_of(&self, leg: LegHandle) -> Caller {
+        let Some(leg) = self.transfers.calls.legs.get(leg) else {
+            return Caller::Stranger;
+        };
+        let flow = &leg.dialog.flow;
+        let pbx = self.settings.pbx.as_ref();
+        let is_pbx = pbx.is_some_and(|pbx| self.is_pbx(pbx, |place| flow.remote.ip() == place.ip()));
+        let trusted = self
+            .settings
+            .peer(flow.remote.ip())
+            .is_some_and(|peer| peer.auth == PeerAuth::None);
+        let known = !self.settings.registers_through() || is_pbx || trusted || self.registered_user(flow).is_some();
+        if known { Caller::Phone } else { Caller::Stranger }
     }
 
     fn is_pbx(&self, pbx: &Pbx, from: impl Fn(SocketAddr) -> bool) -> bool {
@@ -89,6 +118,17 @@ impl Engine {
         user_of: Option<&str>,
         request: Option<&Message>,
     ) -> Result<Vec<Way>, u16> {
+        super::secure::kept_secure(target, self.ways_of_any_kind(now, target, caller, user_of, request)?)
+    }
+
+    fn ways_of_any_kind(
+        &self,
+        now: Instant,
+        target: &Uri,
+        caller: Caller,
+        user_of: Option<&str>,
+        request: Option<&Message>,
+    ) -> Result<Vec<Way>, u16> {
         if target.scheme() == Scheme::Other {
             return Err(416);
         }
@@ -102,7 +142,7 @@ impl Engine {
                 to_pbx: false,
                 next: Vec::new(),
                 wanted: None,
-                kind: WayKind::Sealed,
+                reached: Reached::Token,
             }]);
         }
         if let Some(way) = request.and_then(|request| self.way_by_route(now, target, caller, request)) {
@@ -133,7 +173,7 @@ impl Engine {
                     to_pbx: false,
                     next: Vec::new(),
                     wanted: None,
-                    kind: WayKind::Binding,
+                    reached: Reached::Phone,
                 })
                 .collect();
             if !ways.is_empty() {
@@ -141,6 +181,7 @@ impl Engine {
             }
         }
         if here
+            && caller != Caller::Stranger
             && let Some(user) = &user
             && let Some(route) = self.settings.routes.iter().find(|route| route.pattern.is_match(user))
         {
@@ -154,6 +195,7 @@ impl Engine {
         }
         // What the PBX authenticates goes to the PBX; it may send it out again.
         if !here
+            && caller != Caller::Stranger
             && (caller != Caller::Phone || !self.settings.registers_through())
             && let Some(way) = self.way_abroad(now, target.without_headers(), target, Vec::new())
         {
@@ -179,7 +221,7 @@ impl Engine {
             to_pbx,
             next,
             wanted: None,
-            kind: WayKind::Place,
+            reached: Reached::Place,
         }
     }
 
@@ -198,7 +240,7 @@ impl Engine {
                 to_pbx: false,
                 next: Vec::new(),
                 wanted: Some(wanted),
-                kind: WayKind::Place,
+                reached: Reached::Place,
             },
         };
         Some(way)
@@ -209,7 +251,7 @@ impl Engine {
     fn way_by_route(&self, now: Instant, target: &Uri, caller: Caller, request: &Message) -> Option<Way> {
         match caller {
             Caller::Pbx | Caller::Trusted => {}
-            Caller::Phone => return None,
+            Caller::Phone | Caller::Stranger => return None,
         }
         let beyond: RouteSet = request
             .values(HeaderName::Route)
@@ -258,6 +300,15 @@ impl Settings {
     /// Whether phones register through the edge with the PBX.
     pub fn registers_through(&self) -> bool {
         self.pbx.as_ref().is_some_and(|pbx| pbx.register == Register::Through)
+    }
+
+    /// What holds for the media of known sources.
+    pub(super) fn media_peers(&self) -> Vec<(super::Network, super::PeerMedia)> {
+        let of = |peer: &super::Peer| {
+            let media = peer.media;
+            peer.networks.clone().into_iter().map(move |network| (network, media))
+        };
+        self.peers.iter().flat_map(of).collect()
     }
 
     fn peer(&self, address: std::net::IpAddr) -> Option<&super::Peer> {

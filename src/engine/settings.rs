@@ -2,15 +2,17 @@
 //!
 //! `config/` builds this from a file; tests and embedding hosts build it by hand, starting from [`Settings::loopback`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use regex::Regex;
 
+pub use crate::media::describe::{MediaSettings, PeerMedia};
 use crate::sip::Algorithm;
 use crate::transaction::Timers;
+use crate::transport::Named;
 use crate::transport::locate::Place;
-use crate::transport::{Named, Transport};
+pub use crate::transport::{Network, Transport};
 use crate::vocabulary::{HoldDirection, OnFailure, ReferAnswer, TransferMode};
 
 /// Everything the engine is told.
@@ -64,6 +66,12 @@ pub struct Settings {
     pub key: [u8; 16],
     /// This node's number in the cluster.
     pub node: u16,
+    /// When media passes through the edge, and how.
+    pub media: MediaSettings,
+    /// Prompts that can be played, by name.
+    pub prompts: Vec<String>,
+    /// Whether there is a place for recordings.
+    pub recordings: bool,
     /// What no two processes have in common.
     pub process: Process,
     /// Host names of PBX and routes, with the places that they lead to now. A host that is an address is not among them.
@@ -147,6 +155,8 @@ pub struct Peer {
     pub credentials: Option<PeerCredentials>,
     /// Its dialogs get the Call-ID of the other side's; else one of the edge's own.
     pub keeps_call_id: bool,
+    /// Whether its media passes through the edge, and how it is protected.
+    pub media: PeerMedia,
 }
 
 /// User, password and realm at a peer.
@@ -176,28 +186,6 @@ pub enum PeerAuth {
     None,
     /// Digest by the configured users.
     Digest,
-}
-
-/// An address block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Any address inside.
-    pub address: IpAddr,
-    /// Prefix length in bits.
-    pub prefix: u8,
-}
-
-impl Network {
-    /// Whether `address` lies in the block. IPv4-mapped IPv6 addresses count as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let bits = |ip: IpAddr| match ip.to_canonical() {
-            IpAddr::V4(v4) => (32u32, u128::from(u32::from(v4)) << 96),
-            IpAddr::V6(v6) => (128u32, u128::from(v6)),
-        };
-        let ((width, ours), (other_width, theirs)) = (bits(self.address), bits(address));
-        let prefix = u32::from(self.prefix).min(width);
-        width == other_width && (prefix == 0 || (ours ^ theirs) >> (128 - prefix) == 0)
-    }
 }
 
 /// A user of the local registrar.
@@ -277,33 +265,18 @@ impl Settings {
             digest: vec![Algorithm::Sha256, Algorithm::Md5],
             key: [0; 16],
             node: 0,
+            // Many edges may live on one loopback: the system chooses.
+            media: MediaSettings {
+                browser_port: 0,
+                ..MediaSettings::default()
+            },
+            prompts: Vec::new(),
+            recordings: false,
             process: Process::default(),
             names: Vec::new(),
             reach: Vec::new(),
             avoid: Duration::from_secs(32),
             lookup_timeout: Duration::from_secs(5),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_contains_its_addresses_only() {
-        let block = Network {
-            address: "10.1.0.0".parse().unwrap(),
-            prefix: 16,
-        };
-        assert!(block.contains("10.1.255.7".parse().unwrap()));
-        assert!(block.contains("::ffff:10.1.2.3".parse().unwrap()));
-        assert!(!block.contains("10.2.0.1".parse().unwrap()));
-        assert!(!block.contains("::1".parse().unwrap()));
-        let all = Network {
-            address: "::".parse().unwrap(),
-            prefix: 0,
-        };
-        assert!(all.contains("2001:db8::1".parse().unwrap()));
     }
 }

@@ -60,6 +60,10 @@ impl Engine {
     /// Puts everything out; what the plugin orders in view of it is done next.
     fn flush(&mut self, now: Instant) -> Vec<Command> {
         let mut orders = Vec::new();
+        // First: a port is open before a party hears of it.
+        while let Some(command) = self.legs().endpoints.commands.pop_front() {
+            self.outputs.push_back(Output::Media(command));
+        }
         while let Some(transmit) = self.legs().transactions.poll_transmit() {
             self.outputs.push_back(Output::Transmit {
                 flow: transmit.flow,
@@ -86,10 +90,19 @@ impl Engine {
     pub(super) fn note_bindings(&mut self, changes: Vec<Change>) {
         for change in changes {
             let event = match change {
-                Change::Added { aor, contact } => Event::RegistrationAdded {
-                    aor: aor.to_string(),
-                    contact: contact.to_string(),
-                },
+                Change::Added {
+                    aor,
+                    contact,
+                    flow,
+                    before,
+                } => {
+                    // A phone that comes back finds its dialogs where it is.
+                    self.legs().flow_found(&aor, &contact.uri, flow, before);
+                    Event::RegistrationAdded {
+                        aor: aor.to_string(),
+                        contact: contact.to_string(),
+                    }
+                }
                 Change::Removed { aor, contact } => Event::RegistrationRemoved {
                     aor: aor.to_string(),
                     contact: contact.to_string(),

@@ -62,7 +62,7 @@ impl Legs {
     /// What challenges of this leg's party are answered with.
     pub fn set_credentials(&mut self, handle: LegHandle, credentials: Option<Credentials>) {
         if let Some(leg) = self.get_mut(handle) {
-            leg.credentials = credentials;
+            leg.credentials = credentials.map(Box::new);
         }
     }
 

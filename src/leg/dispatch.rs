@@ -48,11 +48,14 @@ impl Legs {
             self.refuse(now, server, &request, error.status(), Some(&error.to_string()));
             return;
         }
-        if leg.dialog.route_set.is_empty() && leg.dialog.flow.remote.ip() == flow.remote.ip() {
-            // A phone behind NAT or on a new connection: it has proved by both tags that it is the same one.
-            leg.dialog.flow = flow;
-        }
+        // A phone behind NAT or on a new connection: it has proved by both tags that it is the same one.
+        let moved = leg.dialog.route_set.is_empty()
+            && leg.dialog.flow.remote.ip() == flow.remote.ip()
+            && leg.dialog.flow != flow;
         let confirmed = leg.is_confirmed();
+        if moved {
+            self.move_to(handle, flow);
+        }
         match request.method() {
             Method::Invite | Method::Update => self.offer_received(now, handle, server, request),
             Method::Bye => self.bye_received(now, handle, server, &request),
@@ -134,6 +137,7 @@ impl Legs {
             self.exchange_timeout(now, handle);
             self.session_timeout(now, handle);
             self.release_timeout(now, handle);
+            self.flow_timeout(now, handle);
         }
     }
 }

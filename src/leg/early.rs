@@ -50,6 +50,22 @@ impl Leg {
         }
     }
 
+    /// Whether a reliable provisional answer of this fork has answered our offer (RFC 3262 §5).
+    pub(crate) fn has_answered_early(&self, tag: &str) -> bool {
+        match &self.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                let answered =
+                    |early: &EarlyDialog| early.tag == tag && early.rseq.is_some() && early.description.is_some();
+                client.invitation.offer.is_some() && client.early.iter().any(answered)
+            }
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => false,
+        }
+    }
+
     /// Whether the party we called sends provisional answers reliably.
     pub fn rings_reliably(&self) -> bool {
         match &self.state {
@@ -74,7 +90,7 @@ impl Legs {
         handle: LegHandle,
         response: &Message,
     ) -> Option<Option<Description>> {
-        let description = super::request::description(response);
+        let description = super::request::description_of(handle, response);
         let Some(tag) = response.to_tag() else {
             return Some(None);
         };
@@ -128,6 +144,6 @@ impl Legs {
                 TransactionUser::Leg(handle, Purpose::Prack),
             );
         }
-        Some(description.filter(|_| alone))
+        Some(self.usable(handle, description.filter(|_| alone)))
     }
 }

@@ -87,16 +87,23 @@ impl Identity {
     }
 
     /// Our Contact on this flow, with the user part by which the party knows us.
-    pub fn contact(&self, flow: &Flow, user: Option<&str>) -> CompactString {
+    /// In a dialog that was asked for as sips it is a sips URI too (RFC 3261 §8.1.1.8, §12.1.1).
+    pub fn contact(&self, flow: &Flow, user: Option<&str>, secure: bool) -> CompactString {
         let host = self.host_port(flow);
-        let user = user.map(|user| format_compact!("{user}@")).unwrap_or_default();
+        let (user, at) = user.map_or(("", ""), |user| (user, "@"));
+        if secure {
+            return match flow.transport {
+                Transport::Udp | Transport::Tcp | Transport::Tls => format_compact!("<sips:{user}{at}{host}>"),
+                Transport::Ws | Transport::Wss => format_compact!("<sips:{user}{at}{host};transport=ws>"),
+            };
+        }
         match flow.transport {
-            Transport::Udp => format_compact!("<sip:{user}{host}>"),
+            Transport::Udp => format_compact!("<sip:{user}{at}{host}>"),
             Transport::Tcp | Transport::Tls | Transport::Ws => {
-                format_compact!("<sip:{user}{host};transport={}>", flow.transport.param())
+                format_compact!("<sip:{user}{at}{host};transport={}>", flow.transport.param())
             }
             // RFC 7118 §8 registers `ws` as the parameter's value for both.
-            Transport::Wss => format_compact!("<sip:{user}{host};transport=ws>"),
+            Transport::Wss => format_compact!("<sip:{user}{at}{host};transport=ws>"),
         }
     }
 

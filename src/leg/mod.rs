@@ -19,7 +19,8 @@
 //! ```
 //!
 //! One procedure a file: [`setup_client`], [`setup_server`], [`challenge`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
-//! [`timer`], [`release`], [`refer`], [`request`], [`place`] (where requests go).
+//! [`timer`], [`release`], [`refer`], [`request`], [`place`] (where requests go), [`media`] (whether the party's media passes
+//! through the edge).
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
@@ -32,6 +33,7 @@
 //! [`release`]: self
 //! [`refer`]: self
 //! [`request`]: self
+//! [`media`]: self
 //! [`place`]: self
 
 mod challenge;
@@ -39,7 +41,10 @@ mod deadline;
 mod dispatch;
 mod early;
 mod event;
+mod flow;
 mod identity;
+mod invitation;
+mod media;
 mod offer;
 mod offered;
 mod place;
@@ -51,26 +56,26 @@ mod setup_client;
 mod setup_server;
 mod timer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use bytes::Bytes;
 use compact_str::CompactString;
 
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use deadline::Deadlines;
 pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
+pub use invitation::{Invitation, Reached};
 pub use offer::Carrier;
 pub use refer::ReferProgress;
-pub use setup_client::Invitation;
 
 use crate::dialog::{Dialog, Match, Query, Table};
+use crate::media::describe::{Endpoints, MediaSettings, PeerMedia};
 use crate::sdp::{Description, Direction};
 use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::{ClientHandle, ServerHandle, Transactions};
 use crate::transport::locate::Wanted;
-use crate::transport::{Book, Flow};
+use crate::transport::{Book, Flow, Network};
 use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
@@ -95,9 +100,9 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) enum Setup {
     /// We called.
-    Client(setup_client::Client),
+    Client(Box<setup_client::Client>),
     /// The party called.
-    Server(setup_server::Server),
+    Server(Box<setup_server::Server>),
 }
 
 /// One leg. Plain data; the procedures are methods of [`Legs`].
@@ -137,14 +142,15 @@ pub struct Leg {
     pub(crate) subscriber: Option<Subscriber>,
     pub(crate) owed: u16,
     pub(crate) refers: u16,
-    /// The last ACKs of ours with their CSeq: a 2xx may come again behind the next re-INVITE's.
-    pub(crate) acks: VecDeque<(u32, Bytes)>,
+    /// The ACKs of those INVITEs of ours whose transactions live: a 2xx may come again behind the next re-INVITE's.
+    pub(crate) acks: Vec<offer::Acknowledged>,
     pub(crate) cause: Option<Cause>,
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Box<Credentials>>,
     /// Requests that may be challenged; only of legs with credentials.
     pub(crate) outstanding: Vec<challenge::Outstanding>,
     /// Our Contact towards this party.
     pub(crate) contact: CompactString,
+    pub(crate) media: media::LegMedia,
     /// Its requests go to the host of its Contact: we called a configured place, no phone behind a NAT.
     pub(crate) follows_contact: bool,
     /// The places of its next hop; `None`: the one that its flow names.
@@ -251,7 +257,12 @@ impl Leg {
             holding: self.holding,
             call_id: self.dialog.id.call_id.to_string(),
             description: text(&self.remote),
-            sent_description: text(&self.sent),
+            sent_description: match self.our_text() {
+                Some(ours) => Some(String::from_utf8_lossy(ours).into_owned()),
+                None => text(&self.sent),
+            },
+            media: if self.is_anchored() { "edge" } else { "direct" },
+            quality: self.quality(),
             address: self.dialog.flow.remote,
         }
     }
@@ -275,7 +286,14 @@ pub struct Legs {
     /// Requests that wait for the other party's answer.
     pub(crate) passed_on: BTreeMap<ServerHandle, Message>,
     pub(crate) ended: Vec<LegHandle>,
+    /// Whose dialogs live on which connection; confirmed ones only.
+    pub(crate) on_connection: BTreeSet<(u64, LegHandle)>,
+    /// Whose connection is gone.
+    pub(crate) lost: BTreeMap<LegHandle, flow::Lost>,
     pub(crate) serial: u64,
+    /// Ports, keys and orders of legs whose media passes through the edge.
+    pub endpoints: Endpoints,
+    pub(crate) peers: Vec<(Network, PeerMedia)>,
     /// Where names lead, and which places have failed lately.
     pub book: Book,
     /// What legs want to have looked up; the engine answers each with [`Legs::located`].
@@ -295,7 +313,11 @@ impl Legs {
             invites: BTreeMap::new(),
             passed_on: BTreeMap::new(),
             ended: Vec::new(),
+            on_connection: BTreeSet::new(),
+            lost: BTreeMap::new(),
             serial: 0,
+            endpoints: Endpoints::new(MediaSettings::default()),
+            peers: Vec::new(),
             book: Book::default(),
             lookups: VecDeque::new(),
         }
@@ -379,6 +401,8 @@ impl Legs {
     /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).
     pub fn sweep(&mut self) {
         while let Some(handle) = self.ended.pop() {
+            self.forget_connection(handle);
+            self.close_end(handle);
             self.table.remove(handle.into());
         }
     }

@@ -12,7 +12,7 @@ use super::{LegEvent, LegHandle, Legs, Purpose, State};
 use crate::sdp::{Description, Direction};
 use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{Draft, HeaderName, Message, Method};
-use crate::transaction::{ClientHandle, ServerHandle};
+use crate::transaction::{ClientHandle, SentAck, ServerHandle};
 use crate::vocabulary::Cause;
 
 /// How often a re-INVITE is tried again after 491; by §14.1 that is 30 seconds of glare at the least.
@@ -33,7 +33,7 @@ pub(crate) enum Exchange {
     /// It met 491 and waits.
     Backoff { offer: Offer, tries: u8, until: Instant },
     /// A 2xx brought an offer; our ACK brings the answer.
-    OwesAck { cseq: u32 },
+    OwesAck(OurInvite),
     /// The party's re-INVITE or UPDATE waits for our answer.
     Received { server: ServerHandle, request: Message },
     /// Our 2xx waits for its ACK.
@@ -74,6 +74,21 @@ pub(crate) struct AwaitAck {
     pub(crate) until: Instant,
 }
 
+/// Which INVITE of ours an ACK is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OurInvite {
+    pub(crate) cseq: u32,
+    /// Its transaction; no 2xx comes again once that has ended (RFC 6026 §7.2, timer M).
+    pub(crate) client: Option<ClientHandle>,
+}
+
+/// An ACK of ours, to be sent again when its 2xx comes again (RFC 3261 §13.2.2.4).
+#[derive(Debug)]
+pub(crate) struct Acknowledged {
+    invite: OurInvite,
+    ack: SentAck,
+}
+
 /// A peer repeats a 2xx for 32 s; more exchanges than these pass in no honest dialog meanwhile.
 const ACKS_KEPT: usize = 4;
 
@@ -112,10 +127,23 @@ impl Legs {
 
     pub(crate) fn send_offer(&mut self, now: Instant, handle: LegHandle, mut offer: Offer, tries: u8) {
         let (until, wanted) = (now + self.identity.t1 * 64, self.identity.session_expires);
+        let presented = match offer
+            .description
+            .as_ref()
+            .map(|offered| self.present(handle, offered, false))
+            .transpose()
+        {
+            Ok(presented) => presented,
+            Err(error) => {
+                self.offer_impossible(now, handle, offer.refresh, error.status());
+                return;
+            }
+        };
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        offer.description = offer.description.map(|description| leg.present(&description));
+        let (wire, kept) = presented.map(|presented| (presented.wire, presented.kept)).unzip();
+        offer.description = kept;
         if !leg.abilities.update {
             offer.carrier = Carrier::Invite;
         }
@@ -130,8 +158,8 @@ impl Legs {
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
         let mut draft = leg.ask_for_timer(draft, wanted);
-        if let Some(description) = &offer.description {
-            draft = draft.body("application/sdp", description.bytes().clone());
+        if let Some(wire) = wire {
+            draft = draft.body("application/sdp", wire);
         }
         let client = self.request(now, handle, &draft, Purpose::Offer);
         if let Some(leg) = self.get_mut(handle) {
@@ -145,13 +173,29 @@ impl Legs {
         self.deadlines.add(until, handle);
     }
 
+    /// Our end could not describe itself: the party hears nothing of it, and the owner hears what a refusal would say.
+    fn offer_impossible(&mut self, now: Instant, handle: LegHandle, refresh: bool, status: u16) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.exchange = Exchange::Stable;
+        }
+        if refresh {
+            self.refreshed(now, handle, false);
+        } else {
+            self.tell(handle, LegEvent::OfferRefused { status });
+            self.next_offer(now, handle);
+        }
+    }
+
     /// A final answer to our re-INVITE or UPDATE; `response` is `None` for silence and transport errors.
     pub(crate) fn offer_answered(&mut self, now: Instant, handle: LegHandle, status: u16, response: Option<&Message>) {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
-        let Exchange::Sent { offer, tries, .. } = exchange else {
+        let Exchange::Sent {
+            client, offer, tries, ..
+        } = exchange
+        else {
             leg.exchange = exchange;
             if let (200..=299, Some(response)) = (status, response)
                 && *response.method() == Method::Invite
@@ -163,7 +207,7 @@ impl Legs {
         leg.owed = leg.owed.saturating_sub(1);
         let alive = leg.is_confirmed();
         match (status, response) {
-            (200..=299, Some(response)) => self.offer_accepted(now, handle, offer, response),
+            (200..=299, Some(response)) => self.offer_accepted(now, handle, client, offer, response),
             (491, _) if alive && tries < GLARE_TRIES => {
                 // RFC 3261 §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s, in units of 10 ms.
                 let chance = self.identity.hash(u64::from(leg.dialog.local_cseq), leg.origin.0);
@@ -203,8 +247,12 @@ impl Legs {
             }
             // RFC 3261 §14.1: the dialog is gone.
             (408 | 481, _) if alive => self.party_lost(now, handle, LegEvent::OfferRefused { status }),
-            _ if alive && offer.refresh => self.refreshed(now, handle, false),
+            _ if alive && offer.refresh => {
+                self.forget_offer(handle);
+                self.refreshed(now, handle, false);
+            }
             _ if alive => {
+                self.forget_offer(handle);
                 self.tell(handle, LegEvent::OfferRefused { status });
                 self.next_offer(now, handle);
             }
@@ -212,17 +260,35 @@ impl Legs {
         }
     }
 
-    fn offer_accepted(&mut self, now: Instant, handle: LegHandle, offer: Offer, response: &Message) {
+    fn offer_accepted(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        client: Option<ClientHandle>,
+        offer: Offer,
+        response: &Message,
+    ) {
         self.take_timer(now, handle, response);
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        let description = super::request::description(response);
+        let mut description = super::request::description_of(handle, response);
         leg.refresh(response);
         let by_invite = offer.carrier == Carrier::Invite;
         let offered = offer.description.is_some();
+        if offered {
+            description = self.usable(handle, description);
+        } else if let Some(theirs) = &description
+            && self.hear_party(handle, theirs, true).is_err()
+        {
+            description = None;
+        }
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         if by_invite {
-            leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
+            let cseq = response.cseq();
+            leg.exchange = Exchange::OwesAck(OurInvite { cseq, client });
         }
         let changed = description.is_some() && description != leg.remote;
         // Free to choose, and it chose not to listen: the party holds us. Asked to listen only, it says so with `inactive`;
@@ -262,32 +328,47 @@ impl Legs {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
-        let cseq = match leg.exchange {
-            Exchange::OwesAck { cseq } => cseq,
+        let invite = match leg.exchange {
+            Exchange::OwesAck(invite) => invite,
             Exchange::Stable
             | Exchange::Sent { .. }
             | Exchange::Backoff { .. }
             | Exchange::Received { .. }
             | Exchange::Answered(_) => return,
         };
-        let mut draft = leg.dialog.ack_for_2xx(cseq);
-        if let Some(answer) = answer {
-            // RFC 3264 §6.1: within the mirror of what the party offered.
-            let offered = leg.remote.as_ref().map_or(Direction::SendRecv, Description::direction);
+        // RFC 3264 §6.1: within the mirror of what the party offered.
+        let offered = leg.remote.as_ref().map_or(Direction::SendRecv, Description::direction);
+        let answer = answer.map(|answer| {
             let direction = crate::sdp::answer_direction(offered, answer.direction());
-            let presented = leg.present(&answer.with_direction(direction));
-            draft = draft.body("application/sdp", presented.bytes().clone());
-            leg.sent = Some(presented);
+            self.present(handle, &answer.with_direction(direction), true)
+        });
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let mut draft = leg.dialog.ack_for_2xx(invite.cseq);
+        let mut impossible = false;
+        match answer {
+            Some(Ok(presented)) => {
+                draft = draft.body("application/sdp", presented.wire);
+                leg.sent = Some(presented.kept);
+            }
+            Some(Err(_)) => impossible = leg.is_confirmed(),
+            None => {}
         }
         leg.exchange = Exchange::Stable;
-        if !leg.hold_ack(cseq, &draft) {
-            self.send_ack(handle, cseq, &draft);
+        if !leg.hold_ack(invite, &draft) {
+            self.send_ack(handle, invite, &draft);
+        }
+        if impossible {
+            // RFC 3261 §13.2.2.4: an offer that cannot be answered is acknowledged all the same, and then released.
+            self.party_silent(now, handle);
+            return;
         }
         self.next_offer(now, handle);
     }
 
     /// Sends an ACK, and keeps it for when the 2xx comes again.
-    pub(crate) fn send_ack(&mut self, handle: LegHandle, cseq: u32, draft: &Draft) {
+    pub(crate) fn send_ack(&mut self, handle: LegHandle, invite: OurInvite, draft: &Draft) {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -295,9 +376,19 @@ impl Legs {
         let sent_by = self.identity.host_port(&flow);
         let ack = self.transactions.send_ack(flow, &sent_by, draft);
         if leg.acks.len() == ACKS_KEPT {
-            leg.acks.pop_front();
+            leg.acks.remove(0);
         }
-        leg.acks.push_back((cseq, ack));
+        leg.acks.push(Acknowledged { invite, ack });
+    }
+
+    /// The transaction of a request of ours has ended: its 2xx will not come again.
+    pub fn forget_ack(&mut self, handle: LegHandle, client: ClientHandle) {
+        if let Some(leg) = self.get_mut(handle) {
+            leg.acks.retain(|kept| kept.invite.client != Some(client));
+            if leg.acks.is_empty() {
+                leg.acks = Vec::new(); // a call lasts much longer than its setup
+            }
+        }
     }
 
     /// Answers an offer that the party was asked for with what it had before: nobody wants it any more.
@@ -311,10 +402,12 @@ impl Legs {
 
     /// The 2xx came again: so does its ACK, the same bytes.
     pub(crate) fn acknowledge_again(&mut self, handle: LegHandle, cseq: u32) {
-        let Some(leg) = self.get(handle) else { return };
-        if let Some((_, ack)) = leg.acks.iter().find(|(of, _)| *of == cseq) {
-            let (flow, ack) = (leg.dialog.flow, ack.clone());
-            self.transactions.send_stateless(flow, ack);
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        let flow = leg.dialog.flow;
+        if let Some(kept) = leg.acks.iter_mut().find(|kept| kept.invite.cseq == cseq) {
+            self.transactions.send_ack_again(flow, &mut kept.ack);
         }
     }
 

@@ -11,13 +11,16 @@
 //! | an offer | one of ours is out, or a 2xx waits for its ACK | 491 |
 //! | nothing new | as for an offer; an UPDATE without description: always | 200 |
 //! | a session interval that is too small | | 422 |
+//! | an UPDATE with an offer, early | the offer of its INVITE has no reliable answer yet | 500 with `Retry-After` |
+//! | the same | our INVITE's, or our offer in a reliable 18x, has none | 491 |
+//! | the same | all is answered | 504: the other side, who has not picked up yet, would have to agree |
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::offer::{AwaitAck, Carrier, Exchange};
-use super::{Abilities, Leg, LegEvent, LegHandle, Legs};
+use super::{Abilities, Leg, LegEvent, LegHandle, Legs, Setup, State};
 use crate::sdp::{Description, Direction};
 use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{HeaderName, Message, Method};
@@ -31,10 +34,17 @@ impl Legs {
             self.transactions.respond(now, server, draft.print(), 422);
             return;
         }
-        let description = super::request::description(&request);
+        let description = super::request::description_of(handle, &request);
         if description.is_none() && !request.body().is_empty() {
             let draft = request.respond(415).header(HeaderName::Accept, "application/sdp");
             self.transactions.respond(now, server, draft.print(), 415);
+            return;
+        }
+        if let Some(offer) = &description
+            && let Some(end) = self.get(handle).and_then(Leg::our_end)
+            && let Err(error) = end.would_take(offer)
+        {
+            self.refuse(now, server, &request, error.status(), Some(&error.to_string()));
             return;
         }
         let by_update = *request.method() == Method::Update;
@@ -42,8 +52,8 @@ impl Legs {
             return;
         };
         if by_update && leg.is_early() && description.is_some() {
-            // RFC 3311 §5.2: it cannot be agreed to without asking the other side, who may not have answered yet.
-            self.refuse(now, server, &request, 504, None);
+            let status = leg.early_offer_refused(request.from_tag().unwrap_or_default());
+            self.refuse_offer_now(now, server, &request, status);
             return;
         }
         if by_update && description.is_none() && (leg.is_confirmed() || leg.is_early()) {
@@ -111,7 +121,8 @@ impl Legs {
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
         if let Some(sent) = sent {
-            draft = draft.body("application/sdp", sent.bytes().clone());
+            let text = leg.our_text().unwrap_or(sent.bytes());
+            draft = draft.body("application/sdp", text.clone());
         }
         let draft = self.agree_on_timer(now, handle, request, draft);
         if *request.method() == Method::Invite {
@@ -133,7 +144,7 @@ impl Legs {
             leg.exchange = exchange;
             return;
         };
-        let offer = super::request::description(&request);
+        let offer = super::request::description_of(handle, &request);
         let offered = offer.is_none();
         let description = match offer {
             Some(offer) => {
@@ -144,15 +155,29 @@ impl Legs {
             }
             None => description.clone(),
         };
-        let presented = leg.present(&description);
+        let theirs = leg.remote.clone().filter(|_| !offered);
+        let heard = theirs.map_or(Ok(()), |theirs| self.hear_party(handle, &theirs, true));
+        let presented = match heard.and_then(|()| self.present(handle, &description, !offered)) {
+            Ok(presented) => presented,
+            Err(error) => {
+                if let Some(leg) = self.get_mut(handle) {
+                    leg.exchange = Exchange::Received { server, request };
+                }
+                self.refuse_offer(now, handle, error.status());
+                return;
+            }
+        };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let draft = request
             .respond(200)
             .header(HeaderName::Contact, &leg.contact)
             .copy(&request, HeaderName::RecordRoute)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED)
-            .body("application/sdp", presented.bytes().clone());
-        leg.sent = Some(presented);
+            .body("application/sdp", presented.wire);
+        leg.sent = Some(presented.kept);
         self.invites.remove(&server);
         let draft = self.agree_on_timer(now, handle, &request, draft);
         if *request.method() == Method::Invite {
@@ -226,7 +251,9 @@ impl Legs {
             self.bye_when_settled(now, handle);
             return;
         }
-        let description = super::request::description(ack).filter(|_| offered);
+        let description = super::request::description_of(handle, ack).filter(|_| offered);
+        let description = self.usable(handle, description);
+        let Some(leg) = self.get_mut(handle) else { return };
         if let Some(answer) = &description {
             if leg
                 .sent
@@ -248,6 +275,30 @@ impl Legs {
 }
 
 impl Leg {
+    /// RFC 3311 §5.2: what an offer in an early dialog meets.
+    fn early_offer_refused(&self, tag: &str) -> u16 {
+        match &self.state {
+            // Its own offer waits for our answer.
+            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => {
+                let offered = super::request::description(&server.request).is_some();
+                match (offered, server.reliable.answered) {
+                    (true, false) => 500,
+                    (false, false) => 491,
+                    (true | false, true) => 504,
+                }
+            }
+            // Ours waits for its answer, unless a reliable 18x has brought it.
+            State::Calling(Setup::Client(_)) | State::Early(Setup::Client(_)) => {
+                if self.has_answered_early(tag) {
+                    504
+                } else {
+                    491
+                }
+            }
+            State::Confirmed | State::Releasing(_) | State::Ended => 481,
+        }
+    }
+
     /// Whether this offer of the party's is what it has, and what it has been sent answers it: then it only refreshes.
     /// The same words may mean something new: a party that was offered two-way audio, answered `sendonly`, and now offers
     /// that, wants to hold.

@@ -14,9 +14,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::offer::Exchange;
+use super::offer::{Exchange, OurInvite};
 use super::release::Release;
-use super::{Identity, Leg, LegHandle, Legs, Purpose, Setup, State, TransactionUser};
+use super::{Identity, Leg, LegHandle, Legs, Purpose, Reached, Setup, State, TransactionUser};
 use crate::dialog::Dialog;
 use crate::sip::{Draft, HeaderName, Message, Scheme};
 use crate::transport::Flow;
@@ -39,7 +39,7 @@ pub(crate) struct Hop {
 /// A message that waits to know where it goes.
 #[derive(Debug)]
 enum Held {
-    Ack { cseq: u32, draft: Draft },
+    Ack { invite: OurInvite, draft: Draft },
     Request { draft: Draft, purpose: Purpose },
 }
 
@@ -68,10 +68,10 @@ impl Leg {
     }
 
     /// The same with the ACK of a 2xx.
-    pub(crate) fn hold_ack(&mut self, cseq: u32, draft: &Draft) -> bool {
+    pub(crate) fn hold_ack(&mut self, invite: OurInvite, draft: &Draft) -> bool {
         let Some(waiting) = self.waits() else { return false };
         waiting.push(Held::Ack {
-            cseq,
+            invite,
             draft: draft.clone(),
         });
         true
@@ -97,7 +97,10 @@ impl Legs {
             return false;
         }
         let failed = leg.dialog.flow;
-        self.book.failed(now, place_of(&failed), retry_after(response));
+        // A phone that is gone is no place that others would go to.
+        if client.invitation.reached == Reached::Place {
+            self.book.failed(now, place_of(&failed), retry_after(response));
+        }
         if client.invitation.next.is_empty() {
             return false;
         }
@@ -113,6 +116,29 @@ impl Legs {
         self.deadlines.add(deadline, handle);
         self.set_up_at(now, handle, flow);
         true
+    }
+
+    /// RFC 5626 §5.3.2: the flow that a token of ours names has gone, which is the party's 430 and no 503 of ours.
+    pub(crate) fn flow_of_token_gone(
+        &self,
+        handle: LegHandle,
+        status: u16,
+        response: Option<&Message>,
+    ) -> Option<Message> {
+        if status != 503 || response.is_some() {
+            return None;
+        }
+        match &self.get(handle)?.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                let token = client.invitation.reached == Reached::Token;
+                token.then(|| made_here(430, "Flow Failed")).flatten()
+            }
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
+        }
     }
 
     /// What came of the look-up for a leg ([`Legs::lookups`]): its places, the first one first.
@@ -165,6 +191,7 @@ impl Legs {
 
     /// Sends the INVITE of a leg in setup along this flow.
     fn set_up_at(&mut self, now: Instant, handle: LegHandle, flow: Flow) {
+        let policy = self.media_policy(flow.remote.ip());
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -172,8 +199,10 @@ impl Legs {
             return;
         };
         client.invitation.flow = flow;
-        leg.contact = self.identity.contact(&flow, client.invitation.from.uri.user());
+        let secure = client.invitation.request_uri.scheme() == Scheme::Sips;
+        leg.contact = self.identity.contact(&flow, client.invitation.from.uri.user(), secure);
         leg.dialog.flow = flow;
+        leg.media.policy = policy;
         self.send_invite(now, handle, None);
     }
 
@@ -214,7 +243,7 @@ impl Legs {
         hop.next = flows;
         for held in waiting {
             match held {
-                Held::Ack { cseq, draft } => self.send_ack(handle, cseq, &draft),
+                Held::Ack { invite, draft } => self.send_ack(handle, invite, &draft),
                 Held::Request { draft, purpose } => {
                     // It was counted as owed when it was held back.
                     self.paid_silently(handle);

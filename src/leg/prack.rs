@@ -87,8 +87,7 @@ impl Legs {
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return false;
         };
-        let (contact, tag) = (leg.contact.clone(), leg.dialog.id.local_tag.clone());
-        let presented = description.map(|description| leg.present(description));
+        let is_answer = leg.remote.is_some();
         let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = &mut leg.state else {
             return false;
         };
@@ -99,6 +98,16 @@ impl Legs {
             server.reliable.queue.push_back((status, description.cloned()));
             return true;
         }
+        // One answer to the caller's offer; what comes later says the same, or waits for the ACK.
+        let described = description.filter(|_| !server.reliable.answered);
+        let presented = described.and_then(|description| self.present(handle, description, is_answer).ok());
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return false;
+        };
+        let (contact, tag) = (leg.contact.clone(), leg.dialog.id.local_tag.clone());
+        let (State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server))) = &mut leg.state else {
+            return false;
+        };
         // §3: the first is chosen at random between 1 and 2^31 - 1, each further one is one more.
         server.reliable.rseq = match server.reliable.rseq {
             0 => u32::try_from(first & 0x3fff_ffff).unwrap_or_default() + 1,
@@ -113,10 +122,8 @@ impl Legs {
             .header(HeaderName::Allow, crate::sip::ALLOW)
             .header(HeaderName::Require, "100rel")
             .header(HeaderName::RSeq, server.reliable.rseq);
-        // One answer to the caller's offer; what comes later says the same, or waits for the ACK.
-        let presented = presented.filter(|_| !server.reliable.answered);
         if let Some(presented) = &presented {
-            draft = draft.body("application/sdp", presented.bytes().clone());
+            draft = draft.body("application/sdp", presented.wire.clone());
             server.reliable.answered = true;
         }
         let response = draft.print();
@@ -130,8 +137,8 @@ impl Legs {
             until: now + t1 * 64,
         });
         let transaction = server.server;
-        if presented.is_some() {
-            leg.sent = presented;
+        if let Some(presented) = presented {
+            leg.sent = Some(presented.kept);
         }
         if let State::Calling(_) = &leg.state
             && let State::Calling(setup) = std::mem::replace(&mut leg.state, State::Ended)
@@ -186,13 +193,17 @@ impl Legs {
         setup.reliable.waiting = None;
         let (next, answer) = (setup.reliable.queue.pop_front(), setup.reliable.answer.take());
         let mut draft = request.respond(200);
-        let offer = super::request::description(request);
+        let offer = super::request::description_of(handle, request);
         if let (Some(offer), Some(sent)) = (offer, leg.sent.clone()) {
             let direction = crate::sdp::answer_direction(offer.direction(), sent.direction());
-            let presented = leg.present(&sent.with_direction(direction));
-            draft = draft.body("application/sdp", presented.bytes().clone());
-            leg.sent = Some(presented);
-            leg.remote = Some(offer);
+            let heard = self.hear_party(handle, &offer, true);
+            let presented = heard.and_then(|()| self.present(handle, &sent.with_direction(direction), true));
+            // RFC 3262 §5: the PRACK itself is good; an offer that is not taken up leaves the session as it was.
+            if let (Ok(presented), Some(leg)) = (presented, self.get_mut(handle)) {
+                draft = draft.body("application/sdp", presented.wire);
+                leg.sent = Some(presented.kept);
+                leg.remote = Some(offer);
+            }
         }
         self.transactions.respond(now, server, draft.print(), 200);
         match (answer, next) {

@@ -35,7 +35,7 @@ impl Legs {
         leg.waiting_offers.clear();
         match std::mem::replace(&mut leg.state, State::Ended) {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
-                self.cancel(now, handle, client, cause)
+                self.cancel(now, handle, *client, cause)
             }
             State::Calling(Setup::Server(server)) => {
                 leg.state = State::Calling(Setup::Server(server));
@@ -193,6 +193,7 @@ impl Legs {
         let Some(leg) = self.get_mut(handle) else { return };
         if leg.cause.is_none() {
             leg.cause = Some(cause);
+            self.close_end(handle);
             self.run_timer(handle, None);
             self.events.push_back(Event::LegEnded { leg: handle, cause });
         }

@@ -1,6 +1,7 @@
 //! What parties say to each other inside a dialog beside offers: INFO, MESSAGE and the like are passed on.
 //!
-//! RFC 3261 §12.2, RFC 6086 (INFO). The owner says to whom; the body and the headers that describe it go over unchanged.
+//! RFC 3261 §12.2, RFC 6086 (INFO). The owner says to whom; the body and the headers that describe it go over unchanged. DTMF in
+//! an INFO becomes the other side's own DTMF where its media passes through the edge.
 
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use super::{LegHandle, Legs, Purpose};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, Method};
 use crate::transaction::ServerHandle;
 
 impl Legs {
@@ -40,6 +41,14 @@ impl Legs {
 
     /// Passes a party's request on to another party; the answer goes back by itself.
     pub fn pass_on(&mut self, now: Instant, to: LegHandle, server: ServerHandle, request: &Message) {
+        if let Some(digit) = digit(request)
+            && self.play_digits(to, digit.encode_utf8(&mut [0; 4]))
+        {
+            // The other side gets it as it takes DTMF: its media passes through the edge.
+            self.transactions
+                .respond(now, server, request.respond(200).print(), 200);
+            return;
+        }
         let Some(leg) = self.table.get_mut(to.into()).filter(|leg| leg.is_confirmed()) else {
             self.refuse(now, server, request, 480, None);
             return;
@@ -84,6 +93,34 @@ impl Legs {
             self.transactions.respond(now, server, draft.print(), status);
         }
     }
+}
+
+/// The key in an INFO of the kinds that phones send for DTMF: `application/dtmf-relay` (`Signal=5`) and `application/dtmf` (`5`).
+fn digit(request: &Message) -> Option<char> {
+    if *request.method() != Method::Info {
+        return None;
+    }
+    let content_type = request.text(HeaderName::ContentType)?.to_ascii_lowercase();
+    let body = request.body();
+    let body = std::str::from_utf8(&body).ok()?;
+    let signal = match content_type.split(';').next()?.trim() {
+        "application/dtmf" => body.trim(),
+        "application/dtmf-relay" => body
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("signal"))
+            .map(|(_, value)| value.trim())?,
+        _ => return None,
+    };
+    let mut keys = signal.chars();
+    let key = keys.next()?.to_ascii_uppercase();
+    let known = matches!(key, '0'..='9' | '*' | '#' | 'A'..='D');
+    (known && keys.next().is_none()).then_some(key)
+}
+
+/// The session description in a message of a leg's party, if its body is one that can be read.
+pub(crate) fn description_of(handle: LegHandle, message: &Message) -> Option<Description> {
+    description(message).map(|description| description.marked(super::media::mark(handle)))
 }
 
 /// The session description in a message, if its body is one that can be read.

@@ -3,60 +3,23 @@
 //! RFC 3261 §13.2. A 2xx first promotes the leg and then sends the ACK: the party's BYE may follow on its heels
 //! (LESSONS 6). A further 2xx of another fork is acknowledged and released at once (§13.2.2.4).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use compact_str::{CompactString, format_compact};
 
 use super::early::EarlyDialog;
-use super::offer::Exchange;
+use super::offer::{Exchange, OurInvite};
 use super::release::Release;
 use super::{
-    Abilities, Called, Credentials, Identity, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
+    Abilities, Called, Identity, Invitation, Leg, LegEvent, LegHandle, LegOwner, Legs, Purpose, Setup, State,
     TransactionUser,
 };
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
-use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Replaces, Uri};
+use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Scheme};
 use crate::transaction::ClientHandle;
-use crate::transport::Flow;
-use crate::transport::locate::Wanted;
 use crate::vocabulary::{Cause, Event};
-
-/// Whom to call and as whom.
-#[derive(Clone, Debug)]
-pub struct Invitation {
-    /// The way to the party, or to the proxy or PBX in front of it.
-    pub flow: Flow,
-    /// Request-URI.
-    pub request_uri: Uri,
-    /// Preloaded Route values, topmost first.
-    pub routes: Vec<CompactString>,
-    /// From, without a tag.
-    pub from: NameAddr,
-    /// To, without a tag.
-    pub to: NameAddr,
-    /// The offer; `None`: the party offers in its 2xx.
-    pub offer: Option<Description>,
-    /// Further header lines (name, value) that are passed on.
-    pub extra: Vec<(CompactString, CompactString)>,
-    /// The dialog at the party that this one takes over.
-    pub replaces: Option<Replaces>,
-    /// For a challenge by the configured PBX.
-    pub credentials: Option<Credentials>,
-    /// How long the party may ring; `None`: the configured time.
-    pub ring_timeout: Option<Duration>,
-    /// The Call-ID of the new dialog; `None`: one of our own, so that the party learns nothing of the other side's.
-    pub call_id: Option<CompactString>,
-    /// Max-Forwards of the new request.
-    pub max_forwards: u8,
-    /// Where to go when `flow` fails, in this order (RFC 3263 §4.3).
-    pub next: Vec<Flow>,
-    /// The host that is to be looked up before anything can be sent; `flow` means nothing until then.
-    pub wanted: Option<Wanted>,
-    /// A configured or looked-up place, no phone on its flow: its Contact says where it wants its requests.
-    pub follows_contact: bool,
-}
 
 /// The version in the `o=` of the first description that a party gets.
 const FIRST_VERSION: u64 = 1;
@@ -65,7 +28,7 @@ const FIRST_VERSION: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) invite: Option<ClientHandle>,
-    pub(crate) invitation: Box<Invitation>,
+    pub(crate) invitation: Invitation,
     pub(crate) ring_deadline: Instant,
     /// When the INVITE first went to the place that it is at.
     pub(crate) sent: Instant,
@@ -86,6 +49,7 @@ impl Legs {
         let ring_deadline = now + invitation.ring_timeout.unwrap_or(self.identity.ring_timeout);
         let party = invitation.to.clone();
         let identity = &self.identity;
+        let policy = self.media_policy(invitation.flow.remote.ip());
         let handle = self.table.insert_with(&call_id, None, |handle, tag| {
             let dialog = Dialog {
                 id: DialogId {
@@ -103,17 +67,21 @@ impl Legs {
                 flow: invitation.flow,
             };
             let credentials = invitation.credentials.clone();
-            let follows_contact = invitation.follows_contact;
-            let contact = identity.contact(&invitation.flow, invitation.from.uri.user());
-            let client = Client {
+            let follows_contact = invitation.reached == super::Reached::Place;
+            let contact = identity.contact(
+                &invitation.flow,
+                invitation.from.uri.user(),
+                invitation.request_uri.scheme() == Scheme::Sips,
+            );
+            let client = Box::new(Client {
                 invite: None,
-                invitation: Box::new(invitation),
+                invitation,
                 ring_deadline,
                 sent: now,
                 timed_out: false,
                 challenged: false,
                 early: Vec::new(),
-            };
+            });
             let mut leg = Leg::new(
                 handle.into(),
                 owner,
@@ -124,7 +92,8 @@ impl Legs {
                 origin,
                 contact,
             );
-            leg.credentials = credentials;
+            leg.credentials = credentials.map(Box::new);
+            leg.media.policy = policy;
             leg.follows_contact = follows_contact;
             leg
         });
@@ -157,6 +126,17 @@ impl Legs {
         handle: LegHandle,
         authorization: Option<(HeaderName, CompactString)>,
     ) {
+        let offer = match self
+            .offer_of_setup(handle)
+            .map(|offer| self.present(handle, &offer, false))
+            .transpose()
+        {
+            Ok(offer) => offer,
+            Err(error) => {
+                self.setup_failed(now, handle, error.status(), None);
+                return;
+            }
+        };
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -196,8 +176,8 @@ impl Legs {
         for (name, value) in &invitation.extra {
             draft = draft.header_named(name, value);
         }
-        if let Some(offer) = &invitation.offer {
-            draft = draft.body("application/sdp", offer.bytes().clone());
+        if let Some(offer) = offer {
+            draft = draft.body("application/sdp", offer.wire);
         }
         let flow = invitation.flow;
         let sent_by = self.identity.host_port(&flow);
@@ -211,6 +191,20 @@ impl Legs {
         client.invite = Some(invite);
         client.sent = now;
         leg.owed += 1;
+    }
+
+    /// What the party is offered by our INVITE, as its author said it.
+    fn offer_of_setup(&self, handle: LegHandle) -> Option<Description> {
+        match &self.get(handle)?.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                client.invitation.offer.clone()
+            }
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
+        }
     }
 
     /// A response to the INVITE that makes the dialog; also late ones, when the leg is confirmed or being released.
@@ -286,23 +280,36 @@ impl Legs {
         };
         leg.abilities = Abilities::of(response);
         leg.owed = leg.owed.saturating_sub(1);
-        let offer = match state {
-            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => client.invitation.offer,
-            State::Releasing(Release::Cancelling { offer, .. }) => offer,
+        let (client, offer) = match state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                (client.invite, client.invitation.offer)
+            }
+            State::Releasing(Release::Cancelling { offer, .. }) => (None, offer),
             State::Calling(Setup::Server(_))
             | State::Early(Setup::Server(_))
             | State::Confirmed
             | State::Releasing(_)
-            | State::Ended => None,
+            | State::Ended => (None, None),
         };
         // LESSONS 29: what its 18x said is the answer, if the 2xx says nothing.
-        let description = super::request::description(response).or(picked.and_then(|picked| picked.description));
-        leg.remote = description.clone();
+        let description = super::request::description_of(handle, response);
+        let description = description.or(picked.and_then(|picked| picked.description));
         let offered = offer.is_some();
         leg.sent = offer;
-        leg.exchange = Exchange::OwesAck { cseq: response.cseq() };
+        let description = if offered {
+            self.usable(handle, description)
+        } else {
+            description
+        };
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
+        leg.remote = description.clone();
+        let cseq = response.cseq();
+        leg.exchange = Exchange::OwesAck(OurInvite { cseq, client });
         let (call_id, tag) = (leg.dialog.id.call_id.clone(), CompactString::from(remote_tag));
         self.table.set_remote_tag(handle.into(), &tag);
+        self.note_connection(handle);
         tracing::debug!(leg = %handle, %call_id, "leg confirmed");
         if cancelled {
             // RFC 3261 §15.1.1, §9.1: the 2xx crossed our CANCEL.
@@ -331,6 +338,8 @@ impl Legs {
         if self.set_up_elsewhere(now, handle, status, response) {
             return;
         }
+        let gone = self.flow_of_token_gone(handle, status, response);
+        let (status, response) = gone.as_ref().map_or((status, response), |gone| (430, Some(gone)));
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -343,6 +352,13 @@ impl Legs {
             self.send_invite(now, handle, None);
             return;
         }
+        if matches!(status, 415 | 488 | 606) && response.is_some() && leg.is_early() && self.speak_plainly(handle) {
+            self.send_invite(now, handle, None);
+            return;
+        }
+        let Some(leg) = self.table.get_mut(handle.into()) else {
+            return;
+        };
         let state = std::mem::replace(&mut leg.state, State::Releasing(Release::Lingering));
         let status = match &state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if client.timed_out => 408,
@@ -353,7 +369,7 @@ impl Legs {
         let called = match state {
             State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) if status / 100 == 3 => {
                 Some(Called {
-                    invitation: client.invitation,
+                    invitation: Box::new(client.invitation),
                     rang,
                 })
             }
@@ -487,6 +503,7 @@ impl Leg {
             cause: None,
             credentials: None,
             outstanding: Vec::new(),
+            media: Default::default(),
             follows_contact: false,
             hop: None,
         }
@@ -515,11 +532,16 @@ impl Leg {
 impl Abilities {
     /// What a message says in Allow and Supported. RFC 3261 §20.5: no Allow says nothing; REFER is then tried.
     pub(crate) fn of(message: &Message) -> Abilities {
-        Abilities {
-            refer: message.header(HeaderName::Allow).is_none() || message.has_token(HeaderName::Allow, "REFER"),
+        let mut abilities = Abilities {
+            refer: message.header(HeaderName::Allow).is_none(),
             replaces: message.has_token(HeaderName::Supported, "replaces"),
-            update: message.has_token(HeaderName::Allow, "UPDATE"),
+            update: false,
+        };
+        for method in message.octets(HeaderName::Allow) {
+            abilities.refer |= method.eq_ignore_ascii_case(b"REFER");
+            abilities.update |= method.eq_ignore_ascii_case(b"UPDATE");
         }
+        abilities
     }
 
     /// What a later message of the same party says; silence leaves what is known.

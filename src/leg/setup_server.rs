@@ -52,17 +52,19 @@ impl Legs {
                 .ok()
                 .and_then(|to| to.uri.user().map(CompactString::from))
                 .as_deref(),
+            request.request_uri().is_some_and(|uri| uri.starts_with("sips:")),
         );
+        let policy = self.media_policy(flow.remote.ip());
         let handle = self
             .table
             .insert_with(request.call_id(), request.from_tag(), |handle, tag| {
                 dialog.id.local_tag = tag.as_str().into();
                 dialog.local.push_str(tag.as_str());
-                let setup = Setup::Server(Server {
+                let setup = Setup::Server(Box::new(Server {
                     server,
                     request: request.clone(),
                     reliable: Default::default(),
-                });
+                }));
                 let mut leg = Leg::new(
                     handle.into(),
                     owner,
@@ -73,7 +75,8 @@ impl Legs {
                     origin,
                     contact,
                 );
-                leg.remote = offer;
+                leg.remote = offer.map(|offer| offer.marked(super::media::mark(leg.handle)));
+                leg.media.policy = policy;
                 leg.user = user;
                 leg.abilities = Abilities::of(request);
                 leg
@@ -138,6 +141,12 @@ impl Legs {
         if required && self.ring_reliably(now, handle, status, description) {
             return;
         }
+        if !self.get(handle).is_some_and(Leg::is_early) {
+            return;
+        }
+        // Early media that cannot be described is left out; the 2xx says why.
+        let is_answer = self.get(handle).is_some_and(|leg| leg.remote.is_some());
+        let presented = description.and_then(|description| self.present(handle, description, is_answer).ok());
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -149,8 +158,8 @@ impl Legs {
                     .respond(status)
                     .to_tag(&leg.dialog.id.local_tag)
                     .header(HeaderName::Contact, &leg.contact);
-                if let Some(description) = description {
-                    draft = draft.body("application/sdp", leg.present(description).bytes().clone());
+                if let Some(presented) = presented {
+                    draft = draft.body("application/sdp", presented.wire);
                 }
                 self.transactions.respond(now, server.server, draft.print(), status);
                 State::Early(Setup::Server(server))
@@ -166,6 +175,30 @@ impl Legs {
         if self.answer_waits(handle, description) {
             return;
         }
+        let answered = |server: &Server| server.reliable.answered;
+        let Some(leg) = self.get(handle) else { return };
+        let described = match &leg.state {
+            State::Calling(Setup::Server(server)) | State::Early(Setup::Server(server)) => answered(server),
+            State::Calling(Setup::Client(_))
+            | State::Early(Setup::Client(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => return,
+        };
+        let is_answer = leg.remote.is_some();
+        let description = description.filter(|_| !described);
+        let presented = match description
+            .map(|description| self.present(handle, description, is_answer))
+            .transpose()
+        {
+            Ok(presented) => presented,
+            Err(error) => {
+                let cause = Cause::Refused { status: error.status() };
+                self.reject(now, handle, error.status(), None, cause);
+                self.tell(handle, LegEvent::Released { cause });
+                return;
+            }
+        };
         let Some(leg) = self.table.get_mut(handle.into()) else {
             return;
         };
@@ -182,14 +215,14 @@ impl Legs {
             .copy(&server.request, HeaderName::RecordRoute)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
-        if let Some(description) = description.filter(|_| !server.reliable.answered) {
-            let presented = leg.present(description);
-            draft = draft.body("application/sdp", presented.bytes().clone());
-            leg.sent = Some(presented);
+        if let Some(presented) = presented {
+            draft = draft.body("application/sdp", presented.wire);
+            leg.sent = Some(presented.kept);
         }
         let offered = leg.remote.is_none();
         let cseq = server.request.cseq();
         self.invites.remove(&server.server);
+        self.note_connection(handle);
         let draft = self.agree_on_timer(now, handle, &server.request, draft);
         self.await_ack(now, handle, server.server, draft.print(), cseq, offered, false);
         self.events.push_back(Event::LegConfirmed { leg: handle });
@@ -227,18 +260,6 @@ impl Legs {
         } else if matches!(leg.exchange, Exchange::Received { .. }) {
             self.refuse_offer(now, handle, 487);
         }
-    }
-}
-
-impl Leg {
-    /// A description as this party may see it: one session id for the leg's life, the version counted up with every change (RFC 3264 §8).
-    pub(crate) fn present(&mut self, description: &Description) -> Description {
-        let same = description.with_origin(self.origin.0, self.origin.1);
-        if self.sent.as_ref().is_none_or(|sent| sent.bytes() == same.bytes()) {
-            return same;
-        }
-        self.origin.1 += 1;
-        description.with_origin(self.origin.0, self.origin.1)
     }
 }
 

@@ -13,24 +13,25 @@
 //! | 3261 | §9 | CANCEL, also before a provisional response has come | stands |
 //! | 3261 | §10.3 | registrar; bindings are reached on the flow they came from | stands |
 //! | 3261 | §10.3 step 1 | forwarding REGISTER for foreign domains | not yet: 404, the edge is no relay |
-//! | 3261 | §11 | OPTIONS to the edge, in and outside of dialogs | stands |
+//! | 3261 | §11 | OPTIONS to the edge, in and outside of dialogs, and any with Max-Forwards 0 | stands |
 //! | 3261 | §12 | dialogs, route sets, target refresh | stands |
 //! | 3261 | §13 | INVITE, each early dialog of its own, forking 2xx, offer in 2xx and ACK | stands |
 //! | 3261 | §14 | re-INVITE, 491 and its times | stands |
 //! | 3261 | §15 | BYE, in early dialogs too | stands |
-//! | 3261 | §16 | proxying outside of dialogs: to the PBX, to a flow, to a user's first binding; Max-Forwards, Proxy-Require, Route | partly: no forking, no loop detection by branch, no strict routes |
-//! | 3261 | §16 | proxying of subscriptions between phone and PBX | partly: one Record-Route; RFC 5658 (two) when the transports differ is missing |
+//! | 3261 | §16 | proxying outside of dialogs: to the PBX, to a flow, to every binding of a user with the best answer (§16.7); Max-Forwards, Proxy-Require, Route, strict routers before us (§16.4) | stands |
+//! | 3261 | §16 | proxying of subscriptions between phone and PBX, both ways; two Record-Routes where the sides differ (RFC 5658) | stands |
 //! | 3261 | §17 | the four transactions | stands |
-//! | 3261 | §18 | UDP, TCP, TLS; stream framing, received, sent-by; above 1,300 octets TCP to PBX and routes, with UDP as the way back | partly: what the proxy splices stays on UDP |
+//! | 3261 | §18 | UDP, TCP, TLS; stream framing, received, sent-by; above 1,300 octets TCP to PBX and routes, with UDP as the way back: our requests, what the proxy splices, ACKs | stands |
 //! | 3261 | §19.1.4, §19.1.5 | comparison of URIs; only `Replaces` is taken from a URI's headers | stands |
 //! | 3261 | §20.10 | q, expires of a contact | stands |
 //! | 3261 | §22 | digest on both sides; credentials go to the configured PBX, or a trunk in its realm, only; requests inside dialogs too | stands |
-//! | 3261 | §26 | TLS 1.2 and 1.3, both directions; names and roots verified | partly: no `sips:`, no client certificates |
+//! | 3261 | §26 | TLS 1.2 and 1.3, both directions; names and roots verified; `sips:` by TLS on every hop or 480 with Warning 380; certificates of clients, ours and theirs; renewed ones without a restart | partly: a phone that registered `sip:` over TLS is rung for `sips:` under its own contact |
 //! | 3262 | §3–5 | PRACK, 100rel: on both sides, in order, repeated; a 2xx waits for the PRACK of an answer | stands: an offer in a reliable 18x is not asked for; one in a PRACK is answered with what the caller has |
-//! | 3263 | §4.1, §4.2 | NAPTR, SRV by priority and weight, addresses, for host names of the configuration at start | partly: not again while it runs |
-//! | 3263 | §4.3 | failover to the next place | not yet: the first that a listener reaches is used |
+//! | 3263 | §4.1, §4.2 | NAPTR, SRV by priority and weight, addresses: host names of the configuration, again when their records end; hosts of `[edge] reach`, Route and Record-Route values, Contacts of places that we called | stands |
+//! | 3263 | §4.3 | the next place on 503, silence or a failed flow, under another branch; what failed is tried last for a while | stands: at most four places a request |
+//! | 3263 | §5 | where a response goes when its connection has gone: sent-by's port at the source | partly: a sent-by that is a name is not looked up |
 //! | 3264 | §5, §6.1, §8, §8.4 | offer/answer, directions, hold | stands |
-//! | 3311 | §5 | UPDATE in confirmed dialogs, passed on by UPDATE or re-INVITE; 491, 500 | partly: in early dialogs only without a description, an offer gets 504 |
+//! | 3311 | §5 | UPDATE in confirmed dialogs, passed on by UPDATE or re-INVITE; 491, 500 | partly: in early dialogs only without a description; an offer gets 500 or 491 while one is open, else 504, because the callee would have to agree before it picks up (§5.2) |
 //! | 3326 | | Reason | not yet: passed through on what passes through |
 //! | 3581 | §4 | rport | stands |
 //! | 4028 | §7–10 | session timers: each leg by itself, refresher either way, 422 both ways, BYE when nobody refreshes | stands |
@@ -79,7 +80,7 @@
 //! | 3327 | §5.3 | the local registrar keeps Path and uses it as Route | stands |
 //! | 5626 | §4.4.1 | CRLF keepalive | stands |
 //! | 5626 | §4.4.2 | STUN keepalive over UDP | stands |
-//! | 5626 | §5 | edge: flow token, `ob` over streams, a forged token gets 403 | partly: no 430 for a flow that has gone |
+//! | 5626 | §5 | edge: flow token, `ob` over streams, 403 for a forged token, 430 for a flow that has gone | stands |
 //! | 5626 | §6 | registrar: reg-id with instance names a binding, `Require: outbound`, `Flow-Timer` over streams | stands |
 //! | 5627 | | GRUU | not yet |
 //! | 7616, 8760 | | SHA-256 before MD5, one header each; sealed nonces of 60 s; nonce-count window | stands: qop `auth` only, no `auth-int`, no userhash, no session algorithms |
@@ -87,7 +88,8 @@
 //! | 3325 | | asserted identity | not yet: passed through |
 //! | 5806 | §5 | Diversion: passed through, added where the edge follows a phone's 302, stops circles | stands |
 //! | 7044 | | History-Info | not yet: passed through |
-//! | 5393 | | loop detection beyond Max-Forwards | not yet |
+//! | 5393 | §4, §5 | a mark in the branch of what is proxied (482), Max-Breadth shared among forks of requests and calls (440) | stands: calls get a dialog of their own each, so they loop until Max-Forwards or breadth is used up |
+//! | 5630 | §5 | sips: 480 with Warning 380 where TLS would end | partly: no `SIPS Required` of our own |
 //!
 //! # Media
 //!

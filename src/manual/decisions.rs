@@ -237,6 +237,11 @@
 //! done for who asks, outside of the lock. Shown are first lines, session descriptions in three words, and the steps of transfers with their
 //! rules; never a body and never a header, so no credential. `[ladder] calls = 0` turns it off.
 //!
+//! ## The binary allocates with mimalloc
+//!
+//! The engine lives in a thread of its own. For such a thread glibc grows and trims a heap page by page with system calls,
+//! and a call's hundred small allocations were a sixth of its CPU. The library leaves the choice to its host.
+//!
 //! ## The PBX is asked from a socket of its own
 //!
 //! `/readyz` says whether the PBX answers OPTIONS. The probe stands in the driver beside the engine: any answer counts, it
@@ -280,15 +285,62 @@
 //! RFC 3261 §18.1.1 speaks of every request above 1,300 octets. A phone behind a NAT is reached by its flow and by nothing
 //! else, so the rule applies to the PBX and to routes, when a TCP listener of their family exists. The request is printed
 //! for both transports under one branch; if the connection fails before anything came back, the datagram goes out after
-//! all. Not yet: requests that the proxy splices (REGISTER through, MESSAGE), and the ACK of a 2xx.
+//! all. The same for what the proxy splices. An ACK has no transaction that could fail: one that went by connection goes
+//! as a datagram when its 2xx comes again.
 //!
-//! ## RFC 3263: the order is decided in the core, asked for once at start
+//! ## RFC 3263: the order is decided in the core, and the waiting is done outside
 //!
-//! [`crate::transport::locate::Locate`] asks questions and takes answers; a resolver is whoever holds it. The driver asks
-//! hickory for the host names of the PBX and of routes when it starts, and uses the first place that a listener reaches.
-//! The proxy passes to known places only (see above), so no other name is ever looked up. Not yet: asking again when a
-//! record's life is over, and going to the next place on 503, silence or a failed connection (§4.3), which needs several
-//! places in [`crate::engine::Pbx`] and [`crate::engine::Route`] and a leg that tries the next one.
+//! [`crate::transport::locate::Locate`] asks questions and takes answers; a resolver is whoever holds it. A look-up leaves the
+//! engine as `Output::Resolve` and comes back as `Input::Resolved`; the engine gives it up by itself after
+//! `[dns] timeout_ms`, so that a host that never answers ends a call with 503 and a Reason that names the host. PBX and
+//! routes are looked up before a port is bound (a misspelt name is found at start) and again when their records end; until
+//! the new answer is there, or if there is none, the old places serve. The resolver keeps records for as long as they
+//! live, so that every call throws its own dice among servers of one priority (RFC 2782).
+//!
+//! ## Failover lies where the request is made, not in the transaction
+//!
+//! RFC 3263 §4.3 wants the next place under a new branch. A transaction that moved by itself would keep the Contact of the
+//! wrong transport and hand out a handle that its leg no longer knows. So a leg sends its INVITE again (`leg/place.rs`),
+//! under the same number, and the proxy prints the request again (`engine/forward.rs`); both have what they need anyway. A
+//! dialog moves only among the places of one next hop's name. What failed is remembered for `[dns] avoid_s` (32 s) or as
+//! long as a Retry-After asks, ten minutes at the most, and is tried last, never left out: it may be the only place.
+//!
+//! ## A Contact that is a name is looked up, one that is an address is not followed
+//!
+//! RFC 3261 §12.2.1.1 sends requests inside a dialog to the Contact. A phone's Contact is an address behind its NAT, so its
+//! flow is used instead. A PBX or trunk that writes an address is often behind one, too (a container is enough), and is
+//! reached by the flow on which it answered; one that writes a name meant it. A name that leads to nothing leaves the
+//! dialog where it was made. Requests wait for that look-up behind their ACK, in their order.
+//!
+//! ## Foreign hosts by list only
+//!
+//! `[edge] reach` names the hosts that calls, REFER targets and Routes of trusted peers may go to where no user, route or
+//! PBX takes them. It is empty by default: an edge that looked up and called whatever a stranger writes would be a relay
+//! and a scanner. The list is held against the host that would be looked up (`maddr` before the host), not against the text
+//! of the URI. In `through` mode phones never use it: what the PBX authenticates goes to the PBX.
+//!
+//! ## In `through` mode a stranger reaches the PBX and nobody else
+//!
+//! The PBX authenticates, so the edge asks for no password. A `[[route]]` past the PBX is therefore for phones only that
+//! the PBX has accepted: the request comes on the flow of a registration and From says its user. Everybody else's goes to
+//! the PBX, which challenges. Before this, anybody could call a trunk by a number that a route matched.
+//!
+//! ## Every binding of a user is asked, and the best answer goes back
+//!
+//! Replaces "forks nothing". MESSAGE and OPTIONS for a user, and SUBSCRIBE and NOTIFY of the PBX, go to all its contacts at
+//! once, unless the Request-URI is one of them. There is no CANCEL for what is no INVITE (RFC 3261 §9.1), so later answers
+//! are dropped. The mark of RFC 5393 stands in the branch behind a dot; our own part of the branch stays what it was.
+//!
+//! ## `sips:` is kept, or refused with 480
+//!
+//! RFC 5630 §5.4: 480 with `Warning: 380`. Only ways by TLS are left of a sips target's ways; what came in the clear is
+//! refused before anything else is looked at. A phone that registered a `sip:` contact over TLS counts as reached by TLS
+//! and keeps its contact in the Request-URI: hardly any phone registers `sips:`, and the hop is what is asked for.
+//!
+//! ## Certificates are read again at SIGHUP, under the same names
+//!
+//! A renewed certificate is a changed file, not a changed configuration. New handshakes use it, connections that are up
+//! stay. Other paths need a restart, as before. If one file cannot be used nothing is exchanged.
 //!
 //! ## A phone's 302 is followed by the edge
 //!
@@ -304,3 +356,97 @@
 //! RFC 3891 has the replaced party's own phones take a dialog over. Between colleagues the right to do so is the site's:
 //! `[transfer] pick_up = true` gives it to every authenticated user, for dialogs that ring, and for those of the edge's own
 //! making only. Both tags are still needed; who knows them was told by the phone.
+//!
+//! ## One media thread, which waits in epoll itself
+//!
+//! All packets pass one thread: the two legs of a call, and whoever a transfer joins later, are then always in one table,
+//! without a lock and without a hand-over between threads. It waits with `mio`, which tokio brings into the tree anyway: a
+//! task per socket costs a wake-up and a look at a waker for every packet (measured before: 5.3 µs beside 4.9). The price: one
+//! core moves all audio (`benches/relay` says what of it is ours).
+//! To look at again: more than about 2,000 relayed calls on one machine, or much transcoding (Opus is 0.1 ms a frame).
+//!
+//! ## RTP and RTCP headers are read by our own code
+//!
+//! `rtc-rtp` and `rtc-rtcp` parse into owned values with an allocation for each packet, and know forty kinds of feedback. A
+//! relay needs twelve octets, and of RTCP the two reports. The crates stay as the tests' independent readers.
+//!
+//! ## A party's stream is ours, whoever speaks
+//!
+//! A relay may pass SSRC, sequence numbers and timestamps through and let the phone notice that its peer changed. Many do
+//! not, browsers least of all (LESSONS 30). So each endpoint has one SSRC for its life, and numbers of its own: loss and
+//! disorder of the source stay visible, its gaps of our making (a payload type that the listener does not take, a hold) do
+//! not. Header extensions and contributing sources end at the edge: they were negotiated with it, not with the listener.
+//!
+//! ## Who may tell a leg's address
+//!
+//! With latching, the first whole packet from the described host or from the host of the signalling; with SRTP, the first
+//! that the key opens. Once: only another description opens the choice again. Without latching, packets are taken from
+//! the described host, whose first port that sends is the only one from then on. A party whose media comes from a third
+//! host (a decomposed gateway) is not heard: it has to be described.
+//!
+//! ## The page stands on the WebSocket's own port
+//!
+//! Browsers give a microphone to `https` pages and to loopback only. The API has no TLS, and a page of another port has
+//! another origin, to which listeners outside of loopback say no. So `ws` and `wss` listeners answer requests without an
+//! Upgrade header with the softphone page: one port, one certificate, one origin. The API serves the same page for whoever
+//! puts a reverse proxy in front. It needs no token: there is nothing in it. Its policy (CSP) names the servers that it
+//! may connect to, so that what people type goes to this edge only.
+//!
+//! ## The page is bundled beforehand, with JsSIP
+//!
+//! `web/softphone/dist` is committed: Node is needed to change the page, not to build the edge. JsSIP rather than SIP.js: it
+//! connects again and registers by itself, and its connection can be exchanged under a call. It answers MD5 challenges only;
+//! the page lends it SHA-256 (RFC 8760).
+//!
+//! ## Two parties with ICE are joined by a fresh offer
+//!
+//! The join offers each side what the other said (see above). With ICE that never ends: new credentials in an offer are a
+//! restart, whose answer has new ones too (RFC 8839 §4.4.1.1.1). So the transferee is asked for an offer, and the target's
+//! answer comes back in the ACK: RFC 3725 flow I after all, where it is the only way. A 2xx hangs in the air for as long as
+//! the target takes; over WebSocket nothing is repeated meanwhile.
+//!
+//! Chromium exchanges the peer of a connection within half a second if it becomes the DTLS server, and after 6.5 s or never
+//! if it stays the client. The page therefore makes a new connection when it is asked for an offer or offered another
+//! certificate.
+//!
+//! ## A phone's dialogs follow its registration
+//!
+//! A leg whose connection broke goes to the flow on which the same contact registers for the same address of record. A
+//! browser that does not come back within 64*T1 has lost its calls: nobody can connect to it, and a customer should not
+//! wait for a session timer. Phones over TCP and TLS are not given up: they connect when they have something to say.
+//!
+//! ## SRTP and STUN are our own, DTLS is the webrtc family's
+//!
+//! `rtc-srtp` copies every packet into a new buffer, keeps state for every SSRC of a packet *before* it is authenticated (a
+//! million forged packets are a million states), takes the authenticated header's length from a parsed copy, and signs
+//! with ring, which has no SHA-NI code for SHA-1. So `media/secure/srtp` does RFC 3711 and 7714 itself, on RustCrypto's AES and SHA-1 and
+//! on ring's GCM: 172 octets cost 103 ns to protect and 110 to open with GCM where `rtc-srtp` takes 176 and 175, and 252 and 293 with
+//! HMAC-SHA1-80 where it takes 408 and 408, without an allocation (the fastest of 151 interleaved rounds; `benches/srtp.rs`). Packets made by
+//! libsrtp, the vectors of both RFCs, and `str0m` at the other end say that it is right. The few attributes of STUN that a lite agent reads are read in place for the same
+//! reason: a shared port hears strangers.
+//!
+//! `rtc-dtls` does the handshakes, held at arm's length (`media/secure/dtls`): records are screened before it sees them, for it
+//! answers junk in the clear with fatal alerts and joins fragments by recursion; what one handshake may feed it is bounded; repetitions are kept
+//! from it, because hearing one puts its own retransmission timer away for good (seen: a handshake in which three datagrams in a row were lost
+//! never ended); a panic in it would end the association and not the media thread. None was seen in fuzzing.
+//!
+//! ## What is not authentic gets no answer from ICE
+//!
+//! RFC 8489 §9.1.3 has 400 and 401 for requests without the right name or password. On a port that strangers can write to, an answer is an
+//! oracle and a reflector, so such requests are counted and dropped; authentic ones get 400, 420 and 487 as the RFCs say.
+//! The edge is a lite agent only; full ICE would need candidates of its own and checks, and nothing has asked for it yet.
+//!
+//! ## Media is described at the leg's edge, and calls do not know of it
+//!
+//! Call and transfer hand descriptions from party to party, as they did when all media was direct. Where a leg prints one for
+//! its party or reads one (`leg::media`), our own end may step in between: `leg.remote` and `leg.sent` stay what the *parties*
+//! said, so that hold, matching and joining need no second form. A description carries the mark of its author; who talks with
+//! whom, and so who hears whom, follows from it. The alternative, a bridge that knows endpoints, would have put the three modes into every transition
+//! of calls and transfers.
+//!
+//! A call moves up and down by the same offers that hold, resume and join make. A browser that has been sent a description of ours
+//! stays with the edge for good: Chromium takes seconds, or for ever, to change the other end of a DTLS association. What a flow says of
+//! a party (WebSocket: a browser) and what the policy wants (`srtp = "preferred"`) are suppositions; a 488 to such an
+//! INVITE is followed by one in RTP/AVP.
+//!
+//! `transport::Network` was the engine's: legs look up by it how a peer's media is treated.

@@ -17,6 +17,7 @@
 pub mod audio;
 pub mod codec;
 pub mod command;
+pub mod describe;
 pub mod event;
 mod local;
 mod output;

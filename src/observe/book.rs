@@ -191,6 +191,7 @@ impl Book {
             | Event::LegRinging { .. }
             | Event::LegConfirmed { .. }
             | Event::LegEnded { .. }
+            | Event::Media(_)
             | Event::MessageRefused { .. } => {}
         }
     }

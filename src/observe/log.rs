@@ -1,9 +1,9 @@
 //! Events as log fields: outcomes at info, state changes at debug, people redacted.
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::redact::Redact;
-use crate::engine::Event;
+use crate::engine::{Event, MediaNote};
 
 /// Writes one event to the log.
 pub fn log(event: &Event) {
@@ -45,6 +45,23 @@ pub fn log(event: &Event) {
         Event::LegRinging { leg, status } => debug!(event = name, %leg, status),
         Event::LegConfirmed { leg } => debug!(event = name, %leg),
         Event::LegEnded { leg, cause } => debug!(event = name, %leg, ?cause),
+        Event::Media(note) => match note {
+            MediaNote::NoPort { leg, taken } => warn!(event = name, %leg, taken),
+            MediaNote::PromptMissing { leg, prompt } => warn!(event = name, %leg, prompt),
+            MediaNote::Failed { leg, why } => info!(event = name, %leg, why),
+            MediaNote::RecordingStarted { leg, recording } => info!(event = name, %leg, recording),
+            MediaNote::RecordingFinished {
+                leg,
+                recording,
+                milliseconds,
+            } => info!(event = name, %leg, recording, milliseconds),
+            MediaNote::Silent { leg, seconds } => info!(event = name, %leg, seconds),
+            MediaNote::OneWay { leg, unheard } => info!(event = name, %leg, unheard),
+            // Which key it was may be a PIN.
+            MediaNote::Digit { leg, .. } => debug!(event = name, %leg),
+            MediaNote::Flowing { leg } => debug!(event = name, %leg),
+            MediaNote::PromptEnded { leg, prompt } => debug!(event = name, %leg, prompt),
+        },
         // A stranger can cause as many of these as it likes: at info they would be its pen.
         Event::MessageRefused { source, status, why } => debug!(event = name, %source, ?status, why),
     }

@@ -129,6 +129,7 @@ impl Metrics {
             | Event::LegConfirmed { .. }
             | Event::LegEnded { .. }
             | Event::TransferRequested { .. }
+            | Event::Media(_)
             | Event::TransferProgress { .. } => {}
         }
     }

@@ -1,10 +1,10 @@
 //! Events by name, as clients and metrics see them.
 
-use crate::engine::{Event, TransferFailure};
+use crate::engine::{Event, MediaNote, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 27] = [
         "call.connected",
         "call.ended",
         "call.forwarded",
@@ -15,6 +15,16 @@ impl Event {
         "leg.ended",
         "leg.ringing",
         "leg.started",
+        MediaNote::NAMES[0],
+        MediaNote::NAMES[1],
+        MediaNote::NAMES[2],
+        MediaNote::NAMES[3],
+        MediaNote::NAMES[4],
+        MediaNote::NAMES[5],
+        MediaNote::NAMES[6],
+        MediaNote::NAMES[7],
+        MediaNote::NAMES[8],
+        MediaNote::NAMES[9],
         "message.refused",
         "registration.added",
         "registration.removed",
@@ -44,6 +54,7 @@ impl Event {
             Event::TransferCompleted { .. } => "transfer.completed",
             Event::TransferFailed { .. } => "transfer.failed",
             Event::MessageRefused { .. } => "message.refused",
+            Event::Media(note) => note.name(),
         }
     }
 }
@@ -94,6 +105,13 @@ mod tests {
             why: String::new(),
         };
         assert_eq!(serde_json::to_value(&event).unwrap()["event"], event.name());
+        let leg = crate::engine::LegHandle { slot: 1, generation: 2 };
+        let event = Event::Media(MediaNote::OneWay { leg, unheard: true });
+        let sent = serde_json::to_value(&event).unwrap();
+        assert_eq!(
+            (&sent["event"], &sent["leg"]),
+            (&event.name().into(), &"leg-1-2".into())
+        );
         let failure = TransferFailure::TargetNoAnswer;
         assert_eq!(serde_json::to_value(failure).unwrap(), failure.name());
     }

@@ -51,6 +51,8 @@ pub struct PhoneConfig {
     pub media: SocketAddr,
     /// How its messages travel.
     pub transport: PhoneTransport,
+    /// Whether it describes itself as a browser does (ICE, DTLS-SRTP, BUNDLE) and takes nothing else; else RTP/AVP only.
+    pub browser: bool,
     /// Whether it says and does `replaces` (RFC 3891).
     pub replaces: bool,
     /// Whether it says `Allow: REFER` and obeys a REFER by calling the target.
@@ -59,6 +61,9 @@ pub struct PhoneConfig {
     pub timer: Option<super::timer::PhoneTimer>,
     /// Whether it says `Allow: UPDATE` and takes it (RFC 3311).
     pub update: bool,
+    /// Whether it looks for a path itself, as browsers do: its description has ICE credentials, and new ones whenever it is
+    /// offered new ones (RFC 8839 §4.4.1.1.1).
+    pub ice: bool,
     /// Makes its tags, Call-IDs and branches differ from those of other phones of the same user.
     pub seed: u64,
 }
@@ -75,10 +80,12 @@ impl PhoneConfig {
             edge,
             media: SocketAddr::new(address.ip(), port),
             transport: PhoneTransport::Udp,
+            browser: false,
             replaces: true,
             refer: true,
             timer: None,
             update: false,
+            ice: false,
             seed: u64::from(address.port()),
         }
     }

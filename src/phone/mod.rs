@@ -52,6 +52,7 @@ mod tests;
 mod timer;
 mod transfer;
 mod update;
+mod web;
 
 use std::collections::VecDeque;
 use std::time::Instant;

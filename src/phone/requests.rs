@@ -93,6 +93,9 @@ impl Phone {
                 .map(|draft| draft.header(HeaderName::MinSe, least));
             return self.respond_with(now, id, draft, 422);
         }
+        if description(invite).is_some_and(|offer| !super::session::speaks(&self.config, &offer)) {
+            return self.answer_plainly(now, id, 488);
+        }
         let replaced = match self.replaced_by(invite) {
             Ok(replaced) => replaced,
             Err(status) => return self.answer_plainly(now, id, status),
@@ -145,6 +148,9 @@ impl Phone {
                 .response(id, 422)
                 .map(|draft| draft.header(HeaderName::MinSe, least));
             return self.respond_with(now, id, draft, 422);
+        }
+        if description(invite).is_some_and(|offer| !super::session::speaks(&self.config, &offer)) {
+            return self.answer_plainly(now, id, 488);
         }
         match self.script.reinvites.pop_front() {
             Some(ReinviteAnswer::Status(status)) => return self.answer_plainly(now, id, status),

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::config::PhoneConfig;
-use crate::sdp::{Description, Direction};
+use super::web;
+use crate::sdp::{Description, Direction, Protection};
 
 /// The session of one call.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Session {
     pub(super) held: bool,
     /// Our offer that waits for its answer.
     pending: Option<Pending>,
+    /// Which ICE credentials it has, counted up with every restart.
+    credentials: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +73,7 @@ impl Session {
             holding: false,
             held: false,
             pending: None,
+            credentials: 0,
         }
     }
 
@@ -128,6 +132,12 @@ impl Session {
     /// The other side's offer. Returns what is wrong with it.
     pub(super) fn offered(&mut self, offer: Description) -> Option<String> {
         self.held = !receives(offer.direction());
+        if let (Some(before), Some(now)) = (self.remote.as_ref().and_then(ufrag), ufrag(&offer))
+            && before != now
+        {
+            self.credentials += 1;
+            self.local = None; // the description changes, whatever its direction
+        }
         self.take(offer)
     }
 
@@ -145,6 +155,9 @@ impl Session {
     // offer in between was refused, which is why "by one" is not checked.
     fn take(&mut self, description: Description) -> Option<String> {
         let previous = self.remote.replace(description.clone())?;
+        if let Some(changed) = web::changed(&previous, &description) {
+            return Some(changed);
+        }
         let (old_id, old_version) = origin(&previous)?;
         let Some((id, version)) = origin(&description) else {
             return Some("a description without a readable o= line".to_owned());
@@ -161,22 +174,49 @@ impl Session {
         }
     }
 
+    fn ice(&self, config: &PhoneConfig) -> String {
+        let (user, id, generation) = (&config.user, self.id, self.credentials);
+        format!("a=ice-ufrag:{user}{id}u{generation}\r\na=ice-pwd:{user}{id}andatleasttwentytwo{generation}\r\n")
+    }
+
     fn describe(&mut self, config: &PhoneConfig, direction: Direction) -> Bytes {
         if self.local != Some(direction) {
             self.version += 1;
             self.local = Some(direction);
+        }
+        if config.browser {
+            let offer = self.remote.as_ref().filter(|_| self.pending.is_none());
+            return web::describe(config, (self.id, self.version), direction, offer);
         }
         let (host, port) = (config.media.ip(), config.media.port());
         let family = if host.is_ipv4() { "IP4" } else { "IP6" };
         Bytes::from(format!(
             "v=0\r\no={user} {id} {version} IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na={attribute}\r\n",
+             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n{ice}a={attribute}\r\n",
+            ice = if config.ice { self.ice(config) } else { String::new() },
             user = config.user,
             id = self.id,
             version = self.version,
             attribute = attribute(direction),
         ))
+    }
+}
+
+/// The ICE user name fragment (RFC 8839 §5.4).
+fn ufrag(description: &Description) -> Option<String> {
+    let text = std::str::from_utf8(description.bytes()).ok()?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
+        .map(str::to_owned)
+}
+
+/// Whether this phone speaks the transport protocol of an offer.
+pub(super) fn speaks(config: &PhoneConfig, offer: &Description) -> bool {
+    match offer.protection() {
+        Protection::None => !config.browser,
+        Protection::Keys => false,
+        Protection::Dtls => config.browser,
     }
 }
 

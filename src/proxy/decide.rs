@@ -90,6 +90,8 @@ impl Proxy {
         let to_user = || self.to_binding(request, side, uri);
         match (kind, side) {
             (Kind::Options, _) if uri.user().is_none() && self.is_here(uri) => self.options(request),
+            // RFC 3261 §11: whoever may not pass it on answers as if it were meant: a traceroute for proxies.
+            (Kind::Options, _) if request.number(HeaderName::MaxForwards) == Some(0) => self.options(request),
             (Kind::Options | Kind::Message | Kind::Subscribe | Kind::Publish, Side::Phone) if behind => {
                 Decision::ForwardToPbx
             }

@@ -7,16 +7,16 @@
 //! **Refuses** to let anything fall through: a request is answered, refused, or passed on purpose (LESSONS 11). It
 //! forwards to the PBX and to flows that the edge has sealed, never to where a Request-URI points: an edge that resolved
 //! foreign hosts for strangers would be an open relay. It authenticates nobody: the engine challenges a request from an
-//! untrusted source first (LESSONS 40, [`crate::registrar::Registrar::authenticate`]), unless the PBX does. It forks
-//! nothing, and INVITE, ACK, CANCEL and REGISTER have procedures of their own.
+//! untrusted source first (LESSONS 40, [`crate::registrar::Registrar::authenticate`]), unless the PBX does. Forks and the
+//! best answer are the engine's, which knows the bindings; INVITE, ACK, CANCEL and REGISTER have procedures of their own.
 //!
-//! RFC 3261 §16.3 (validation), §16.4 (own Route), §16.6 (forwarding), §16.7 (response), §11 (OPTIONS), §8.2.1 (405, 501)
+//! RFC 3261 §16.3 (validation), §16.4 (own Route), §16.6 (forwarding), §16.7 (response), §11 (OPTIONS), §8.2.1 (405, 501); RFC 5393 §4 (loops), RFC 5658 §4 (two Record-Routes)
 //! · RFC 3327 §5.1 (Path) · RFC 5626 §5 (flow token) · RFC 4320 (non-INVITE).
 //!
 //! | request without a dialog of ours | from a phone, PBX there | from a phone, no PBX | from the PBX |
 //! |---|---|---|---|
-//! | OPTIONS to the edge itself | 200 | 200 | 200 |
-//! | OPTIONS to a user, MESSAGE | to the PBX | to the user's binding | to the user's binding |
+//! | OPTIONS to the edge itself, or with Max-Forwards 0 | 200 | 200 | 200 |
+//! | OPTIONS to a user, MESSAGE | to the PBX | to the user's bindings | to the user's bindings |
 //! | SUBSCRIBE | to the PBX | 405 | to the user's binding |
 //! | NOTIFY | 481 | 481 | to the user's binding |
 //! | PUBLISH | to the PBX | 405 | 405 |

@@ -1,7 +1,7 @@
 //! The edge's own address in requests: in the top Route, and in the Request-URI.
 
 use super::Proxy;
-use crate::sip::{HeaderName, Message, NameAddr, Scheme, Uri};
+use crate::sip::{Forward, HeaderName, Message, NameAddr, Scheme, Uri};
 use crate::transport::{Flow, FlowSeal};
 
 /// What the top Route says about us.
@@ -34,6 +34,28 @@ impl Proxy {
             None => OwnRoute::Plain,
             Some(token) => seal.open(token).map_or(OwnRoute::Forged, OwnRoute::Sealed),
         }
+    }
+
+    /// RFC 3261 §16.4: a strict router before us has put our Record-Route value into the Request-URI, and what was there at
+    /// the end of Route. The request as it was meant, with our value back in Route; `None`: it is no such request.
+    pub fn loosened(&self, request: &Message, seal: &FlowSeal) -> Option<Message> {
+        let text = request.request_uri()?;
+        let uri = Uri::parse(text).ok()?;
+        // Ours and nothing else: only a Record-Route of this edge has a token that opens.
+        if !self.is_edge(&uri) || seal.open(uri.user()?).is_none() {
+            return None;
+        }
+        let mut routes: Vec<&str> = request.values(HeaderName::Route).collect();
+        let last = NameAddr::parse(routes.pop()?).ok()?;
+        let mut route = format!("<{text}>");
+        for value in routes {
+            route.push_str(", ");
+            route.push_str(value);
+        }
+        let forward = Forward::new(request)
+            .request_uri(last.uri.without_headers())
+            .set(HeaderName::Route, route);
+        Message::parse(forward.print()).ok()
     }
 
     /// How many Route values at the top are ours: those of a double Record-Route are two.

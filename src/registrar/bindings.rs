@@ -59,6 +59,11 @@ impl Bindings {
             .map(|binding| Change::Added {
                 aor: binding.aor.clone(),
                 contact: binding.contact.clone(),
+                flow: binding.flow,
+                before: old
+                    .iter()
+                    .find(|before| before.contact.uri == binding.contact.uri)
+                    .map(|before| before.flow),
             });
         let changes = removed.chain(added).collect();
         if !old.is_empty() || !new.is_empty() {

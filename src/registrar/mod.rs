@@ -135,6 +135,10 @@ pub enum Change {
         aor: CompactString,
         /// The contact.
         contact: NameAddr,
+        /// Where it is reached now.
+        flow: Flow,
+        /// Where it was, if it was somewhere else.
+        before: Option<Flow>,
     },
     /// A contact is not reachable any more.
     Removed {

@@ -6,7 +6,6 @@ use crate::sip::Limits;
 use bytes::Bytes;
 use compact_str::CompactString;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Why a body is no session description that this edge takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -29,7 +28,7 @@ pub enum SdpError {
 }
 
 /// One m-line and what belongs to it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Section {
     /// From the m-line to the next one or the end.
     range: Range<usize>,
@@ -39,6 +38,19 @@ struct Section {
     bundle_only: bool,
     direction: Option<Direction>,
     connection: Option<Range<usize>>,
+    protection: Protection,
+}
+
+/// How a description wants its media protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protection {
+    /// RTP/AVP and RTP/AVPF.
+    #[default]
+    None,
+    /// RTP/SAVP and RTP/SAVPF with keys in the description (RFC 4568).
+    Keys,
+    /// UDP/TLS/RTP/SAVP(F), or any profile with a fingerprint (RFC 5763).
+    Dtls,
 }
 
 impl Section {
@@ -54,39 +66,41 @@ struct Parts {
     direction: Option<Direction>,
     /// The address of the session-level c-line.
     connection: Option<Range<usize>>,
+    /// A fingerprint at the session level.
+    fingerprint: bool,
     sections: Vec<Section>,
 }
 
 impl Parts {
-    /// The same parts when what they stand behind ends at `new` and not at `old`; `None` if one stands before it.
-    fn behind(&self, old: usize, new: usize) -> Option<Parts> {
-        let at = |offset: usize| Some(offset.checked_sub(old)? + new);
-        let range = |range: &Range<usize>| Some(at(range.start)?..at(range.end)?);
-        let connection = |connection: &Option<Range<usize>>| match connection {
-            Some(connection) => range(connection).map(Some),
-            None => Some(None),
-        };
-        let section = |section: &Section| {
-            Some(Section {
-                range: range(&section.range)?,
-                connection: connection(&section.connection)?,
-                ..*section
-            })
-        };
-        Some(Parts {
-            session_end: at(self.session_end)?,
-            direction: self.direction,
-            connection: connection(&self.connection)?,
-            sections: self.sections.iter().map(section).collect::<Option<_>>()?,
-        })
+    fn new(session_end: usize) -> Parts {
+        Parts {
+            session_end,
+            direction: None,
+            connection: None,
+            fingerprint: false,
+            sections: Vec::new(),
+        }
+    }
+
+    fn main_section(&self) -> Option<&Section> {
+        let mut live = self.sections.iter().filter(|section| section.is_live());
+        live.clone().find(|section| section.audio).or_else(|| live.next())
     }
 }
 
-/// A session description. Cloning shares everything.
+/// For what has been read before, and for our own edits of it.
+const ANY_SIZE: Limits = Limits {
+    sdp: usize::MAX,
+    media_lines: usize::MAX,
+    ..Limits::DEFAULT
+};
+
+/// A session description. Cloning shares its octets. What stands where in them is read when it is asked for: legs keep
+/// descriptions for the length of a call and seldom ask.
 #[derive(Clone, Debug)]
 pub struct Description {
     bytes: Bytes,
-    parts: Arc<Parts>,
+    mark: u64,
 }
 
 impl Description {
@@ -100,11 +114,30 @@ impl Description {
         if bytes.len() > limits.sdp {
             return Err(SdpError::TooLarge);
         }
-        let parts = read(&bytes, limits)?;
-        Ok(Description {
-            bytes,
-            parts: Arc::new(parts),
-        })
+        read(&bytes, limits)?;
+        Ok(Description { bytes, mark: 0 })
+    }
+
+    /// The same with a mark that says whose it is; edits keep it, comparisons do not look at it.
+    pub fn marked(self, mark: u64) -> Description {
+        Description { mark, ..self }
+    }
+
+    /// The mark; 0: none.
+    pub fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// How the first live audio line, or the first audio line of all, wants to be protected.
+    pub fn protection(&self) -> Protection {
+        let parts = self.parts();
+        let mut audio = parts.sections.iter().filter(|section| section.audio);
+        let section = audio.clone().find(|section| section.is_live()).or_else(|| audio.next());
+        match section.map(|section| section.protection) {
+            Some(_) if parts.fingerprint => Protection::Dtls,
+            Some(protection) => protection,
+            None => Protection::None,
+        }
     }
 
     /// The octets.
@@ -112,28 +145,29 @@ impl Description {
         &self.bytes
     }
 
+    /// They could be read once; were that not so, there would be nothing in them.
+    fn parts(&self) -> Parts {
+        read(&self.bytes, &ANY_SIZE).unwrap_or_else(|_| Parts::new(self.bytes.len()))
+    }
+
     /// The direction of the first live audio line; of the first live line of any kind when there is no audio;
     /// inactive when nothing is live. The session's direction is the default (RFC 8866 §6.7), and `c=0.0.0.0` is the
     /// hold of RFC 2543 (RFC 3264 §8.4).
     pub fn direction(&self) -> Direction {
-        let Some(section) = self.main_section() else {
+        let parts = self.parts();
+        let Some(section) = parts.main_section() else {
             return Direction::Inactive;
         };
         let null = |range: &Range<usize>| self.slice(range) == b"0.0.0.0";
         if section
             .connection
             .as_ref()
-            .or(self.parts.connection.as_ref())
+            .or(parts.connection.as_ref())
             .is_some_and(null)
         {
             return Direction::Inactive;
         }
-        section.direction.or(self.parts.direction).unwrap_or_default()
-    }
-
-    fn main_section(&self) -> Option<&Section> {
-        let mut live = self.parts.sections.iter().filter(|section| section.is_live());
-        live.clone().find(|section| section.audio).or_else(|| live.next())
+        section.direction.or(parts.direction).unwrap_or_default()
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {
@@ -142,23 +176,25 @@ impl Description {
 
     /// Host and port of the first audio line, live or not; `None` when there is none or it has no address.
     pub fn media_address(&self) -> Option<(CompactString, u16)> {
-        let section = self.parts.sections.iter().find(|section| section.audio)?;
-        let range = section.connection.as_ref().or(self.parts.connection.as_ref())?;
+        let parts = self.parts();
+        let section = parts.sections.iter().find(|section| section.audio)?;
+        let range = section.connection.as_ref().or(parts.connection.as_ref())?;
         let host = std::str::from_utf8(self.slice(range)).ok()?;
         Some((host.into(), section.port))
     }
 
     /// Number of m-lines.
     pub fn media_count(&self) -> usize {
-        self.parts.sections.len()
+        self.parts().sections.len()
     }
 
     /// The same description with this direction on every live m-line; the session-level attribute goes, everything
     /// else stays byte for byte.
     pub fn with_direction(&self, direction: Direction) -> Description {
-        let mut out = Vec::with_capacity(self.bytes.len() + 16 * self.parts.sections.len());
-        copy_without_direction(&mut out, self.slice(&(0..self.parts.session_end)), None);
-        for section in &self.parts.sections {
+        let parts = self.parts();
+        let mut out = Vec::with_capacity(self.bytes.len() + 16 * parts.sections.len());
+        copy_without_direction(&mut out, self.slice(&(0..parts.session_end)), None);
+        for section in &parts.sections {
             let wanted = if section.is_live() {
                 Some(direction)
             } else {
@@ -178,10 +214,10 @@ impl Description {
             return replaced;
         }
         let mut out = Vec::with_capacity(self.bytes.len() + origin.len());
-        let mut written = false;
+        let (mut written, mut in_session) = (false, true);
         let has_origin = self.session_lines().any(|line| line.kind == b'o');
         for line in lines(&self.bytes) {
-            let in_session = line.start < self.parts.session_end;
+            in_session &= line.kind != b'm';
             if in_session && line.kind == b'o' {
                 if !written {
                     out.extend_from_slice(origin.as_bytes());
@@ -207,14 +243,13 @@ impl Description {
             return None;
         };
         let (from, to) = (old.start, old.start + old.content.len());
-        let parts = self.parts.behind(to, from + origin.len())?;
-        let mut out = Vec::with_capacity(self.bytes.len() + origin.len());
+        let mut out = Vec::with_capacity(self.bytes.len() - (to - from) + origin.len());
         out.extend_from_slice(self.slice(&(0..from)));
         out.extend_from_slice(origin.as_bytes());
         out.extend_from_slice(self.slice(&(to..self.bytes.len())));
         Some(Description {
             bytes: Bytes::from(out),
-            parts: Arc::new(parts),
+            mark: self.mark,
         })
     }
 
@@ -226,16 +261,13 @@ impl Description {
     }
 
     fn session_lines(&self) -> impl Iterator<Item = Line<'_>> {
-        lines(&self.bytes).take_while(|line| line.start < self.parts.session_end)
+        lines(&self.bytes).take_while(|line| line.kind != b'm')
     }
 
     /// Our own edits keep a description readable; should one not be, the edit is dropped rather than the call.
     fn rebuilt(&self, octets: Vec<u8>) -> Description {
-        let limits = Limits {
-            sdp: usize::MAX,
-            ..Limits::DEFAULT
-        };
-        Description::parse_with(Bytes::from(octets), &limits).unwrap_or_else(|_| self.clone())
+        let rebuilt = Description::parse_with(Bytes::from(octets), &ANY_SIZE);
+        rebuilt.map_or_else(|_| self.clone(), |rebuilt| rebuilt.marked(self.mark))
     }
 
     /// Whether the party looks for a path itself (RFC 8839 §5.4): browsers do.
@@ -257,6 +289,7 @@ impl Description {
 }
 
 impl PartialEq for Description {
+    /// Whose it is does not count.
     fn eq(&self, other: &Description) -> bool {
         self.bytes == other.bytes
     }
@@ -290,12 +323,7 @@ fn push_direction(out: &mut Vec<u8>, direction: Direction, end_of_line: &[u8]) {
 }
 
 fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
-    let mut parts = Parts {
-        session_end: bytes.len(),
-        direction: None,
-        connection: None,
-        sections: Vec::new(),
-    };
+    let mut parts = Parts::new(bytes.len());
     let mut first = true;
     for line in lines(bytes) {
         if line.content.is_empty() && !first {
@@ -317,18 +345,22 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, SdpError> {
                 Some(before) => before.range.end = line.start,
                 None => parts.session_end = line.start,
             }
-            if parts.sections.is_empty() {
-                parts.sections.reserve_exact(1); // mostly there is one, and a call keeps the list
-            }
             parts.sections.push(media(&line, bytes.len())?);
             continue;
         }
+        let fingerprint = line.content.starts_with(b"a=fingerprint:");
         let (direction, connection) = match parts.sections.last_mut() {
             Some(section) => {
                 section.bundle_only |= line.content == b"a=bundle-only";
+                if fingerprint {
+                    section.protection = Protection::Dtls;
+                }
                 (&mut section.direction, &mut section.connection)
             }
-            None => (&mut parts.direction, &mut parts.connection),
+            None => {
+                parts.fingerprint |= fingerprint;
+                (&mut parts.direction, &mut parts.connection)
+            }
         };
         if line.kind == b'c' && connection.is_none() {
             *connection = line.address();
@@ -351,7 +383,11 @@ fn media(line: &Line<'_>, end: usize) -> Result<Section, SdpError> {
         .and_then(|p| std::str::from_utf8(p).ok())
         .and_then(|p| p.parse().ok())
         .ok_or(SdpError::Media)?;
-    words.next().ok_or(SdpError::Media)?;
+    let protection = match words.next().ok_or(SdpError::Media)? {
+        b"RTP/SAVP" | b"RTP/SAVPF" => Protection::Keys,
+        b"UDP/TLS/RTP/SAVP" | b"UDP/TLS/RTP/SAVPF" => Protection::Dtls,
+        _ => Protection::None,
+    };
     let range = line.start..end;
     Ok(Section {
         range,
@@ -360,6 +396,7 @@ fn media(line: &Line<'_>, end: usize) -> Result<Section, SdpError> {
         bundle_only: false,
         direction: None,
         connection: None,
+        protection,
     })
 }
 

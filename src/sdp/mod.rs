@@ -33,5 +33,5 @@ mod description;
 mod direction;
 mod lines;
 
-pub use description::{Description, SdpError};
+pub use description::{Description, Protection, SdpError};
 pub use direction::{Direction, answer_direction};

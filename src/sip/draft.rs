@@ -1,13 +1,14 @@
 //! Messages that this edge originates, printed once.
 
 use super::chars::{is_printable, is_token, trim};
-use super::find::find3;
+use super::find::{find, find3};
 use super::header_name::HeaderName;
 use super::message::Message;
 use super::method::Method;
 use super::status;
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
+use memchr::memmem;
 use std::fmt::{self, Display, Write};
 
 /// Room for start line, Via and Content-Length, as long as they usually are.
@@ -24,9 +25,8 @@ enum Start {
 #[derive(Clone)]
 pub struct Draft {
     start: Start,
-    head: String,
-    /// Copied lines may hold octets that are not UTF-8: `head` is text, these are the exceptions, by offset.
-    raw: Vec<(usize, Vec<u8>)>,
+    /// Octets, for copied lines need not be UTF-8.
+    head: Vec<u8>,
     /// Where a tag can be added to To, while it has none.
     to_end: Option<usize>,
     body: Bytes,
@@ -53,8 +53,7 @@ impl Draft {
     fn new(start: Start) -> Draft {
         Draft {
             start,
-            head: String::with_capacity(512),
-            raw: Vec::new(),
+            head: Vec::with_capacity(512),
             to_end: None,
             body: Bytes::new(),
         }
@@ -80,16 +79,16 @@ impl Draft {
     }
 
     fn push_line(&mut self, id: HeaderName, name: &str, value: impl Display) {
-        self.head.push_str(name);
-        self.head.push_str(": ");
+        self.head.extend_from_slice(name.as_bytes());
+        self.head.extend_from_slice(b": ");
         let from = self.head.len();
-        write!(OneLine(&mut self.head), "{value}").ok(); // writing to a String cannot fail
+        write!(OneLine(&mut self.head), "{value}").ok(); // writing to memory cannot fail
         if id == HeaderName::To {
-            let value = self.head.get(from..).unwrap_or_default();
+            let value = std::str::from_utf8(self.head.get(from..).unwrap_or_default()).unwrap_or_default();
             let has_tag = super::params::find(after_bracket(value), "tag").is_some();
             self.to_end = (!has_tag).then_some(self.head.len());
         }
-        self.head.push_str("\r\n");
+        self.head.extend_from_slice(b"\r\n");
     }
 
     /// Adds every line of this header of `message`, values byte for byte.
@@ -115,16 +114,16 @@ impl Draft {
         if id == HeaderName::ContentLength {
             return;
         }
-        match id.canonical() {
-            "" => self.push_octets(name),
-            canonical => self.head.push_str(canonical),
+        let name = match id.canonical() {
+            "" => name,
+            canonical => canonical.as_bytes(),
+        };
+        for part in [name, b": ", trim(value), b"\r\n"] {
+            self.head.extend_from_slice(part);
         }
-        self.head.push_str(": ");
-        self.push_octets(trim(value));
         if id == HeaderName::To {
             self.to_end = None;
         }
-        self.head.push_str("\r\n");
     }
 
     /// Lets [`Draft::to_tag`] add to the line that was copied last.
@@ -132,50 +131,28 @@ impl Draft {
         self.to_end = Some(self.head.len().saturating_sub(2));
     }
 
-    fn push_octets(&mut self, octets: &[u8]) {
-        match std::str::from_utf8(octets) {
-            Ok(text) => self.head.push_str(text),
-            Err(_) => self.raw.push((self.head.len(), octets.to_vec())),
-        }
-    }
-
     /// Adds `;tag=` to To if it has none.
     pub fn to_tag(mut self, tag: &str) -> Draft {
-        if let Some(at) = self.to_end.take() {
+        if let Some(at) = self.to_end.take().filter(|at| *at <= self.head.len()) {
             let tag = one_word(tag);
-            let text = CompactString::const_new(";tag=") + &tag;
-            if self.head.is_char_boundary(at) {
-                self.head.insert_str(at, &text);
-                // Octets that stood at the insertion point belong to the value before it.
-                for (offset, _) in &mut self.raw {
-                    if *offset > at {
-                        *offset += text.len();
-                    }
-                }
-            }
+            self.head.splice(at..at, b";tag=".iter().chain(tag.as_bytes()).copied());
         }
         self
     }
 
     /// The same request under another number: of use when a challenge is answered (RFC 3261 §22.2).
     pub fn renumbered(mut self, cseq: u32) -> Draft {
-        let start = if self.head.starts_with("CSeq: ") {
+        let start = if self.head.starts_with(b"CSeq: ") {
             Some(0)
         } else {
-            self.head.find("\r\nCSeq: ").map(|at| at + 2)
+            memmem::find(&self.head, b"\r\nCSeq: ").map(|at| at + 2)
         };
         let Some(from) = start.map(|at| at + "CSeq: ".len()) else {
             return self;
         };
         let rest = self.head.get(from..).unwrap_or_default();
-        let to = from + rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number = cseq.to_compact_string();
-        self.head.replace_range(from..to, &number);
-        for (offset, _) in &mut self.raw {
-            if *offset >= to {
-                *offset = *offset + number.len() - (to - from);
-            }
-        }
+        let to = from + rest.iter().take_while(|octet| octet.is_ascii_digit()).count();
+        self.head.splice(from..to, cseq.to_compact_string().bytes());
         self
     }
 
@@ -220,10 +197,11 @@ impl Draft {
 
     /// The first value of a header that was added, if it is UTF-8.
     pub fn get(&self, name: HeaderName) -> Option<&str> {
-        self.head.split("\r\n").find_map(|line| {
-            let (n, value) = line.split_once(':')?;
-            (name != HeaderName::Other && HeaderName::lookup(n.as_bytes()) == name).then(|| value.trim())
-        })
+        let found = self.head.split(|octet| *octet == b'\n').find_map(|line| {
+            let (n, value) = line.split_at_checked(find(line, b':')?)?;
+            (name != HeaderName::Other && HeaderName::lookup(n) == name).then_some(value)
+        })?;
+        std::str::from_utf8(trim(found.get(1..)?)).ok()
     }
 
     /// The whole message with its Content-Length: a response, or a request whose Via was added as a header.
@@ -234,41 +212,34 @@ impl Draft {
     /// A request with this Via as its first header line.
     pub fn print_with_via(&self, via: impl Display) -> Bytes {
         self.print_lines(|out| {
-            out.push_str("Via: ");
-            write!(OneLine(out), "{via}").ok(); // writing to a string cannot fail
-            out.push_str("\r\n");
+            out.extend_from_slice(b"Via: ");
+            write!(OneLine(out), "{via}").ok(); // writing to memory cannot fail
+            out.extend_from_slice(b"\r\n");
         })
     }
 
-    fn print_lines(&self, via: impl FnOnce(&mut String)) -> Bytes {
-        let raw: usize = self.raw.iter().map(|(_, octets)| octets.len()).sum();
-        let mut out = String::with_capacity(self.head.len() + raw + self.body.len() + USUALLY);
+    fn print_lines(&self, via: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        let mut out: Vec<u8> = Vec::with_capacity(self.head.len() + self.body.len() + USUALLY);
+        let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
         match &self.start {
             Start::Request { method, uri } => {
-                for part in [method.as_str(), " ", uri, " SIP/2.0\r\n"] {
-                    out.push_str(part);
-                }
+                put(&[method.as_str().as_bytes(), b" ", uri.as_bytes(), b" SIP/2.0\r\n"]);
             }
             Start::Response { status, reason } => {
-                for part in ["SIP/2.0 ", &status.to_compact_string(), " ", reason, "\r\n"] {
-                    out.push_str(part);
-                }
+                let status = status.to_compact_string();
+                put(&[b"SIP/2.0 ", status.as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
             }
         }
         via(&mut out);
-        let mut out = out.into_bytes();
-        let head = self.head.as_bytes();
-        let mut at = 0;
-        for (offset, octets) in &self.raw {
-            out.extend_from_slice(head.get(at..*offset).unwrap_or_default());
-            out.extend_from_slice(octets);
-            at = *offset;
-        }
-        out.extend_from_slice(head.get(at..).unwrap_or_default());
-        out.extend_from_slice(b"Content-Length: ");
-        out.extend_from_slice(self.body.len().to_compact_string().as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
-        out.extend_from_slice(&self.body);
+        let length = self.body.len().to_compact_string();
+        let parts: [&[u8]; 5] = [
+            &self.head,
+            b"Content-Length: ",
+            length.as_bytes(),
+            b"\r\n\r\n",
+            &self.body,
+        ];
+        parts.iter().for_each(|part| out.extend_from_slice(part));
         Bytes::from(out)
     }
 }
@@ -290,20 +261,18 @@ fn after_bracket(value: &str) -> &str {
 }
 
 /// Writes text that must stay on its line.
-struct OneLine<'a, W>(&'a mut W);
+struct OneLine<'a>(&'a mut Vec<u8>);
 
-impl<W: Write> Write for OneLine<'_, W> {
+impl Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if find3(text.as_bytes(), b'\r', b'\n', 0).is_none() {
-            return self.0.write_str(text);
-        }
-        let mut parts = text.split(['\r', '\n', '\0']);
-        if let Some(first) = parts.next() {
-            self.0.write_str(first)?;
-        }
-        for part in parts {
-            self.0.write_char(' ')?;
-            self.0.write_str(part)?;
+        let from = self.0.len();
+        self.0.extend_from_slice(text.as_bytes());
+        if find3(text.as_bytes(), b'\r', b'\n', 0).is_some() {
+            let written = self.0.get_mut(from..).unwrap_or_default();
+            written
+                .iter_mut()
+                .filter(|octet| matches!(**octet, b'\r' | b'\n' | 0))
+                .for_each(|octet| *octet = b' ');
         }
         Ok(())
     }

@@ -99,7 +99,8 @@ impl Entries {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> + Clone + '_ {
-        self.inline.iter().take(self.len).chain(self.more.iter())
+        let inline = self.inline.get(..self.len).unwrap_or(&self.inline);
+        inline.iter().chain(&self.more)
     }
 }
 

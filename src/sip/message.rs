@@ -172,9 +172,12 @@ impl Message {
     /// The comma-separated values across all lines of this header, in order; quotes and angle brackets are respected.
     /// A value that is not UTF-8 is left out.
     pub fn values(&self, name: HeaderName) -> impl Iterator<Item = &str> + '_ {
-        self.headers(name)
-            .flat_map(comma_list)
-            .filter_map(|value| std::str::from_utf8(value).ok())
+        self.octets(name).filter_map(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// As [`Message::values`], each as it came: for tokens, which are compared and not kept.
+    pub(crate) fn octets(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> + '_ {
+        self.headers(name).flat_map(comma_list)
     }
 
     /// The first line of a header by its full name, in any case; compact forms match their full names.
@@ -197,8 +200,7 @@ impl Message {
 
     /// Whether one of the header's values is this token, in any case: option tags, methods of Allow.
     pub fn has_token(&self, name: HeaderName, token: &str) -> bool {
-        self.headers(name)
-            .flat_map(comma_list)
+        self.octets(name)
             .any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
     }
 

@@ -4,17 +4,14 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use compact_str::CompactString;
 
 use super::client_invite::{self, ClientInvite};
 use super::client_other::ClientOther;
 use super::deadlines::Armed;
+use super::large::{Printed, printed};
 use super::{ClientHandle, Event, Received, Timers, Transactions, Whose};
 use crate::sip::{Draft, Message, Method};
-use crate::transport::{Flow, Transport, ViaParam};
-
-/// RFC 3261 §18.1.1: a request within 200 octets of an MTU that nobody knows goes over a congestion-controlled transport.
-const LARGE: usize = 1_300;
+use crate::transport::{Flow, ViaParam};
 
 /// How a client transaction ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,13 +75,6 @@ pub(super) struct Client<U> {
     pub(super) armed: Armed,
 }
 
-/// A request as it goes out first, and as it goes out if that fails.
-struct Printed {
-    flow: Flow,
-    bytes: Bytes,
-    fallback: Option<Box<(Flow, Bytes)>>,
-}
-
 #[derive(Debug)]
 enum Machine<U> {
     Invite {
@@ -96,36 +86,6 @@ enum Machine<U> {
         other: ClientOther,
         cancels: Option<ClientHandle>,
     },
-}
-
-/// RFC 3261 §18.1.1: what is too large for a datagram goes over the connection, with the datagram in reserve.
-fn printed(
-    flow: Flow,
-    sent_by: &str,
-    stream: Option<(Flow, CompactString)>,
-    branch: &str,
-    print: impl Fn(ViaParam<'_>) -> Bytes,
-) -> Printed {
-    let by = |transport, sent_by: &str| {
-        print(ViaParam {
-            transport,
-            sent_by,
-            branch,
-        })
-    };
-    let bytes = by(flow.transport, sent_by);
-    match stream {
-        Some((stream, sent_by)) if bytes.len() > LARGE => Printed {
-            flow: stream,
-            bytes: by(stream.transport, &sent_by),
-            fallback: Some(Box::new((flow, bytes))),
-        },
-        Some(_) | None => Printed {
-            flow,
-            bytes,
-            fallback: None,
-        },
-    }
 }
 
 /// Where the CANCEL of an INVITE is.
@@ -168,21 +128,6 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         self.start(now, method, user, |branch| {
             printed(flow, sent_by, stream, branch, |via| draft.print_with_via(via))
         })
-    }
-
-    /// RFC 3261 §18.1.1: the connection that takes what is too large for a datagram on this flow, and our name on it.
-    fn stream_for(&self, flow: &Flow) -> Option<(Flow, CompactString)> {
-        if flow.transport.is_reliable() {
-            return None;
-        }
-        let found = self.large.iter().find(|large| large.remote == flow.remote)?;
-        let stream = Flow {
-            transport: Transport::Tcp,
-            local: found.local,
-            remote: found.remote,
-            connection: 0,
-        };
-        Some((stream, found.sent_by.clone()))
     }
 
     /// Sends a request that somebody else prints, with the given Via on top: a proxy that splices. It is asked twice
@@ -235,20 +180,6 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
             self.begin(handle, flow, bytes);
         }
         handle
-    }
-
-    /// Sends the ACK of a 2xx and returns its bytes, to be sent again when the 2xx comes again (RFC 3261 §13.2.2.4).
-    /// It has a branch of its own and no transaction: nothing answers an ACK.
-    pub fn send_ack(&mut self, flow: Flow, sent_by: &str, draft: &Draft) -> Bytes {
-        let branch = self.keys.branch_of_ack();
-        let via = ViaParam {
-            transport: flow.transport,
-            sent_by,
-            branch: branch.as_str(),
-        };
-        let bytes = draft.print_with_via(via);
-        self.transmit(flow, bytes.clone());
-        bytes
     }
 
     /// Cancels an INVITE (RFC 3261 §9.1): now when a provisional response has come, else as soon as one comes, and not

@@ -1,5 +1,9 @@
 //! The one index of deadlines, earliest first.
 //!
+//! Timers run for a few durations only (RFC 3261 table 4), so that deadlines of one duration come in their order: each
+//! stands in a queue behind one that is not later. There are about as many queues as durations, and a push or a pop
+//! touches their ends alone, however many transactions live. What fits behind none of them goes into a heap.
+//!
 //! A transaction knows its own deadline; the index holds at most one *valid* entry for it, and that entry is never later
 //! than the deadline. So that most changes cost nothing here, an entry is not taken out when its transaction ends or
 //! its deadline moves away: it is found stale when it comes to the front, or swept when the stale ones outnumber the
@@ -7,8 +11,11 @@
 //! which they were put in.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
+
+/// More than there are durations: `T1` doubled up to `T2`, 64*T1, the 100's, timers D, I and K.
+const QUEUES: usize = 16;
 
 /// Below this many entries nothing is swept.
 const SWEEP_ABOVE: usize = 64;
@@ -66,10 +73,21 @@ impl Front {
     }
 }
 
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Queue(usize),
+    Heap,
+}
+
 /// The index.
 #[derive(Debug)]
 pub(super) struct Deadlines<W> {
+    queues: Vec<VecDeque<Due<W>>>,
     heap: BinaryHeap<Reverse<Due<W>>>,
+    /// The earliest of all, and where it stands.
+    first: Option<(Due<W>, Place)>,
+    len: usize,
     sequence: u64,
     /// How many entries are valid.
     valid: usize,
@@ -78,7 +96,10 @@ pub(super) struct Deadlines<W> {
 impl<W: Copy + PartialEq> Deadlines<W> {
     pub(super) fn new() -> Deadlines<W> {
         Deadlines {
+            queues: Vec::new(),
             heap: BinaryHeap::new(),
+            first: None,
+            len: 0,
             sequence: 0,
             valid: 0,
         }
@@ -105,12 +126,12 @@ impl<W: Copy + PartialEq> Deadlines<W> {
 
     /// The earliest entry.
     pub(super) fn front(&self) -> Option<(Instant, W)> {
-        self.heap.peek().map(|Reverse(due)| (due.at, due.whose))
+        self.first.map(|(due, _)| (due.at, due.whose))
     }
 
     /// Takes the earliest entry out; its transaction is no longer armed when `valid`.
     pub(super) fn pop(&mut self, valid: bool) {
-        self.heap.pop();
+        self.take_first();
         if valid {
             self.valid = self.valid.saturating_sub(1);
         }
@@ -118,34 +139,90 @@ impl<W: Copy + PartialEq> Deadlines<W> {
 
     /// Moves the earliest entry, which is valid, to a later instant.
     pub(super) fn postpone(&mut self, at: Instant) {
-        if let Some(Reverse(due)) = self.heap.pop() {
-            self.push(at, due.whose);
+        if let Some(whose) = self.take_first() {
+            self.push(at, whose);
         }
     }
 
     /// Whether so much is stale that [`sweep`](Self::sweep) is due.
     pub(super) fn is_littered(&self) -> bool {
-        self.heap.len() > SWEEP_ABOVE + 2 * self.valid
+        self.len > SWEEP_ABOVE + 2 * self.valid
     }
 
     /// Keeps the entries that are valid.
     pub(super) fn sweep(&mut self, is_valid: impl Fn(Instant, W) -> bool) {
+        for queue in &mut self.queues {
+            queue.retain(|due| is_valid(due.at, due.whose));
+        }
         self.heap.retain(|Reverse(due)| is_valid(due.at, due.whose));
+        self.len = self.heap.len() + self.queues.iter().map(VecDeque::len).sum::<usize>();
+        self.first = self.earliest();
     }
 
     /// How many entries there are, stale ones included.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.heap.len()
+        self.len
     }
 
     fn push(&mut self, at: Instant, whose: W) {
         self.sequence = self.sequence.wrapping_add(1);
-        self.heap.push(Reverse(Due {
+        let due = Due {
             at,
             sequence: self.sequence,
             whose,
-        }));
+        };
+        let place = self.place(at);
+        match place {
+            Place::Queue(at) => match self.queues.get_mut(at) {
+                Some(queue) => queue.push_back(due),
+                None => self.queues.push(VecDeque::from([due])),
+            },
+            Place::Heap => self.heap.push(Reverse(due)),
+        }
+        self.len += 1;
+        if self.first.is_none_or(|(first, _)| due < first) {
+            self.first = Some((due, place));
+        }
+    }
+
+    /// Behind the latest entry that is not later; else a queue of its own while there are few, and the heap at last.
+    fn place(&self, at: Instant) -> Place {
+        let mut best: Option<(Option<Instant>, usize)> = None;
+        for (number, queue) in self.queues.iter().enumerate() {
+            let back = queue.back().map(|due| due.at);
+            if back.is_none_or(|back| back <= at) && best.is_none_or(|(known, _)| back > known) {
+                best = Some((back, number));
+            }
+        }
+        match best {
+            Some((_, number)) => Place::Queue(number),
+            None if self.queues.len() < QUEUES => Place::Queue(self.queues.len()),
+            None => Place::Heap,
+        }
+    }
+
+    fn take_first(&mut self) -> Option<W> {
+        let (due, place) = self.first?;
+        match place {
+            Place::Queue(at) => drop(self.queues.get_mut(at)?.pop_front()),
+            Place::Heap => drop(self.heap.pop()),
+        }
+        self.len -= 1;
+        self.first = self.earliest();
+        Some(due.whose)
+    }
+
+    fn earliest(&self) -> Option<(Due<W>, Place)> {
+        let mut first = self.heap.peek().map(|Reverse(due)| (due, Place::Heap));
+        for (number, queue) in self.queues.iter().enumerate() {
+            if let Some(due) = queue.front()
+                && first.is_none_or(|(known, _)| due < known)
+            {
+                first = Some((due, Place::Queue(number)));
+            }
+        }
+        first.map(|(due, place)| (*due, place))
     }
 }
 
@@ -168,6 +245,35 @@ mod tests {
             deadlines.pop(true);
         }
         assert_eq!(order, [2, 3, 4, 1]);
+    }
+
+    #[test]
+    fn whatever_the_durations_are_the_order_is_that_of_time() {
+        let start = Instant::now();
+        let (mut deadlines, mut expected) = (Deadlines::new(), Vec::new());
+        // Descending ones fit behind none: all queues are taken, and the heap after them.
+        let falling = (0..100u64).map(|whose| (whose, 10_000 - whose));
+        let mixed = (100..2_000u64).map(|whose| (whose, whose * 7_919 % 5_003));
+        for (whose, millis) in falling.chain(mixed) {
+            let at = start + Duration::from_millis(millis);
+            deadlines.arm(whose, Some(at), &mut None);
+            expected.push((at, whose));
+            if whose % 3 == 0 {
+                expected.sort(); // the sort is stable and `whose` counts up, as the sequence does
+                assert_eq!(deadlines.front(), expected.first().copied());
+                deadlines.pop(true);
+                expected.remove(0);
+            }
+        }
+        assert!(!deadlines.heap.is_empty());
+        deadlines.sweep(|_, whose| whose % 2 == 0);
+        expected.retain(|(_, whose)| whose % 2 == 0);
+        expected.sort();
+        for due in expected {
+            assert_eq!(deadlines.front(), Some(due));
+            deadlines.pop(true);
+        }
+        assert_eq!((deadlines.front(), deadlines.len()), (None, 0));
     }
 
     #[test]

@@ -80,6 +80,7 @@ mod client_invite;
 mod client_other;
 mod deadlines;
 mod key;
+mod large;
 mod server;
 mod server_invite;
 mod server_other;
@@ -87,6 +88,7 @@ mod slots;
 mod timers;
 mod words;
 
+pub use large::SentAck;
 pub use timers::{TRYING_AFTER, Timers};
 pub use words::{ClientHandle, Event, Received, ServerHandle, Transmit};
 

@@ -27,14 +27,18 @@ const LEFT: u8 = 2;
 impl Transfers {
     /// Two parties with ICE cannot be offered what the other has said to somebody else: credentials that are new to a party
     /// restart ICE there, so that its answer has new ones too (RFC 8839 §4.4.1.1.1), and no number of offers would match
-    /// them. One is asked instead, and the other answers to that.
+    /// them. One is asked instead, and the other answers to that. A party whose media passes through the edge is offered
+    /// the edge's description, and knows it.
     pub(crate) fn needs_fresh_offer(&self, one: LegHandle, other: LegHandle) -> bool {
         let (Some(one), Some(other)) = (self.calls.legs.get(one), self.calls.legs.get(other)) else {
             return false;
         };
+        if self.calls.legs.meet_at_edge(one, other) {
+            return false; // each is sent our own description
+        }
         let have_ice = [one, other]
             .iter()
-            .all(|leg| leg.remote.as_ref().is_some_and(Description::uses_ice));
+            .all(|leg| !leg.is_anchored() && leg.remote.as_ref().is_some_and(Description::uses_ice));
         let known = |of: &Leg, with: &Leg| match (&of.sent, &with.remote) {
             (Some(sent), Some(remote)) => sent.same_media(remote),
             (Some(_) | None, None) | (None, Some(_)) => false,

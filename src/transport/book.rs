@@ -104,20 +104,20 @@ impl Book {
 
     /// Every place of this host, in the order in which they are to be tried now. A host that is an address has the one.
     pub fn places(&self, now: Instant, host: &str, first: Place) -> Vec<Place> {
-        self.ordered(now, self.all(host, first))
+        let known = self.entry(host, first).map(|entry| entry.name.places.clone());
+        self.ordered(now, known.unwrap_or_else(|| vec![first]))
     }
 
     /// Whether a message from this address comes from one of the host's places.
     pub fn is_at(&self, host: &str, first: Place, from: impl Fn(SocketAddr) -> bool) -> bool {
-        from(first.address) || self.all(host, first).iter().any(|place| from(place.address))
+        let named = || self.entry(host, first).into_iter().flat_map(|entry| &entry.name.places);
+        from(first.address) || named().any(|place| from(place.address))
     }
 
-    fn all(&self, host: &str, first: Place) -> Vec<Place> {
-        let entry = self
-            .entries
+    fn entry(&self, host: &str, first: Place) -> Option<&Entry> {
+        self.entries
             .iter()
-            .find(|entry| entry.name.first == first && entry.name.host == host);
-        entry.map_or_else(|| vec![first], |entry| entry.name.places.clone())
+            .find(|entry| entry.name.first == first && entry.name.host == host)
     }
 
     /// The places of all names.

@@ -38,12 +38,14 @@ pub mod base32;
 mod book;
 mod framing;
 pub mod locate;
+mod network;
 mod seal;
 pub mod stun;
 mod via;
 
 pub use book::{Book, Named};
 pub use framing::{Frame, FrameError, FrameErrorKind, INCOMPLETE_LIMIT, MESSAGE_LIMIT, PONG, StreamFramer};
+pub use network::Network;
 pub use seal::FlowSeal;
 pub(crate) use via::{Reception, stamped};
 pub use via::{ViaParam, response_fallback, response_flow, stamp};

@@ -39,6 +39,25 @@ pub enum Command {
         leg: LegHandle,
         /// `sendonly` or `inactive`.
         direction: HoldDirection,
+        /// The prompt that it hears; `None`: the configured hold music, if there is one.
+        music: Option<String>,
+    },
+    /// Play DTMF to the party of this leg. Its media must pass through the edge.
+    Digits {
+        /// Who hears it.
+        leg: LegHandle,
+        /// 1 to 64 of `0`–`9`, `*`, `#`, `A`–`D`.
+        digits: String,
+    },
+    /// Record the party of this leg and what it hears, through holds and transfers, until its end. Once.
+    Record {
+        /// Whom.
+        leg: LegHandle,
+    },
+    /// End the recording of this leg.
+    StopRecording {
+        /// Whose.
+        leg: LegHandle,
     },
     /// Take the party of this leg back from hold.
     Resume {
@@ -99,6 +118,8 @@ pub enum Reply {
     Registrations(Vec<RegistrationView>),
     /// To [`Command::Totals`].
     Totals(Totals),
+    /// To [`Command::Record`]: the name of the recording.
+    Recording(String),
     /// Done.
     Done,
 }

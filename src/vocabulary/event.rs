@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::{CallHandle, LegHandle, TransferFailure, TransferHandle, TransferKind, TransferMode};
+use super::{CallHandle, LegHandle, MediaNote, TransferFailure, TransferHandle, TransferKind, TransferMode};
 
 /// What happened. Serialised with its name under `event`.
 #[derive(Clone, Debug, Serialize)]
@@ -174,6 +174,9 @@ pub enum Event {
         /// What was wrong.
         why: String,
     },
+    /// Something about media that passes through the edge.
+    #[serde(untagged)]
+    Media(MediaNote),
 }
 
 /// Why a leg or a call ended.

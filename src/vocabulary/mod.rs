@@ -6,6 +6,7 @@
 mod command;
 mod event;
 mod handle;
+mod media;
 mod slots;
 mod transfer;
 mod view;
@@ -13,8 +14,9 @@ mod view;
 pub use command::{Command, CommandId, Refusal, Reply};
 pub use event::{Cause, Event};
 pub use handle::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
+pub use media::MediaNote;
 pub use slots::{Handle, Slots};
 pub use transfer::{
     Denied, HoldDirection, OnFailure, ReferAnswer, TransferFailure, TransferKind, TransferMode, TransferTarget,
 };
-pub use view::{CallView, LegView, RegistrationView, Totals, TransferView};
+pub use view::{CallView, LegView, QualityView, RegistrationView, Totals, TransferView};

@@ -19,6 +19,8 @@ pub struct Totals {
     pub transfers: usize,
     /// Bindings in the registrar.
     pub registrations: usize,
+    /// UDP ports of media endpoints that are taken.
+    pub media_ports: usize,
 }
 
 /// A call as an observer sees it.
@@ -53,6 +55,29 @@ pub struct LegView {
     pub sent_description: Option<String>,
     /// Where its messages come from and go to.
     pub address: SocketAddr,
+    /// `direct`, or `edge`: its media passes through the edge.
+    pub media: &'static str,
+    /// How well, as last counted; `None`: not yet, or its media does not pass through the edge.
+    pub quality: Option<QualityView>,
+}
+
+/// How well a party is heard and hears.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct QualityView {
+    /// RTP packets that came from the party and were taken.
+    pub received: u64,
+    /// RTP packets sent to the party.
+    pub sent: u64,
+    /// Packets lost on the way to us.
+    pub lost: u64,
+    /// Packets of strangers, with bad authentication, or repeated.
+    pub refused: u64,
+    /// Interarrival jitter in milliseconds (RFC 3550 §6.4.1).
+    pub jitter_ms: f32,
+    /// By the party's receiver reports.
+    pub round_trip_ms: Option<f32>,
+    /// Estimated mean opinion score, 1.0 to 4.5.
+    pub mos: f32,
 }
 
 /// A transfer as an observer sees it.

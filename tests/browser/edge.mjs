@@ -5,8 +5,9 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 function binary() {
   const named = process.env.WARMLINE;
@@ -58,7 +59,7 @@ export class Wire {
 
 export class Edge {
   /** `people` may register; each has a WebSocket wire of its own. */
-  static async start(people, extra = '') {
+  static async start(people, { media = '', more = '' } = {}) {
     const edge = new Edge();
     edge.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'warmline-browser-'));
     edge.token = 'only-for-these-tests';
@@ -87,7 +88,10 @@ listen = "127.0.0.1:0"
 token = "${edge.token}"
 [softphone]
 servers = [${servers.join(', ')}]
-${users}${extra}`;
+[media]
+browser_port = ${await free()}
+${media}
+${users}${more}`;
     const file = path.join(edge.folder, 'edge.toml');
     fs.writeFileSync(file, config);
     edge.log = fs.openSync(path.join(edge.folder, 'edge.log'), 'w');

@@ -1,10 +1,14 @@
 // Runs the tests one after the other, each on fresh pages, and counts.
 
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Desk } from './desk.mjs';
 import { Edge } from './edge.mjs';
 import { Person } from './people.mjs';
-import { tests } from './tests.mjs';
+import { gateway } from './gateway.mjs';
+import { tests as direct } from './tests.mjs';
 
+const tests = { ...direct, ...gateway };
 const PEOPLE = { alice: 440, bob: 620, carol: 1130 };
 
 const wanted = process.argv.slice(2);
@@ -24,17 +28,23 @@ let passed = 0;
 let failed = 0;
 const people = {};
 let edge;
-const shots = flags.includes('--screenshots') ? path.resolve(import.meta.dirname, '../../web/softphone/screenshots') : path.resolve('target/browser-screenshots');
+let office;
+let desk;
+const shots = flags.includes('--screenshots') ? fileURLToPath(new URL('../../web/softphone/screenshots', import.meta.url)) : path.resolve('target/browser-screenshots');
 try {
   edge = await Edge.start(Object.keys(PEOPLE));
+  desk = await Desk.born(1_400);
+  // A second one, with an ordinary phone and hold music.
+  office = await Edge.start(Object.keys(PEOPLE), { media: 'hold_music = "builtin"', more: desk.config() });
   for (const [name, hertz] of Object.entries(PEOPLE)) people[name] = await Person.born(name, hertz);
-  const stage = { edge, ...people, shots, readme: flags.includes('--screenshots') };
+  const stage = { edge, office, desk, ...people, shots, readme: flags.includes('--screenshots') };
   for (const [name, test] of Object.entries(tests)) {
     if (names.length > 0 && !names.includes(name)) continue;
     const started = Date.now();
     try {
       for (const wire of Object.values(edge.wires)) wire.mend();
-      for (const person of Object.values(people)) await person.open(`${edge.api}/phone/`);
+      const home = name in gateway ? office : edge;
+      for (const person of Object.values(people)) await person.open(`${home.api}/phone/`);
       const note = await test(stage);
       for (const person of Object.values(people)) {
         if (person.errors.length > 0) throw new Error(`${person.name}'s page complained: ${person.errors.join('; ')}`);
@@ -49,7 +59,10 @@ try {
         if (said) console.log(`        ${person.name} reads: ${said.replace(/\s+/g, ' ')}`);
         await person.shot(`failed-${name.replace(/\W+/g, '-')}-${person.name}.png`, path.resolve('target/browser-screenshots')).catch(() => {});
       }
-      if (process.env.V) console.log(error.stack);
+      if (process.env.V) {
+        console.log(error.stack);
+        for (const call of await (name in gateway ? office : edge).calls()) console.log(JSON.stringify(call, null, 1));
+      }
     }
   }
 } catch (error) {
@@ -58,6 +71,8 @@ try {
 } finally {
   for (const person of Object.values(people)) await person.gone().catch(() => {});
   await edge?.stop().catch(() => {});
+  await office?.stop().catch(() => {});
+  desk?.gone();
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

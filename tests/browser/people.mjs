@@ -228,6 +228,13 @@ export class Person {
     }
   }
 
+  /** Something that is none of these tones, and not silence. */
+  async hearsMusic(...tones) {
+    const music = async () =>
+      (await this.heard()).some(({ db, peaks, width }) => db > -55 && !tones.some((tone) => Math.abs(peaks[0].hertz - tone) < 3 * width));
+    await until(`${this.name} hears music`, music, 15_000);
+  }
+
   /** Waits until nothing comes out, and nothing for a second after. */
   async hearsNothing(limit = 10_000) {
     const silent = async () => (await this.heard()).every(({ db }) => db < -70);

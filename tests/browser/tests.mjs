@@ -5,25 +5,25 @@ import { sleep, until } from './people.mjs';
 const wire = (edge, person) => `ws://127.0.0.1:${edge.wires[person.name].port}`;
 
 /** Everybody registers, each over a wire of their own. */
-async function registered(edge, ...people) {
+export async function registered(edge, ...people) {
   for (const person of people) await person.signIn(wire(edge, person));
   for (const person of people) await person.registered();
 }
 
 /** One calls the other; both hear each other. */
-async function talking(one, other) {
+export async function talking(one, other) {
   await one.call(other.name);
   await other.answer(one.name);
   await one.reaches(other.name, 'talking');
   await hear(one, other);
 }
 
-async function hear(one, other) {
+export async function hear(one, other) {
   await one.hears(other.hertz);
   await other.hears(one.hertz);
 }
 
-async function nothingLeft(edge) {
+export async function nothingLeft(edge) {
   await until('the edge has no call left', async () => (await edge.calls()).length === 0);
 }
 
@@ -273,7 +273,7 @@ export const tests = {
     edge.wires.alice.cut();
     await alice.page.close();
     const started = Date.now();
-    await bob.idle(60_000);
+    await bob.idle(50_000);
     const told = Date.now() - started;
     await nothingLeft(edge);
     return `the other side was told after ${(told / 1_000).toFixed(0)} s`;
@@ -375,6 +375,7 @@ export const tests = {
     await bob.page.emulateMedia({ colorScheme: 'light' });
     await bob.page.click('#open-settings');
     await until('the settings list a microphone', async () => (await bob.page.locator('#microphone option').count()) > 1);
+    await until('the settings show its level', async () => /scaleX\(0\.[3-9]/.test(await bob.page.locator('#mic-level').getAttribute('style')));
     await bob.shot('settings.png', shots);
     await bob.page.keyboard.press('Escape');
     await bob.page.click('#join-go');

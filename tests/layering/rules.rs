@@ -97,8 +97,10 @@ const SHELL: &[&str] = &["driver", "api", "cli", "store"];
 
 /// Crates without a clock, a socket or a task: any room.
 const CORE_CRATES: &[&str] = &[
+    "base64",
     "bytes",
     "compact_str",
+    "hmac",
     "md5",
     "memchr",
     "rsip",

@@ -25,6 +25,7 @@ fn peer(keeps_call_id: bool, credentials: bool) -> Peer {
             realm: "carrier.example".to_owned(),
         }),
         keeps_call_id,
+        media: Default::default(),
     }
 }
 
@@ -123,6 +124,7 @@ fn a_phone_that_challenges_learns_nothing() {
     world.command(warmline::engine::Command::Hold {
         leg,
         direction: warmline::engine::HoldDirection::SendOnly,
+        music: None,
     });
     world.advance(millis(20));
     let sent = world.phone(ALICE).requests(&Method::Invite);

@@ -21,6 +21,7 @@ fn holds_of_both_sides_and_of_the_api_are_let_go_one_by_one() {
         let hold = world.command(Command::Hold {
             leg,
             direction: HoldDirection::SendOnly,
+            music: None,
         });
         world.run();
         assert!(
@@ -103,6 +104,7 @@ fn a_held_party_that_is_transferred_comes_back_two_way() {
                 world.command(Command::Hold {
                     leg,
                     direction: HoldDirection::Inactive,
+                    music: None,
                 });
                 world.run();
             }

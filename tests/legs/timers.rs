@@ -196,6 +196,7 @@ fn an_api_hold_survives_the_refresh_of_either_side() {
         world.command(Command::Hold {
             leg,
             direction: HoldDirection::SendOnly,
+            music: None,
         });
         world.run();
         world.advance(seconds(700));

@@ -65,6 +65,7 @@ fn an_update_that_meets_another_offer_is_refused() {
     world.command(warmline::engine::Command::Hold {
         leg,
         direction: warmline::engine::HoldDirection::SendOnly,
+        music: None,
     });
     // The edge's UPDATE is under way, alice's crosses it.
     world.alice().update(mine, true);
@@ -140,7 +141,18 @@ fn an_update_that_is_405_becomes_a_reinvite() {
     world.assert_nothing_left();
 }
 
-/// Early: one without a description is answered; an offer would need the callee's consent, 504 (§5.2).
+/// The answer to an UPDATE with an offer from alice.
+fn offered(world: &mut World, call: warmline::phone::PhoneCall) -> warmline::sip::Message {
+    let body = sdp(7_100);
+    let contact = [("Contact", "<sip:alice@10.0.0.11:5060>")];
+    world
+        .alice()
+        .request(call, Method::Update, &contact, Some(("application/sdp", &body)));
+    world.advance(millis(5));
+    world.phone(ALICE).responses(&Method::Update).pop().expect("an answer")
+}
+
+/// §5.2, early: one without a description is answered; one with an offer meets what is open.
 #[test]
 fn an_update_in_an_early_dialog_is_answered() {
     let mut world = trunk::world();
@@ -151,27 +163,55 @@ fn an_update_in_an_early_dialog_is_answered() {
     let contact = [("Contact", "<sip:alice@10.0.0.11:5060>")];
     world.alice().request(call, Method::Update, &contact, None);
     world.advance(millis(5));
-    assert_eq!(
-        world
-            .phone(ALICE)
-            .responses(&Method::Update)
-            .pop()
-            .and_then(|answer| answer.status()),
-        Some(200)
-    );
-    let body = sdp(7_100);
-    world
-        .alice()
-        .request(call, Method::Update, &contact, Some(("application/sdp", &body)));
-    world.advance(millis(5));
-    assert_eq!(
-        world
-            .phone(ALICE)
-            .responses(&Method::Update)
-            .pop()
-            .and_then(|answer| answer.status()),
-        Some(504)
+    assert_eq!(status_of_update(&world), Some(200));
+    // Her own offer, in the INVITE, has no answer yet.
+    let refused = offered(&mut world, call);
+    assert_eq!(refused.status(), Some(500));
+    assert!(
+        refused
+            .number(HeaderName::RetryAfter)
+            .is_some_and(|seconds| seconds < 10)
     );
     answer(&mut world, &invite, 486, "a", &[], None);
     world.assert_nothing_left();
+}
+
+/// §5.2, early, when a reliable 183 has answered: it would change what the callee, who has not picked up, has to agree to.
+#[test]
+fn an_early_offer_after_the_answer_is_504_and_one_that_crosses_ours_is_491() {
+    let mut world = trunk::world();
+    let call = world.alice().invite_with(NUMBER, &[(HeaderName::Supported, "100rel")]);
+    world.advance(millis(5));
+    let invite = requests(&mut world, &Method::Invite).pop().expect("the INVITE");
+    // The trunk offers before it has answered what it was offered.
+    answer(&mut world, &invite, 180, "a", &[], None);
+    let update = |cseq: u32| {
+        let (from, to) = (
+            invite.text(HeaderName::To).unwrap(),
+            invite.text(HeaderName::From).unwrap(),
+        );
+        let body = sdp(7_200);
+        format!(
+            "UPDATE sip:edge@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.9.0.1:5060;branch=z9hG4bKupd{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: {from};tag=a\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {cseq} UPDATE\r\n\
+             Contact: <sip:a@10.9.0.1>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+            invite.call_id(),
+            body.len()
+        )
+    };
+    let answered = |world: &mut World, cseq| {
+        world.inject(trunk::TRUNK, update(cseq));
+        world.advance(millis(5));
+        let answers = trunk::arrived(world).into_iter();
+        answers.filter_map(|message| message.status()).next_back()
+    };
+    assert_eq!(answered(&mut world, 1), Some(491));
+    let reliable = [("Require", "100rel"), ("RSeq", "41")];
+    answer(&mut world, &invite, 183, "a", &reliable, Some(sdp(7_000)));
+    let prack = requests(&mut world, &Method::Prack).pop().expect("PRACK");
+    answer(&mut world, &prack, 200, "a", &[], None);
+    assert_eq!(answered(&mut world, 2), Some(504));
+    assert_eq!(offered(&mut world, call).status(), Some(504));
+    answer(&mut world, &invite, 486, "a", &[], None);
+    world.run();
 }

@@ -1,3 +1,4 @@
+#![allow(dead_code, reason = "each test uses a part of it")]
 //! A phone's sockets: what it sends to the edge and what it hears.
 
 use std::cell::Cell;
@@ -20,7 +21,7 @@ const KNOCK: [u8; 160] = [0x2a; 160];
 pub(crate) struct Phone {
     rtp: UdpSocket,
     rtcp: UdpSocket,
-    edge: SocketAddr,
+    edge: Cell<SocketAddr>,
     sent: Cell<u32>,
 }
 
@@ -58,14 +59,31 @@ impl Phone {
         Phone {
             rtp: bind(),
             rtcp: bind(),
-            edge: SocketAddr::from(([127, 0, 0, 1], ports())),
+            edge: Cell::new(SocketAddr::from(([127, 0, 0, 1], ports()))),
             sent: Cell::new(0),
         }
     }
 
     /// Where the edge's endpoint for this phone is.
     pub(crate) fn edge(&self) -> SocketAddr {
-        self.edge
+        self.edge.get()
+    }
+
+    /// The edge's endpoint for this phone is there from now on.
+    pub(crate) fn set_edge(&self, edge: SocketAddr) {
+        self.edge.set(edge);
+    }
+
+    /// Where it wants to be sent audio.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.rtp.local_addr().unwrap()
+    }
+
+    /// Forgets what waits to be heard.
+    pub(crate) fn flush(&self) {
+        self.rtp.set_nonblocking(true).unwrap();
+        while self.rtp.recv(&mut [0; 2_048]).is_ok() {}
+        self.rtp.set_nonblocking(false).unwrap();
     }
 
     /// The edge's endpoint for this phone.
@@ -78,14 +96,18 @@ impl Phone {
         let number = match codec {
             Codec::Pcma => 8,
             Codec::Opus => 111,
-            _ => 0,
+            Codec::Pcmu
+            | Codec::G722
+            | Codec::TelephoneEvent { .. }
+            | Codec::ComfortNoise { .. }
+            | Codec::Other { .. } => 0,
         };
         let payloads = vec![
             payload(number, codec),
             payload(101, Codec::TelephoneEvent { clock: 8_000 }),
         ];
         Endpoint {
-            local: LocalPort::Own(self.edge.port()),
+            local: LocalPort::Own(self.edge().port()),
             remote: Some(self.rtp.local_addr().unwrap()),
             remote_rtcp: Some(self.rtcp.local_addr().unwrap()),
             latch: false,
@@ -94,7 +116,7 @@ impl Phone {
             receive: payloads.clone(),
             send: payloads,
             direction: Direction::SendRecv,
-            ssrc: u32::from(self.edge.port()),
+            ssrc: u32::from(self.edge().port()),
             cname: "edge".into(),
             packet_ms: 20,
         }
@@ -104,7 +126,14 @@ impl Phone {
     pub(crate) fn send(&self, payload_type: u8, payload: &[u8]) {
         let count = self.sent.replace(self.sent.get() + 1);
         let packet = packet(payload_type, count as u16, count * 160, payload);
-        self.rtp.send_to(&packet, self.edge).unwrap();
+        self.rtp.send_to(&packet, self.edge()).unwrap();
+    }
+
+    /// Sends a packet of an event; all of them are one event.
+    pub(crate) fn press(&self, octets: &[u8; 4]) {
+        let count = self.sent.replace(self.sent.get() + 1);
+        let packet = packet(101, count as u16, 1_000_000, octets);
+        self.rtp.send_to(&packet, self.edge()).unwrap();
     }
 
     /// Sends until something comes through to the other: from then on nothing is lost.

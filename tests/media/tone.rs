@@ -1,3 +1,4 @@
+#![allow(dead_code, reason = "each test uses a part of it")]
 //! Tones in G.711 µ-law, made and found: an implementation of the test's own, so that the edge's cannot excuse itself.
 
 use std::f64::consts::TAU;
@@ -12,7 +13,13 @@ pub(crate) fn make(frequency: f64, from: usize, count: usize) -> Vec<u8> {
 
 /// Whether more than half of the power is at this frequency (Goertzel's algorithm).
 pub(crate) fn is(octets: &[u8], frequency: f64) -> bool {
-    let samples: Vec<f64> = octets.iter().map(|octet| f64::from(decode(*octet))).collect();
+    let samples: Vec<i16> = octets.iter().map(|octet| decode(*octet) as i16).collect();
+    is_in(&samples, frequency)
+}
+
+/// The same of samples.
+pub(crate) fn is_in(samples: &[i16], frequency: f64) -> bool {
+    let samples: Vec<f64> = samples.iter().map(|sample| f64::from(*sample)).collect();
     let total: f64 = samples.iter().map(|sample| sample * sample).sum();
     let factor = 2.0 * (TAU * frequency / RATE).cos();
     let (mut before, mut last) = (0.0, 0.0);
@@ -21,6 +28,24 @@ pub(crate) fn is(octets: &[u8], frequency: f64) -> bool {
     }
     let power = (last * last + before * before - factor * last * before) / samples.len().max(1) as f64 * 2.0;
     total > 1_000.0 && power > total / 2.0
+}
+
+/// A file with so many samples of a tone (RIFF/WAVE, mono, 16 bits).
+pub(crate) fn wav(frequency: f64, count: usize) -> Vec<u8> {
+    let length = 2 * count as u32;
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + length).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16_u32.to_le_bytes());
+    file.extend([1, 0, 1, 0]);
+    file.extend(8_000_u32.to_le_bytes());
+    file.extend(16_000_u32.to_le_bytes());
+    file.extend([2, 0, 16, 0]);
+    file.extend(b"data");
+    file.extend(length.to_le_bytes());
+    let sample = |at: usize| (TAU * frequency * at as f64 / RATE).sin() * 8_000.0;
+    file.extend((0..count).flat_map(|at| (sample(at) as i16).to_le_bytes()));
+    file
 }
 
 fn encode(sample: i32) -> u8 {

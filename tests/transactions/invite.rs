@@ -317,3 +317,45 @@ fn over_tcp_timers_b_and_h_still_run() {
     assert_eq!(wire.heard.last().map(String::as_str), Some("32000 b server timed out"));
     wire.assert_over();
 }
+
+/// RFC 3261 §18.1.1: an ACK that is too large for a datagram goes by connection; no answer says whether it arrived, so
+/// that the 2xx that comes again is taken for a no.
+#[test]
+fn a_large_ack_goes_by_connection_first_and_as_a_datagram_when_the_2xx_comes_again() {
+    use warmline::sip::{Draft, HeaderName};
+    use warmline::transaction::{Large, Timers, Transactions};
+    let flow = warmline::transport::Flow {
+        transport: Transport::Udp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: "192.0.2.2:5060".parse().unwrap(),
+        connection: 0,
+    };
+    let ack = |length: usize| {
+        Draft::request(&Method::Ack, "sip:192.0.2.2")
+            .header(HeaderName::CallId, "c")
+            .body("application/sdp", "x".repeat(length))
+    };
+    let mut here: Transactions<()> = Transactions::new(Timers::default(), [1; 16]);
+    let place = Large {
+        remote: flow.remote,
+        local: "192.0.2.1:5070".parse().unwrap(),
+        sent_by: "192.0.2.1:5070".into(),
+    };
+    here.large_to(vec![place]);
+    let by = |here: &mut Transactions<()>| {
+        let sent = here.poll_transmit().unwrap();
+        let via = String::from_utf8_lossy(&sent.bytes).lines().nth(1).unwrap().to_owned();
+        assert!(via.contains(sent.flow.transport.as_str()), "{via}");
+        sent.flow.transport
+    };
+    let mut small = here.send_ack(flow, "192.0.2.1:5060", &ack(100));
+    assert_eq!(by(&mut here), Transport::Udp);
+    here.send_ack_again(flow, &mut small);
+    assert_eq!(by(&mut here), Transport::Udp);
+    let mut large = here.send_ack(flow, "192.0.2.1:5060", &ack(1_300));
+    assert_eq!(by(&mut here), Transport::Tcp);
+    for _ in 0..2 {
+        here.send_ack_again(flow, &mut large);
+        assert_eq!(by(&mut here), Transport::Udp);
+    }
+}

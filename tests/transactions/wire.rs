@@ -136,7 +136,7 @@ impl Wire {
     /// A acknowledges a 2xx.
     pub(crate) fn ack(&mut self) -> Bytes {
         let draft = draft(&Method::Ack);
-        let bytes = self.a.send_ack(self.flow, "192.0.2.1:5060", &draft);
+        let bytes = self.a.send_ack(self.flow, "192.0.2.1:5060", &draft).bytes;
         self.collect();
         bytes
     }

@@ -153,3 +153,41 @@ fn the_self_signed_certificate_outlives_the_process_and_is_for_our_names() {
     let again = warmline::driver::Edge::start(settings, options).unwrap();
     runtime().block_on(tls(again.listeners()[0].address, &trusted)).unwrap();
 }
+
+#[test]
+fn a_renewed_certificate_is_shown_to_new_connections_and_ends_none() {
+    let (edge, trusted) = edge("renewed", "127.0.0.1", Options::default());
+    let there = address(&edge, Transport::Tls);
+    let runtime = runtime();
+    let mut old = runtime.block_on(tls(there, &trusted)).unwrap();
+    let state = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("transports-renewed");
+    let certificate = state.join("self-signed.pem");
+    // Two files gone: the edge signs itself another one.
+    std::fs::remove_file(&certificate).unwrap();
+    std::fs::remove_file(state.join("self-signed.key")).unwrap();
+    let settings = warmline::engine::Settings::loopback("127.0.0.1:0".parse().unwrap());
+    let mut options = Options::default();
+    options.tls.state = Some(state);
+    edge.reload_certificates(&settings, &options).unwrap();
+    let renewed = std::fs::read(&certificate).unwrap();
+    assert!(
+        runtime.block_on(tls(there, &trusted)).is_err(),
+        "the old one is shown no more"
+    );
+    runtime.block_on(tls(there, &renewed)).unwrap();
+    // A file that cannot be used changes nothing.
+    std::fs::write(&certificate, "nonsense").unwrap();
+    assert!(edge.reload_certificates(&settings, &options).is_err());
+    runtime.block_on(tls(there, &renewed)).unwrap();
+    // Who was connected still is.
+    let options = "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bKold\r\nMax-Forwards: 70\r\n\
+        From: <sip:a@example.test>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: old\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+    let answer = runtime.block_on(async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        old.write_all(options.as_bytes()).await.unwrap();
+        let mut octets = vec![0; 2_048];
+        let length = old.read(&mut octets).await.unwrap();
+        String::from_utf8_lossy(&octets[..length]).into_owned()
+    });
+    assert!(answer.starts_with("SIP/2.0 "), "{answer}");
+}

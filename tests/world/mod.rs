@@ -19,6 +19,7 @@
     reason = "every test file uses its own part of the harness"
 )]
 
+mod media;
 mod network;
 mod seat;
 mod setup;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use warmline::engine::{Command, CommandId, Engine, Event, Input, LookupId, Output, Plugin, Refusal, Reply, Settings};
+use warmline::media::MediaCommand;
 use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
 use warmline::transport::locate::{Found, LookupFailed, Wanted};
 use warmline::transport::{Flow, Transport};
@@ -113,10 +115,14 @@ pub(crate) struct World {
     in_flight: BTreeMap<(Instant, u64), Delivery>,
     serial: u64,
     latency: Duration,
+    /// How often each phone has come back on a new connection.
+    reconnected: BTreeMap<Who, u64>,
     rule: Box<dyn FnMut(&Packet) -> Fate>,
     last_message: Instant,
     /// What went to an address where no phone is: what a PBX or trunk of the test would get.
     strays: Vec<(Flow, Bytes)>,
+    /// What the packet half was told, oldest first.
+    media: Vec<MediaCommand>,
     /// Look-ups that the test has not answered yet.
     questions: Vec<(LookupId, Wanted)>,
     ladder: Vec<String>,
@@ -154,6 +160,17 @@ impl World {
         world
     }
 
+    /// The same with browsers: WebSocket, and ICE in their descriptions.
+    pub(crate) fn of_browsers() -> World {
+        let mut world = World::unregistered(|_| {}, |_| PhoneTransport::Ws);
+        for who in EVERYBODY {
+            let config = world.phone(who).config().clone();
+            world.phones[who as usize] = Phone::new(PhoneConfig { ice: true, ..config });
+        }
+        world.register_everybody();
+        world
+    }
+
     /// Phones that nobody has registered yet.
     #[expect(clippy::disallowed_methods, reason = "the one base of virtual time")]
     pub(crate) fn unregistered(change: impl FnOnce(&mut Settings), transport: impl Fn(Who) -> PhoneTransport) -> World {
@@ -181,9 +198,11 @@ impl World {
             in_flight: BTreeMap::new(),
             serial: 0,
             latency: millis(1),
+            reconnected: BTreeMap::new(),
             rule: Box::new(|_| Fate::Deliver),
             last_message: now,
             strays: Vec::new(),
+            media: Vec::new(),
             questions: Vec::new(),
             ladder: Vec::new(),
             tolerated: Vec::new(),
@@ -299,6 +318,7 @@ impl World {
         match delivery {
             Delivery::ToEdge { flow, bytes } => self.engine.handle_input(self.now, Input::Received { flow, bytes }),
             Delivery::ToPhone { who, bytes } => self.phones[who as usize].handle(self.now, bytes),
+            Delivery::Dead { flow } => self.fail_flow(flow),
         }
     }
 
@@ -317,6 +337,10 @@ impl World {
             match output {
                 Output::Transmit { flow, bytes } => self.post(None, flow, bytes),
                 Output::Store { .. } => {}
+                Output::Media(command) => {
+                    self.ladder.push(format!("{:>8}  ♪ {command:?}", self.clock()));
+                    self.media.push(command);
+                }
                 Output::Resolve { id, wanted, .. } => {
                     self.ladder.push(format!("{:>8}  ? {wanted}", self.clock()));
                     self.questions.push((id, wanted));
@@ -335,6 +359,7 @@ impl World {
 
     /// The flow on which a phone's messages arrive at the edge.
     pub(crate) fn flow_of(&self, who: Who) -> Flow {
+        let again = 100 * self.reconnected.get(&who).copied().unwrap_or_default();
         let (transport, connection) = match self.phone(who).config().transport {
             PhoneTransport::Udp => (Transport::Udp, 0),
             PhoneTransport::Tcp => (Transport::Tcp, 1 + who as u64),
@@ -346,8 +371,13 @@ impl World {
             transport,
             local: EDGE,
             remote: who.address(),
-            connection,
+            connection: if connection == 0 { 0 } else { connection + again },
         }
+    }
+
+    /// The phone is on another connection from now on; the one that it was on carries nothing any more.
+    pub(crate) fn reconnect(&mut self, who: Who) {
+        *self.reconnected.entry(who).or_default() += 1;
     }
 
     /// What the engine wants to have looked up; each is given once.

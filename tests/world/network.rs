@@ -13,8 +13,18 @@ use super::{EDGE, EVERYBODY, Who, World};
 /// A message on its way.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    ToEdge { flow: Flow, bytes: Bytes },
-    ToPhone { who: Who, bytes: Bytes },
+    ToEdge {
+        flow: Flow,
+        bytes: Bytes,
+    },
+    ToPhone {
+        who: Who,
+        bytes: Bytes,
+    },
+    /// The edge wrote into a connection that is gone.
+    Dead {
+        flow: Flow,
+    },
 }
 
 /// What becomes of one message.
@@ -102,6 +112,15 @@ impl World {
             self.strays.push((flow, bytes));
             return;
         };
+        if from.is_none() && flow.connection != 0 && flow.connection != self.flow_of(who).connection {
+            self.ladder.push(format!(
+                "{:>8}  {:5}  ✗── edge  {text} on a dead connection",
+                self.clock(),
+                who.user()
+            ));
+            self.fly(self.latency, Delivery::Dead { flow });
+            return;
+        }
         let fate = match parsed {
             Ok(message) => (self.rule)(&Packet {
                 who,
@@ -136,6 +155,12 @@ impl World {
     fn fly(&mut self, after: Duration, delivery: Delivery) {
         self.serial += 1;
         self.in_flight.insert((self.now + after, self.serial), delivery);
+    }
+
+    /// Octets that a phone's owner types into its connection.
+    pub(crate) fn say(&mut self, who: Who, bytes: impl Into<Bytes>) {
+        let flow = self.flow_of(who);
+        self.post(Some(who), flow, bytes.into());
     }
 
     /// Octets from an address where no phone is: a PBX, a trunk, an attacker.

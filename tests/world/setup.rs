@@ -1,6 +1,6 @@
 //! How a test gets to where it begins.
 
-use warmline::engine::{Listener, Settings, User};
+use warmline::engine::{Listener, MediaSettings, Settings, User};
 use warmline::phone::{CallState, Phone, PhoneCall, PhoneConfig};
 use warmline::transport::Transport;
 
@@ -16,6 +16,7 @@ pub(super) fn settings() -> Settings {
     Settings {
         domain: DOMAIN.to_owned(),
         listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+        media: MediaSettings::default(),
         ..Settings::loopback(EDGE)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use warmline::engine::{CallView, Cause, Command, Event, LegView, Reply, Totals, TransferFailure, TransferView};
+use warmline::engine::{
+    CallView, Cause, Command, Event, LegHandle, LegView, Reply, Totals, TransferFailure, TransferView,
+};
+use warmline::media::{Hear, LocalPort};
 use warmline::phone::{CallState, Phone, PhoneCall, PhoneEvent};
 use warmline::sdp::Description;
 
@@ -301,9 +304,13 @@ impl World {
                 continue;
             }
             alone.retain(|entry| *entry != find(one) && *entry != find(other));
-            for ((who, mine), (peer, theirs)) in [(find(one), find(other)), (find(other), find(one))] {
+            for (leg, beyond) in [(one, other), (other, one)] {
+                let ((who, mine), (peer, theirs)) = (find(leg), find(beyond));
                 let (phone, peer_phone) = (self.phone(who), self.phone(peer));
-                let media = peer_phone.config().media.to_string();
+                let media = match leg.media {
+                    "edge" => self.assert_end(leg, beyond, who),
+                    _ => peer_phone.config().media.to_string(),
+                };
                 assert_eq!(
                     phone.remote_media(mine),
                     Some(media),
@@ -328,6 +335,28 @@ impl World {
         assert_eq!(alone, [], "answered calls whose leg is in no call of two");
     }
 
+    /// The end of a leg sends to its phone and lets it hear the other leg of its call, or a prompt while it is held; says
+    /// where the phone was told to send.
+    fn assert_end(&self, leg: &LegView, beyond: &LegView, who: Who) -> String {
+        let end = self.end(leg.id).expect("an end");
+        let browser = self.phone(who).config().browser;
+        let media = self.phone(who).config().media;
+        assert_eq!(end.remote, (!browser).then_some(media), "where {} listens", who.user());
+        match self.hears(leg.id) {
+            Some(Hear::Leg(heard)) => {
+                assert_eq!((heard, beyond.media), (beyond.id, "edge"), "whom {} hears", who.user());
+            }
+            Some(Hear::Prompt { .. }) => assert!(leg.held || beyond.holding, "{} hears music", who.user()),
+            Some(Hear::Nothing) => assert!(!end.direction.sends(), "{} hears nothing", who.user()),
+            None => panic!("nobody said what {} hears", who.user()),
+        }
+        let port = match end.local {
+            LocalPort::Own(port) => port,
+            LocalPort::Shared => 19_990,
+        };
+        format!("127.0.0.1:{port}")
+    }
+
     /// Everybody has hung up: no leg, call or transfer is left, and after 64*T1 no transaction; what began has ended
     /// exactly once; no phone saw a rule broken.
     pub(crate) fn assert_nothing_left(&mut self) {
@@ -341,6 +370,12 @@ impl World {
         self.advance(seconds(33));
         self.run();
         assert_eq!(self.totals().transactions, 0, "transactions after 64*T1");
+        assert_eq!(self.totals().media_ports, 0, "media ports that are taken");
+        assert_eq!(
+            self.ends(),
+            Vec::<LegHandle>::new(),
+            "media endpoints that were never closed"
+        );
         self.assert_ended_once();
         self.assert_clean();
         assert!(!self.phones.iter().any(Phone::is_busy), "a phone waits for an answer");
@@ -367,6 +402,7 @@ impl World {
                 | Event::LegRinging { .. }
                 | Event::LegConfirmed { .. }
                 | Event::TransferProgress { .. }
+                | Event::Media(_)
                 | Event::MessageRefused { .. } => {}
             }
         }

@@ -56,6 +56,9 @@ pub(super) async fn hang_up(
 pub(super) struct Hold {
     /// Default: as configured.
     direction: Option<Direction>,
+    /// The prompt that the party hears. Default: the configured hold music.
+    #[schema(example = "sales")]
+    music: Option<String>,
 }
 
 /// What the held party is told (RFC 3264 §8.4).
@@ -80,16 +83,21 @@ pub(super) async fn hold(
 ) -> Result<StatusCode, Problem> {
     let octets = body::octets(request).await?;
     let wish = if octets.is_empty() {
-        None
+        Hold {
+            direction: None,
+            music: None,
+        }
     } else {
-        body::json::<Hold>(&octets)?.direction
+        body::json::<Hold>(&octets)?
     };
-    let direction = match wish {
+    let music = wish.music;
+    let direction = match wish.direction {
+        None if music.is_some() => HoldDirection::SendOnly,
         Some(Direction::SendOnly) => HoldDirection::SendOnly,
         Some(Direction::Inactive) => HoldDirection::Inactive,
         None => shared.access.hold(),
     };
-    shared.done(Command::Hold { leg, direction }).await
+    shared.done(Command::Hold { leg, direction, music }).await
 }
 
 /// Take the party of a leg back from hold. Answered when the party has agreed.

@@ -11,6 +11,8 @@
 //! | `/v1/calls`, `/v1/calls/{call}` | GET, POST (all), DELETE (one) |
 //! | `/v1/calls/{call}/ladder` | GET |
 //! | `/v1/legs/{leg}` | DELETE |
+//! | `/v1/legs/{leg}/digits` | POST |
+//! | `/v1/legs/{leg}/recording` | POST, DELETE |
 //! | `/v1/legs/{leg}/hold`, `/v1/legs/{leg}/resume` | POST |
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
 //! | `/v1/registrations` | GET |
@@ -36,6 +38,7 @@ mod calls;
 mod dial;
 mod idempotency;
 mod ladder;
+mod media;
 mod named;
 mod order;
 mod page;
@@ -186,6 +189,8 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(calls::hold))
         .routes(routes!(calls::resume))
         .routes(routes!(calls::drop_leg))
+        .routes(routes!(media::digits))
+        .routes(routes!(media::record, media::stop))
         .routes(routes!(calls::registrations))
         .routes(routes!(transfers::list, transfers::start))
         .routes(routes!(transfers::show, transfers::cancel))

@@ -54,7 +54,12 @@ async fn carry_out(shared: &Shared, command: Command) -> Result<Answer, Problem>
             printed(serde_json::to_vec(&transfer))?,
         ),
         Reply::Call(call) => (format!("/v1/calls/{}", call.id), printed(serde_json::to_vec(&call))?),
-        Reply::Calls(_) | Reply::Transfers(_) | Reply::Registrations(_) | Reply::Totals(_) | Reply::Done => {
+        Reply::Calls(_)
+        | Reply::Transfers(_)
+        | Reply::Registrations(_)
+        | Reply::Totals(_)
+        | Reply::Recording(_)
+        | Reply::Done => {
             return Err(shared.confused());
         }
     };

@@ -49,6 +49,38 @@ pub struct Leg {
     /// Where its messages come from and go to.
     #[schema(example = "192.0.2.7:5060")]
     pub address: String,
+    /// `direct`, or `edge`: its media passes through the edge.
+    #[schema(example = "edge")]
+    pub media: String,
+    /// How well, as last counted; null: not yet, or its media does not pass through the edge.
+    pub quality: Option<Quality>,
+}
+
+/// A recording that has begun.
+#[derive(ToSchema)]
+pub struct Recording {
+    /// Its name: that of the file without its ending.
+    #[schema(example = "9f1c2b3a4d5e6f708192a3b4c5d6e7f8")]
+    pub recording: String,
+}
+
+/// How well a party is heard and hears.
+#[derive(ToSchema)]
+pub struct Quality {
+    /// RTP packets that came from the party and were taken.
+    pub received: u64,
+    /// RTP packets sent to the party.
+    pub sent: u64,
+    /// Packets lost on the way to us.
+    pub lost: u64,
+    /// Packets of strangers, with bad authentication, or repeated.
+    pub refused: u64,
+    /// Interarrival jitter in milliseconds.
+    pub jitter_ms: f32,
+    /// By the party's receiver reports.
+    pub round_trip_ms: Option<f32>,
+    /// Estimated mean opinion score, 1.0 to 4.5.
+    pub mos: f32,
 }
 
 /// All transfers that are running or ended lately.
@@ -196,6 +228,8 @@ mod tests {
             description: None,
             sent_description: None,
             address,
+            media: "direct",
+            quality: None,
         };
         assert_eq!(keys(serde_json::to_value(&view).unwrap()), properties::<Leg>());
         let view = CallView {

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use super::Asked;
-use crate::engine::Listener;
-use crate::transport::Transport;
+use crate::engine::{Listener, Transport};
 
 /// A listener for browsers.
 #[derive(Clone, Debug)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::transport::Transport;
+use crate::engine::Transport;
 
 fn listener(transport: Transport, address: &str) -> Listener {
     let address = address.parse().unwrap();

@@ -6,7 +6,9 @@
 //! | `wire` | a phone's socket |
 //! | `script` | the steps, in plain words |
 //! | `verdict` | what must be true, and whether it was |
+//! | `browser` | no script at all: an edge with the softphone page, for people |
 
+mod browser;
 mod script;
 mod stage;
 mod verdict;
@@ -34,7 +36,7 @@ const LONGEST: Duration = Duration::from_secs(45);
 /// the transfer was completed once, and nothing was left behind.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  warmline demo\n  warmline demo --transport tcp --pace 0\n\nNO_COLOR is respected."
+    after_help = "Examples:\n  warmline demo\n  warmline demo --transport tcp --pace 0\n  warmline demo --browser\n\nNO_COLOR is respected."
 )]
 pub(super) struct Args {
     /// How the phones talk to the edge
@@ -46,6 +48,9 @@ pub(super) struct Args {
     /// Draw with plain ASCII characters
     #[arg(long)]
     ascii: bool,
+    /// No script: serve the softphone page and two users, and let people call in their browser until Ctrl-C
+    #[arg(long, conflicts_with_all = ["transport", "pace", "ascii"])]
+    browser: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,6 +64,9 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(FAILED, format!("the system refused an event loop: {error}")))?;
+    if args.browser {
+        return runtime.block_on(browser::play());
+    }
     let style = Style {
         colour: super::colour(&std::io::stdout()),
         unicode: !args.ascii,

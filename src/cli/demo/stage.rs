@@ -283,7 +283,8 @@ impl Stage {
             | Event::LegStarted { .. }
             | Event::LegRinging { .. }
             | Event::LegConfirmed { .. }
-            | Event::LegEnded { .. } => None,
+            | Event::LegEnded { .. }
+            | Event::Media(_) => None,
         };
         if let Some(text) = text {
             let mark = if self.style.unicode { "●" } else { "*" };

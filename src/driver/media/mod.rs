@@ -19,6 +19,7 @@
 mod files;
 mod run;
 mod sockets;
+mod wire;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,8 @@ use std::thread::JoinHandle;
 use files::Files;
 use sockets::Sockets;
 use tokio::sync::mpsc::UnboundedSender;
+pub use wire::MediaFiles;
+pub(super) use wire::wire;
 
 use super::clock;
 use crate::media::audio::Pcm;

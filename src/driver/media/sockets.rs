@@ -8,6 +8,9 @@ use mio::{Interest, Registry, Token};
 
 use crate::media::Local;
 
+/// Of the shared port: 20 ms of a few thousand browsers.
+const SHARED_BUFFER: usize = 4 * 1024 * 1024;
+
 /// A socket and its name.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -43,6 +46,8 @@ impl Sockets {
     pub(super) fn share(&mut self, registry: &Registry, address: SocketAddr) -> io::Result<SocketAddr> {
         let udp = UdpSocket::bind(address)?;
         let address = udp.local_addr()?;
+        // All browsers' packets wait here; a smaller buffer than asked for is no reason not to start.
+        socket2::SockRef::from(&udp).set_recv_buffer_size(SHARED_BUFFER).ok();
         self.shared = Some(self.enter(registry, Local::Shared, udp)?);
         Ok(address)
     }
@@ -102,6 +107,11 @@ impl Sockets {
     pub(super) fn send(&self, local: Local, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
         let socket = self.place(local).and_then(|place| self.list.get(place)?.as_ref());
         let socket = socket.ok_or(io::ErrorKind::NotConnected)?;
+        // A socket for both families knows IPv4 addresses as IPv6 ones (RFC 4291 §2.5.5.2).
+        let to = match to {
+            SocketAddr::V4(v4) if self.address.is_ipv6() => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            SocketAddr::V4(_) | SocketAddr::V6(_) => to,
+        };
         match socket.udp.send_to(octets, to) {
             // Left over from an ICMP answer to an earlier datagram; this one was not sent and is tried once more.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => socket.udp.send_to(octets, to),

@@ -78,7 +78,9 @@ impl Door {
     pub(super) fn enter(&mut self, now: Instant, local: Local, from: SocketAddr, packet: &mut Vec<u8>) -> Entered {
         let kind = match (kind(packet), local) {
             // A port for RTCP alone: nothing else is meant there.
-            (Kind::Rtp, Local::Rtcp(_)) => Kind::Unknown,
+            (Kind::Rtp | Kind::Dtls | Kind::Stun | Kind::Unknown, Local::Rtcp(_)) | (Kind::Unknown, _) => {
+                return Entered::Refused;
+            }
             (kind, Local::Rtp(_) | Local::Rtcp(_) | Local::Shared) => kind,
         };
         let own_rtcp = kind == Kind::Rtcp && !self.is_mux();
@@ -108,15 +110,14 @@ impl Door {
                 entered(secure.handle_datagram(now, from, packet))
             }
         };
-        match entered {
-            Entered::Rtp => self.fix(now, from),
-            Entered::Rtcp if own_rtcp => self.path.fix_rtcp(from),
-            Entered::Rtcp | Entered::Handshake | Entered::Refused => {}
+        if entered == Entered::Rtcp && own_rtcp {
+            self.path.fix_rtcp(from);
         }
         entered
     }
 
-    fn fix(&mut self, now: Instant, from: SocketAddr) {
+    /// A whole packet of RTP came from here: where there is no ICE, this is where the party is.
+    pub(super) fn fix(&mut self, now: Instant, from: SocketAddr) {
         if self.path.fix(from)
             && let Lock::Keyed { secure, .. } = &mut self.lock
         {
@@ -129,6 +130,14 @@ impl Door {
         match &self.lock {
             Lock::Keyed { secure, ice: true } => secure.is_validated(now, from),
             Lock::Keyed { ice: false, .. } | Lock::Open => false,
+        }
+    }
+
+    /// Whether the party knows enough to send: it has described itself.
+    pub(super) fn is_described(&self) -> bool {
+        match &self.lock {
+            Lock::Keyed { secure, ice: true } => secure.is_connected(),
+            Lock::Keyed { ice: false, .. } | Lock::Open => self.path.rtp().is_some(),
         }
     }
 

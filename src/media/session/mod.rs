@@ -115,11 +115,14 @@ impl MediaSession {
 
     /// Another description of the same endpoint.
     pub(in crate::media) fn update(&mut self, now: Instant, endpoint: Box<Endpoint>, certificate: &Certificate) {
+        let described = self.door.is_described();
         self.door.update(now, &endpoint, certificate);
         self.payloads = Payloads::new(&endpoint);
         if endpoint.direction != self.endpoint.direction {
             // What was not sent meanwhile must not look lost.
             self.switch();
+        }
+        if endpoint.direction != self.endpoint.direction || described != self.door.is_described() {
             self.watch.expect(now);
         }
         self.endpoint = endpoint;
@@ -209,6 +212,7 @@ impl MediaSession {
             self.refused += 1;
             return Taken::Nothing;
         };
+        self.door.fix(now, from);
         let octets = packet.get(payload.clone()).unwrap_or_default();
         match self.rtp(now, slot, header, octets, out) {
             Some(packet) => Taken::Packet { packet, payload },
@@ -290,9 +294,14 @@ impl MediaSession {
         }
     }
 
+    /// Whether the party may send.
+    fn expects(&self) -> bool {
+        self.endpoint.direction.receives() && self.door.is_described()
+    }
+
     /// When it has something to do of itself.
     pub(in crate::media) fn deadline(&self) -> Option<Instant> {
-        let silent = self.watch.deadline(self.endpoint.direction.receives());
+        let silent = self.watch.deadline(self.expects());
         let all = [
             Some(self.reports.next()),
             silent,
@@ -312,8 +321,7 @@ impl MediaSession {
         if let Some(key) = self.keys.time(now) {
             self.tell(key, out);
         }
-        let receives = self.endpoint.direction.receives();
-        if let Some(seconds) = self.watch.silent(now, receives) {
+        if let Some(seconds) = self.watch.silent(now, self.expects()) {
             out.event(MediaEvent::Silent { leg: self.leg, seconds });
         }
         if self.reports.next() <= now {
@@ -331,25 +339,4 @@ impl MediaSession {
 }
 
 #[cfg(test)]
-pub(in crate::media) mod testing {
-    use crate::media::{Endpoint, LocalPort, Payload, Security};
-    use crate::sdp::Direction;
-
-    /// An endpoint without a remote side.
-    pub(in crate::media) fn endpoint() -> Endpoint {
-        Endpoint {
-            local: LocalPort::Own(40_000),
-            remote: None,
-            remote_rtcp: None,
-            latch: false,
-            source: None,
-            security: Security::None,
-            receive: Vec::<Payload>::new(),
-            send: Vec::new(),
-            direction: Direction::SendRecv,
-            ssrc: 1,
-            cname: "edge".into(),
-            packet_ms: 20,
-        }
-    }
-}
+pub(in crate::media) mod testing;

@@ -17,6 +17,7 @@
 //! ```
 
 mod deadlines;
+mod listen;
 mod playing;
 mod shared;
 mod table;
@@ -27,7 +28,7 @@ use std::time::Instant;
 use super::audio::Prompts;
 use super::output::{MediaOutput, Outputs};
 use super::secure::Certificate;
-use super::session::{Incoming, MediaSession, Taken};
+use super::session::{MediaSession, Taken};
 use super::{Endpoint, Hear, LegQuality, Local, LocalPort, MediaCommand, MediaEvent, MediaFailure, MediaSettings};
 use crate::vocabulary::LegHandle;
 
@@ -147,63 +148,6 @@ impl Sessions {
         self.arm(leg);
     }
 
-    /// Everybody whose payload types depend on this leg's description looks at it again.
-    fn learn(&mut self, now: Instant, leg: LegHandle, opened: bool) {
-        let Some(row) = self.table.get(leg) else { return };
-        let hears = row.hears.clone();
-        if opened {
-            self.tune(now, leg, &hears);
-        } else if let Hear::Leg(source) = hears {
-            self.relearn(leg.slot, source);
-        }
-        let mut at = 0;
-        while let Some(listener) = self.table.listener(leg.slot, at) {
-            self.relearn(listener, leg);
-            at += 1;
-        }
-    }
-
-    fn relearn(&mut self, listener: u32, source: LegHandle) {
-        match self.table.pair(listener, source.slot) {
-            Some((listener, source_session)) => {
-                listener.learn(source_session.filter(|session| session.leg() == source));
-            }
-            None if listener == source.slot => {
-                self.table
-                    .session(listener)
-                    .into_iter()
-                    .for_each(MediaSession::learn_itself);
-            }
-            None => {}
-        }
-    }
-
-    fn hear(&mut self, now: Instant, leg: LegHandle, what: Hear) {
-        let Some(row) = self.table.row(leg) else { return };
-        let before = std::mem::replace(&mut row.hears, what.clone());
-        if let Hear::Leg(source) = before {
-            self.table.forget_listener(source, leg.slot);
-        }
-        if let Hear::Leg(source) = &what
-            && let Some(row) = self.table.row(*source)
-        {
-            row.listeners.push(leg.slot);
-        }
-        self.tune(now, leg, &what);
-        self.arm(leg);
-    }
-
-    fn tune(&mut self, now: Instant, leg: LegHandle, what: &Hear) {
-        if let Some(session) = self.table.session(leg.slot) {
-            session.hears(now, what);
-        }
-        match what {
-            Hear::Leg(source) => self.relearn(leg.slot, *source),
-            Hear::Prompt { .. } => self.playing.add(now, leg.slot),
-            Hear::Nothing => {}
-        }
-    }
-
     fn close(&mut self, now: Instant, leg: LegHandle) {
         let Some(row) = self.table.get(leg) else { return };
         let hears = std::mem::replace(&mut row.hears, Hear::Nothing);
@@ -296,17 +240,6 @@ impl Sessions {
         }
     }
 
-    /// A packet goes to everybody who hears its leg.
-    fn spread(&mut self, now: Instant, packet: &Incoming, payload: &[u8]) {
-        let mut at = 0;
-        while let Some(listener) = self.table.listener(packet.slot, at) {
-            if let Some(session) = self.table.session(listener) {
-                session.relay(now, packet, payload, &mut self.out);
-            }
-            at += 1;
-        }
-    }
-
     fn arm(&mut self, leg: LegHandle) {
         if let Some(session) = self.table.get(leg).and_then(|row| row.session.as_mut()) {
             let deadline = session.deadline();
@@ -338,20 +271,6 @@ impl Sessions {
             session.handle_timeout(now, &mut self.out);
             let deadline = session.deadline();
             self.deadlines.arm(leg, deadline, &mut session.armed);
-        }
-    }
-
-    /// The next frame of every prompt, to everybody who hears it.
-    fn play(&mut self, now: Instant) {
-        while let Some(tick) = self.playing.due(now) {
-            let mut at = 0;
-            while let Some(slot) = self.playing.get(at) {
-                let playing = self
-                    .table
-                    .session(slot)
-                    .is_some_and(|session| session.play(tick, &mut self.prompts, &mut self.out));
-                at = self.playing.keep(at, playing);
-            }
         }
     }
 

@@ -60,10 +60,31 @@ export class Line {
     }
     const inner = this.session as unknown as { _createRTCConnection(config: object, constraints: null): void };
     inner._createRTCConnection({ iceServers: [] }, null);
-    for (const track of this.microphone.getTracks()) {
-      this.session.connection.addTrack(track, this.microphone);
-    }
+    this.speakInto(this.session.connection, this.microphone, request.body);
     old.close();
+  }
+
+  private speakInto(connection: RTCPeerConnection, microphone: MediaStream, offer?: string): void {
+    const [track] = microphone.getAudioTracks();
+    if (!track) {
+      return;
+    }
+    if (!offer || !/^a=(sendonly|inactive)\s*$/m.test(offer)) {
+      connection.addTrack(track, microphone);
+      return;
+    }
+    // RFC 8829 §5.10: an offer that holds us takes no transceiver which `addTrack` made; it brings one of its own, which
+    // would never send again. That one gets our voice, between the offer and our answer.
+    const offered = (): void => {
+      const transceiver = connection.getTransceivers().find((one) => one.receiver.track.kind === "audio");
+      if (connection.signalingState === "have-remote-offer" && transceiver) {
+        connection.removeEventListener("signalingstatechange", offered);
+        transceiver.direction = "sendrecv";
+        transceiver.sender.setStreams(microphone);
+        void transceiver.sender.replaceTrack(track);
+      }
+    };
+    connection.addEventListener("signalingstatechange", offered);
   }
 
   /** The user part, or the whole address where there is none. */

@@ -57,8 +57,13 @@ export class Phone {
     });
     this.ua = ua;
     this.set("busy");
-    ua.on("connecting", () => this.set("busy"));
+    // One that was stopped says goodbye after its successor has begun: that is not for the light.
+    const current = (): boolean => this.ua === ua;
+    ua.on("connecting", () => current() && this.set("busy"));
     ua.on("disconnected", ({ error }) => {
+      if (!current()) {
+        return;
+      }
       this.set(error && !this.everRegistered ? "bad" : "busy");
       if (error && !this.everRegistered) {
         this.listener.say({
@@ -68,12 +73,18 @@ export class Phone {
       }
     });
     ua.on("registered", () => {
+      if (!current()) {
+        return;
+      }
       this.everRegistered = true;
       this.set("in");
       this.alive().forEach((line) => line.heal());
     });
-    ua.on("unregistered", () => this.set("busy"));
+    ua.on("unregistered", () => current() && this.set("busy"));
     ua.on("registrationFailed", ({ response, cause }) => {
+      if (!current()) {
+        return;
+      }
       const status = response?.status_code ?? 0;
       if (status === 401 || status === 403 || status === 404 || status === 407) {
         const message = status === 404 ? { what: "This user is not known here.", hint: "Check the name." } : messages.ofStatus(401);

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use compact_str::{CompactString, ToCompactString};
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::super::super::{DtlsRole, Fingerprint, SrtpKey, SrtpProfile};
 use super::super::Certificate;
+use super::repeats::Repeats;
 
 /// Stands for the party, wherever it is.
 const PARTY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
@@ -29,6 +30,7 @@ const FED_AFTER: usize = 32 * 1024;
 pub(super) struct Association {
     endpoint: Endpoint,
     role: DtlsRole,
+    repeats: Repeats,
     fed: usize,
     complete: bool,
     /// Nothing of the library's state can be trusted any more.
@@ -77,6 +79,7 @@ impl Association {
         Association {
             endpoint,
             role,
+            repeats: Repeats::default(),
             fed: 0,
             complete: false,
             panicked: false,
@@ -97,8 +100,15 @@ impl Association {
         self.fed + octets <= limit
     }
 
-    pub(super) fn handle(&mut self, now: Instant, records: bytes::BytesMut) -> Step {
+    pub(super) fn handle(&mut self, now: Instant, mut records: BytesMut) -> Step {
         self.fed += records.len();
+        // Behind the handshake a repetition asks for our last flight.
+        if !self.complete {
+            records = self.repeats.leave_out(&records);
+            if records.is_empty() {
+                return Step::Nothing;
+            }
+        }
         let endpoint = &mut self.endpoint;
         match catch_unwind(AssertUnwindSafe(|| endpoint.read(now, PARTY, None, records))) {
             Err(_) => self.panic(),
@@ -137,10 +147,7 @@ impl Association {
                 EndpointEvent::PeerClosed => return Step::Closed,
                 // Data channels are not offered.
                 EndpointEvent::ApplicationData(_) => {}
-                #[expect(
-                    clippy::wildcard_enum_match_arm,
-                    reason = "the library may grow events; none of them is ours"
-                )]
+                // The library's enum is open: none of what it may grow is ours.
                 _ => {}
             }
         }
@@ -159,11 +166,10 @@ impl Association {
             SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => (SrtpProfile::AeadAes128Gcm, 12),
             SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80 => (SrtpProfile::AesCm128HmacSha1_80, 14),
             SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32 => (SrtpProfile::AesCm128HmacSha1_32, 14),
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "the library's enum is open; these three are offered"
-            )]
-            _ => return Err("no SRTP profile in common"),
+            // Not offered.
+            SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm | SrtpProtectionProfile::Unsupported | _ => {
+                return Err("no SRTP profile in common");
+            }
         };
         let material = state
             .export_keying_material("EXTRACTOR-dtls_srtp", &[], 2 * (16 + salt))

@@ -16,6 +16,7 @@
 //! RFC 6347 §4.1.2.7, §4.2.4 · RFC 5763 §5, §6.7 · RFC 5764 §4 · RFC 8842 §4, §5 · RFC 8122 §5.
 
 mod association;
+mod repeats;
 mod screen;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
-const CLIENT_HELLO: u8 = 1;
+pub(super) const CLIENT_HELLO: u8 = 1;
 
 /// A chain of three certificates with RSA keys takes 4 KiB.
 const MESSAGE: usize = 16 * 1024;
@@ -65,7 +65,7 @@ enum Admitted {
     No,
 }
 
-fn next_record(datagram: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn next_record(datagram: &[u8]) -> Option<(&[u8], &[u8])> {
     let header = datagram.first_chunk::<RECORD_HEADER>()?;
     let length = usize::from(u16::from_be_bytes([header[11], header[12]]));
     datagram.split_at_checked(RECORD_HEADER + length)
@@ -86,7 +86,7 @@ fn admit(record: &[u8]) -> Admitted {
             [2, description] => Admitted::Alert(*description),
             _ => Admitted::No,
         },
-        (0, HANDSHAKE) => handshake(body),
+        (0, HANDSHAKE) => handshake(record),
         // There is no renegotiation, so there is no third epoch. The library drops what it cannot decrypt.
         (1, ALERT | HANDSHAKE | APPLICATION_DATA) => Admitted::Yes,
         _ => Admitted::No,
@@ -94,31 +94,69 @@ fn admit(record: &[u8]) -> Admitted {
 }
 
 /// Every message of a handshake record is whole or a sensible fragment.
-fn handshake(mut body: &[u8]) -> Admitted {
+fn handshake(record: &[u8]) -> Admitted {
+    let Some(mut fragments) = fragments(record) else {
+        return Admitted::No;
+    };
     let mut client_hello = false;
-    while !body.is_empty() {
-        let Some((header, behind)) = body.split_first_chunk::<HANDSHAKE_HEADER>() else {
-            return Admitted::No;
-        };
-        let length = be24([header[1], header[2], header[3]]);
-        let sequence = u16::from_be_bytes([header[4], header[5]]);
-        let offset = be24([header[6], header[7], header[8]]);
-        let fragment = be24([header[9], header[10], header[11]]);
-        let end = offset + fragment;
-        let sensible = end == length || (end < length && fragment >= FRAGMENT);
-        if length > MESSAGE || sequence > SEQUENCE || !sensible || (fragment == 0 && length != 0) {
+    for fragment in fragments.by_ref() {
+        let Fragment {
+            kind,
+            length,
+            sequence,
+            offset,
+            size,
+        } = fragment;
+        let end = offset + size;
+        let sensible = end == length || (end < length && size >= FRAGMENT);
+        if length > MESSAGE || sequence > SEQUENCE || !sensible || (size == 0 && length != 0) {
             return Admitted::No;
         }
-        let Some(next) = behind.get(fragment..) else {
-            return Admitted::No;
-        };
-        client_hello |= header[0] == CLIENT_HELLO && sequence == 0;
-        body = next;
+        client_hello |= kind == CLIENT_HELLO && sequence == 0;
     }
-    if client_hello {
-        Admitted::ClientHello
-    } else {
-        Admitted::Yes
+    match (fragments.rest.is_empty(), client_hello) {
+        (false, _) => Admitted::No,
+        (true, true) => Admitted::ClientHello,
+        (true, false) => Admitted::Yes,
+    }
+}
+
+/// A handshake message's header (RFC 6347 §4.2.2).
+pub(super) struct Fragment {
+    pub(super) kind: u8,
+    pub(super) length: usize,
+    pub(super) sequence: u16,
+    pub(super) offset: usize,
+    pub(super) size: usize,
+}
+
+/// The messages of a handshake record in the clear; what is left in `rest` is broken.
+pub(super) struct Fragments<'a> {
+    rest: &'a [u8],
+}
+
+/// `None` for any other record.
+pub(super) fn fragments(record: &[u8]) -> Option<Fragments<'_>> {
+    match record.split_first_chunk::<RECORD_HEADER>()? {
+        ([HANDSHAKE, _, _, 0, 0, ..], rest) => Some(Fragments { rest }),
+        _ => None,
+    }
+}
+
+impl Iterator for Fragments<'_> {
+    type Item = Fragment;
+
+    fn next(&mut self) -> Option<Fragment> {
+        let (header, behind) = self.rest.split_first_chunk::<HANDSHAKE_HEADER>()?;
+        let fragment = Fragment {
+            kind: header[0],
+            length: be24([header[1], header[2], header[3]]),
+            sequence: u16::from_be_bytes([header[4], header[5]]),
+            offset: be24([header[6], header[7], header[8]]),
+            size: be24([header[9], header[10], header[11]]),
+        };
+        self.rest = behind.get(fragment.size..)?;
+        Some(fragment)
     }
 }
 

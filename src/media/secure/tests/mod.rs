@@ -1,7 +1,5 @@
 //! Whole endpoints: with `str0m` as a browser, with another of ours as a phone, with keys from descriptions.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 mod browser;
 mod phone;
 mod world;

@@ -265,7 +265,7 @@ impl World {
             return false;
         };
         assert_ne!(packet, clear, "nothing leaves in the clear");
-        self.to_browser(to, &packet);
+        self.carry_to_browser(to, &packet);
         true
     }
 
@@ -276,15 +276,15 @@ impl World {
         packet.extend_from_slice(&[0xe8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 4]);
         let to = self.edge.remote().unwrap();
         assert!(self.edge.protect_rtcp(&mut packet));
-        self.to_browser(to, &packet);
+        self.carry_to_browser(to, &packet);
         self.run();
     }
 
     /// Payloads of the edge's packets that the browser heard.
     pub(super) fn heard(&self) -> Vec<Vec<u8>> {
-        let packets = self.browser_events.iter().filter_map(|event| match event {
-            Event::RtpPacket(packet) => Some(packet.payload.to_vec()),
-            _ => None,
+        let packets = self.browser_events.iter().filter_map(|event| {
+            let Event::RtpPacket(packet) = event else { return None };
+            Some(packet.payload.to_vec())
         });
         packets.collect()
     }
@@ -340,7 +340,7 @@ impl World {
             }
             if let Some((to, datagram)) = self.edge.poll_transmit() {
                 self.sent.push((to, datagram.clone()));
-                self.to_browser(to, &datagram);
+                self.carry_to_browser(to, &datagram);
                 continue;
             }
             match self.browser.poll_output() {
@@ -352,7 +352,7 @@ impl World {
                 }
                 Ok(Output::Event(event)) => self.browser_events.push(event),
                 Ok(Output::Transmit(transmit)) if transmit.destination == self.edge_address => {
-                    self.to_edge(transmit.contents.to_vec());
+                    self.carry_to_edge(transmit.contents.to_vec());
                 }
                 Ok(Output::Transmit(_)) => {}
                 Err(_) => return self.now + Duration::from_secs(3_600),
@@ -368,7 +368,7 @@ impl World {
         self.lose.contains(&(self.handshake - 1))
     }
 
-    fn to_browser(&mut self, to: SocketAddr, datagram: &[u8]) {
+    fn carry_to_browser(&mut self, to: SocketAddr, datagram: &[u8]) {
         if to != self.public || self.lost(datagram) {
             return;
         }
@@ -379,7 +379,7 @@ impl World {
         self.browser.handle_input(Input::Receive(self.now, receive)).ok();
     }
 
-    fn to_edge(&mut self, mut datagram: Vec<u8>) {
+    fn carry_to_edge(&mut self, mut datagram: Vec<u8>) {
         if self.cut || self.lost(&datagram) {
             return;
         }

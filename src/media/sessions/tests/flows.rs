@@ -155,6 +155,45 @@ fn one_is_heard_by_many_and_may_hear_itself() {
 }
 
 #[test]
+fn the_same_order_again_leaves_no_seam() {
+    let mut world = World::bridged();
+    for count in 0..10 {
+        world.say(ALICE, 8, count, &[1; 160]);
+        world.hear(BOB, Hear::Leg(ALICE));
+        world.open(BOB, endpoint(BOB));
+    }
+    let heard = world.heard(BOB);
+    assert_eq!(heard.iter().filter(|(header, _)| header.marker).count(), 1);
+    assert!(
+        heard
+            .windows(2)
+            .all(|pair| pair[1].0.timestamp == pair[0].0.timestamp.wrapping_add(160))
+    );
+}
+
+#[test]
+fn a_packet_that_is_none_fixes_no_address() {
+    let mut world = World::bridged();
+    world.open(
+        ALICE,
+        Endpoint {
+            latch: true,
+            ..endpoint(ALICE)
+        },
+    );
+    let elsewhere = SocketAddr::new(party(ALICE).ip(), 9_999);
+    for (local, octets) in [
+        (Local::Rtp(port(ALICE)), &[0x80, 8, 0][..]),
+        (Local::Rtcp(port(ALICE)), &[0x80, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]),
+    ] {
+        world.datagram(local, elsewhere, octets);
+    }
+    assert_eq!(world.quality(ALICE).refused, 2);
+    world.say(ALICE, 8, 1, &[1; 160]);
+    assert_eq!(world.heard(BOB).len(), 1);
+}
+
+#[test]
 fn orders_may_come_before_the_endpoints_they_speak_of() {
     let mut world = World::new();
     world.hear(BOB, Hear::Leg(CAROL));

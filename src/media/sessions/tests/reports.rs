@@ -143,9 +143,12 @@ fn quality_is_told_every_ten_seconds_and_at_the_end() {
         world.advance(millis(20));
     }
     world.command(MediaCommand::Close { leg: ALICE });
-    let quality = |event: &MediaEvent| match event {
-        MediaEvent::Quality { leg: ALICE, quality } => Some(*quality),
-        _ => None,
+    let quality = |event: &MediaEvent| {
+        if let MediaEvent::Quality { leg: ALICE, quality } = event {
+            Some(*quality)
+        } else {
+            None
+        }
     };
     let told: Vec<LegQuality> = world.events.iter().filter_map(quality).collect();
     assert!((3..=5).contains(&told.len()), "{}", told.len());
@@ -179,7 +182,28 @@ fn silence_is_told_once_until_there_is_something_again() {
     assert_eq!(silent(&world), 1);
     world.advance(Duration::from_secs(2));
     assert_eq!(silent(&world), 2);
-    // A party that may not send is not silent.
+    // A party that has not answered yet is not silent, nor one that may not send.
+    let mut world = World::bridged();
+    let unanswered = Endpoint {
+        remote: None,
+        remote_rtcp: None,
+        ..endpoint(BOB)
+    };
+    world.open(BOB, unanswered);
+    world.open(
+        ALICE,
+        Endpoint {
+            direction: Direction::Inactive,
+            ..endpoint(ALICE)
+        },
+    );
+    world.advance(Duration::from_secs(100));
+    assert!(!kinds(&world).contains(&"silent"));
+    world.open(BOB, endpoint(BOB));
+    world.advance(Duration::from_secs(29));
+    assert!(!kinds(&world).contains(&"silent"));
+    world.advance(Duration::from_secs(2));
+    assert!(kinds(&world).contains(&"silent"));
     let mut world = World::bridged();
     for leg in [ALICE, BOB] {
         world.open(

@@ -1,0 +1,70 @@
+//! The ports of plain endpoints: even ones, each with the odd one behind it for RTCP (RFC 3550 §11).
+
+use std::collections::VecDeque;
+
+/// The even ports of a range. One that was given back is taken last, so that packets meant for its former leg have died out.
+#[derive(Clone, Debug)]
+pub(super) struct Ports {
+    next: u32,
+    last: u32,
+    back: VecDeque<u16>,
+    taken: usize,
+}
+
+impl Ports {
+    /// Those from `first` to `last`, whose RTCP port must fit as well.
+    pub(super) fn new(first: u16, last: u16) -> Ports {
+        Ports {
+            next: u32::from(first).next_multiple_of(2),
+            last: u32::from(last),
+            back: VecDeque::new(),
+            taken: 0,
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Option<u16> {
+        let fresh = u16::try_from(self.next).ok().filter(|_| self.next < self.last);
+        let port = match fresh {
+            Some(port) => {
+                self.next += 2;
+                port
+            }
+            None => self.back.pop_front()?,
+        };
+        self.taken += 1;
+        Some(port)
+    }
+
+    pub(super) fn give_back(&mut self, port: u16) {
+        self.taken = self.taken.saturating_sub(1);
+        self.back.push_back(port);
+    }
+
+    /// One that another program has is never offered again.
+    pub(super) fn lose(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ports;
+
+    #[test]
+    fn every_even_port_with_room_for_rtcp_is_given_once() {
+        let mut ports = Ports::new(20_001, 20_007);
+        assert_eq!(
+            [ports.take(), ports.take(), ports.take(), ports.take()],
+            [Some(20_002), Some(20_004), Some(20_006), None]
+        );
+        ports.give_back(20_004);
+        ports.give_back(20_002);
+        assert_eq!((ports.take(), ports.taken()), (Some(20_004), 2));
+        assert_eq!(Ports::new(65_534, 65_535).take(), Some(65_534));
+        assert_eq!(Ports::new(65_535, 65_535).take(), None);
+    }
+}
