@@ -1,6 +1,7 @@
 //! What mixing costs a participant in 20 ms: decode its G.711, add it, take it out of the sum, limit, encode.
 //!
-//! - everybody talks: each hears all others, so that each has an encode of its own (the worst case);
+//! - everybody talks: each hears all others, so that each has an encode of its own;
+//! - everybody is loud: so much so that every sum is turned down as well (the worst case);
 //! - three talk: the others share one mix and one encode.
 //!
 //! PERFORMANCE.md's target is 200 ns of DSP a participant, and no growth with their number. Times are medians of
@@ -33,9 +34,9 @@ struct Hub {
 }
 
 impl Hub {
-    fn new(size: usize, talkers: usize) -> Hub {
+    fn new(size: usize, talkers: usize, dbfs: f64) -> Hub {
         let voice = |index: usize| {
-            let tone = measure::tone(200.0 + index as f64, -30.0, Codec::Pcmu.clock(), 160);
+            let tone = measure::tone(200.0 + index as f64, dbfs, Codec::Pcmu.clock(), 160);
             tone.into_iter().map(g711::mu_law).collect()
         };
         Hub {
@@ -82,11 +83,11 @@ fn encode(mix: &[i16], out: &mut Vec<u8>) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, size, talkers, ticks] = arguments.as_slice()
+    if let [flag, size, talkers, dbfs, ticks] = arguments.as_slice()
         && flag == "--count"
     {
         let number = |text: &String| text.parse::<usize>().expect("a number");
-        let mut hub = Hub::new(number(size), number(talkers));
+        let mut hub = Hub::new(number(size), number(talkers), dbfs.parse().expect("a level"));
         hub.counted_tick(); // buffers grow once
         (0..number(ticks)).for_each(|_| hub.counted_tick());
         return;
@@ -97,8 +98,8 @@ fn main() {
         1_001
     };
     let mut closing = Vec::new();
-    for (what, all) in [("talk", true), ("three", false)] {
-        let mut hubs = SIZES.map(|size| Hub::new(size, if all { size } else { 3 }));
+    for (what, all, dbfs) in [("talk", true, -50.0), ("loud", true, -25.0), ("three", false, -25.0)] {
+        let mut hubs = SIZES.map(|size| Hub::new(size, if all { size } else { 3 }, dbfs));
         let mut times: [Vec<f64>; SIZES.len()] = Default::default();
         for _ in 0..rounds {
             for ((hub, size), list) in hubs.iter_mut().zip(SIZES).zip(&mut times) {
@@ -113,11 +114,14 @@ fn main() {
             println!("{what:<5} {size:>4} participants: {:>6.1} ns each", time * 1e9);
         }
         closing.push(format!("ratio mixer/{what}_500 {:.3}", medians[2] / TARGET));
-        if all {
+        if what == "talk" {
             closing.push(format!("ratio mixer/growth_8_to_500 {:.3}", medians[2] / medians[0]));
         }
         let talkers = if all { 50 } else { 3 };
-        match callgrind::count(COUNTED, &["--count", "50", &talkers.to_string(), "99"]) {
+        match callgrind::count(
+            COUNTED,
+            &["--count", "50", &talkers.to_string(), &dbfs.to_string(), "99"],
+        ) {
             Ok(count) => {
                 closing.push(format!("instructions mixer/{what}_50 {}", count.instructions / 5_000));
                 closing.push(format!("allocations mixer/{what}_50 {}", count.allocations / 100));
