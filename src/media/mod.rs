@@ -35,6 +35,6 @@ pub use command::{
 };
 pub use event::{LegQuality, MediaEvent, MediaFailure};
 pub use local::Local;
-pub use output::MediaOutput;
+pub use output::{MediaOutput, RecordingStep};
 pub use sessions::Sessions;
 pub use settings::MediaSettings;

@@ -25,7 +25,14 @@ pub enum MediaOutput<'a> {
     },
     /// Tell the engine.
     Event(MediaEvent),
-    /// Write this into the recording's file, which is made for the first write of a name.
+    /// For the recordings' files.
+    Record(RecordingStep),
+}
+
+/// What is to be done with a recording's file, in the order in which it is given.
+#[derive(Debug, PartialEq)]
+pub enum RecordingStep {
+    /// Write this into the file, which is made for the first write of a name.
     Write {
         /// Whose recording, for whom a failure concerns.
         leg: LegHandle,
@@ -36,7 +43,7 @@ pub enum MediaOutput<'a> {
         /// What stands there from now on.
         octets: Vec<u8>,
     },
-    /// The recording is complete: close its file, then tell [`MediaEvent::Recorded`].
+    /// It is complete: close its file, then tell [`MediaEvent::Recorded`].
     Recorded {
         /// Whose.
         leg: LegHandle,
@@ -58,8 +65,7 @@ enum Queued {
     Unbind(Local),
     Send(Local, SocketAddr, Vec<u8>),
     Event(MediaEvent),
-    Write(LegHandle, RecordingName, Write),
-    Recorded(LegHandle, RecordingName, u64),
+    Record(RecordingStep),
 }
 
 /// The queue of outputs, and its buffers: a packet that is relayed costs no allocation.
@@ -94,11 +100,21 @@ impl Outputs {
     }
 
     pub(super) fn write(&mut self, leg: LegHandle, name: RecordingName, write: Write) {
-        self.queue.push_back(Queued::Write(leg, name, write));
+        let Write { offset, octets } = write;
+        self.queue.push_back(Queued::Record(RecordingStep::Write {
+            leg,
+            name,
+            offset,
+            octets,
+        }));
     }
 
     pub(super) fn recorded(&mut self, leg: LegHandle, name: RecordingName, milliseconds: u64) {
-        self.queue.push_back(Queued::Recorded(leg, name, milliseconds));
+        self.queue.push_back(Queued::Record(RecordingStep::Recorded {
+            leg,
+            name,
+            milliseconds,
+        }));
     }
 
     pub(super) fn bind(&mut self, local: Local) {
@@ -116,17 +132,7 @@ impl Outputs {
             Queued::Bind(local) => MediaOutput::Bind(local),
             Queued::Unbind(local) => MediaOutput::Unbind(local),
             Queued::Event(event) => MediaOutput::Event(event),
-            Queued::Write(leg, name, Write { offset, octets }) => MediaOutput::Write {
-                leg,
-                name,
-                offset,
-                octets,
-            },
-            Queued::Recorded(leg, name, milliseconds) => MediaOutput::Recorded {
-                leg,
-                name,
-                milliseconds,
-            },
+            Queued::Record(step) => MediaOutput::Record(step),
             Queued::Send(local, to, octets) => {
                 let before = std::mem::replace(&mut self.current, octets);
                 self.give_back(before);

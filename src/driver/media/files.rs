@@ -10,29 +10,12 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::media::{MediaEvent, MediaFailure, RecordingName};
-use crate::vocabulary::LegHandle;
-
-/// Something for the disk.
-#[derive(Debug)]
-pub(super) enum Job {
-    Write {
-        leg: LegHandle,
-        name: RecordingName,
-        offset: u64,
-        octets: Vec<u8>,
-    },
-    Recorded {
-        leg: LegHandle,
-        name: RecordingName,
-        milliseconds: u64,
-    },
-}
+use crate::media::{MediaEvent, MediaFailure, RecordingName, RecordingStep};
 
 /// The thread; it ends when its jobs are done and nobody can give it another.
 #[derive(Debug)]
 pub(super) struct Files {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<RecordingStep>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -49,9 +32,9 @@ impl Files {
         })
     }
 
-    pub(super) fn give(&self, job: Job) {
+    pub(super) fn give(&self, step: RecordingStep) {
         if let Some(jobs) = &self.jobs {
-            jobs.send(job).ok(); // the thread ends after us
+            jobs.send(step).ok(); // the thread ends after us
         }
     }
 }
@@ -67,12 +50,12 @@ impl Drop for Files {
     }
 }
 
-fn write(folder: Option<&Path>, jobs: &Receiver<Job>, events: &UnboundedSender<MediaEvent>) {
+fn write(folder: Option<&Path>, jobs: &Receiver<RecordingStep>, events: &UnboundedSender<MediaEvent>) {
     // A recording that failed is kept as `None` until its end, so that it is told once.
     let mut open: HashMap<RecordingName, Option<File>> = HashMap::new();
-    while let Ok(job) = jobs.recv() {
-        match job {
-            Job::Write {
+    while let Ok(step) = jobs.recv() {
+        match step {
+            RecordingStep::Write {
                 leg,
                 name,
                 offset,
@@ -94,20 +77,27 @@ fn write(folder: Option<&Path>, jobs: &Receiver<Job>, events: &UnboundedSender<M
                     open.insert(name, None);
                 }
             }
-            Job::Recorded {
+            RecordingStep::Recorded {
                 leg,
                 name,
                 milliseconds,
             } => {
-                let file = open.remove(&name).flatten();
-                if file.is_some_and(|file| file.sync_all().is_ok()) {
-                    let told = MediaEvent::Recorded {
+                // One that failed was told then.
+                let Some(file) = open.remove(&name).flatten() else {
+                    continue;
+                };
+                let told = match file.sync_all() {
+                    Ok(()) => MediaEvent::Recorded {
                         leg,
                         name,
                         milliseconds,
-                    };
-                    events.send(told).ok(); // as above
-                }
+                    },
+                    Err(error) => MediaEvent::Failed {
+                        leg,
+                        why: MediaFailure::Recording(error.to_string().into()),
+                    },
+                };
+                events.send(told).ok(); // as above
             }
         }
     }

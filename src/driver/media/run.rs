@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::files::{Files, Job};
+use super::files::Files;
 use super::sockets::Sockets;
 use super::{MediaOptions, Order};
 use crate::driver::clock;
@@ -189,26 +189,7 @@ impl Shell {
                             failed.push(local);
                         }
                     }
-                    MediaOutput::Write {
-                        leg,
-                        name,
-                        offset,
-                        octets,
-                    } => self.files.give(Job::Write {
-                        leg,
-                        name,
-                        offset,
-                        octets,
-                    }),
-                    MediaOutput::Recorded {
-                        leg,
-                        name,
-                        milliseconds,
-                    } => self.files.give(Job::Recorded {
-                        leg,
-                        name,
-                        milliseconds,
-                    }),
+                    MediaOutput::Record(step) => self.files.give(step),
                     MediaOutput::Unbind(local) => self.sockets.unbind(local),
                     MediaOutput::Event(event) => {
                         self.events.send(event).ok(); // whom it concerned has gone

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::media::rtcp::{self, Told};
 use crate::media::rtp::Header;
-use crate::media::{Codec, Payload};
+use crate::media::{Codec, Payload, RecordingStep};
 use crate::sdp::Direction;
 
 mod flows;
@@ -140,12 +140,12 @@ impl World {
                 MediaOutput::Bind(local) => self.sockets.push(local),
                 MediaOutput::Unbind(local) => self.sockets.retain(|open| *open != local),
                 MediaOutput::Event(event) => self.events.push(event),
-                MediaOutput::Write { offset, octets, .. } => {
+                MediaOutput::Record(RecordingStep::Write { offset, octets, .. }) => {
                     let (start, end) = (offset as usize, offset as usize + octets.len());
                     self.file.resize(end.max(self.file.len()), 0);
                     self.file[start..end].copy_from_slice(&octets);
                 }
-                MediaOutput::Recorded { milliseconds, .. } => self.recorded = Some(milliseconds),
+                MediaOutput::Record(RecordingStep::Recorded { milliseconds, .. }) => self.recorded = Some(milliseconds),
                 MediaOutput::Send { local, to, octets } => self.sent.push(Sent {
                     at: self.now - self.start,
                     local,
