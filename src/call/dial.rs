@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Bridge, Call, CallState, Calls, Demand};
+use super::{Call, CallState, Calls, Demand};
 use crate::leg::{Invitation, LegEvent};
 use crate::sdp::{Description, Direction};
 use crate::sip::NameAddr;
@@ -34,20 +34,7 @@ pub struct Dialled {
 impl Calls {
     /// Rings the first party on all its ways at once.
     pub fn dial(&mut self, now: Instant, dialled: Dialled, ways: Vec<Invitation>) -> CallHandle {
-        let nobody = LegHandle {
-            slot: u32::MAX,
-            generation: 0,
-        };
-        let handle = self.table.insert_with(|handle| Call {
-            handle,
-            caller: nobody,
-            state: CallState::Alerting {
-                forks: Vec::new(),
-                best: None,
-            },
-            bridge: Bridge::Quiet,
-            transfers: 0,
-        });
+        let handle = self.table.insert_with(Call::alerting);
         let (from, to) = (dialled.from.uri.to_string(), dialled.to.uri.to_string());
         self.dials.insert(handle, dialled);
         let forks = self.ring_all(now, handle, ways);

@@ -82,6 +82,23 @@ pub struct Call {
 }
 
 impl Call {
+    /// One that begins: its caller and those who ring are put in as their legs are made.
+    fn alerting(handle: CallHandle) -> Call {
+        Call {
+            handle,
+            caller: LegHandle {
+                slot: u32::MAX,
+                generation: 0,
+            },
+            state: CallState::Alerting {
+                forks: Vec::new(),
+                best: None,
+            },
+            bridge: Bridge::Quiet,
+            transfers: 0,
+        }
+    }
+
     /// The party on the other side of `leg`, when two are connected.
     pub fn other(&self, leg: LegHandle) -> Option<LegHandle> {
         match &self.state {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use compact_str::CompactString;
 
-use super::{Bridge, Call, CallState, Calls};
+use super::{Call, CallState, Calls};
 use crate::dialog::DialogError;
 use crate::leg::{Invitation, Leg};
 use crate::sdp::Description;
@@ -29,20 +29,7 @@ impl Calls {
         user: Option<CompactString>,
         invitations: Vec<Invitation>,
     ) -> Result<CallHandle, DialogError> {
-        let nobody = LegHandle {
-            slot: u32::MAX,
-            generation: 0,
-        };
-        let handle = self.table.insert_with(|handle| Call {
-            handle,
-            caller: nobody,
-            state: CallState::Alerting {
-                forks: Vec::new(),
-                best: None,
-            },
-            bridge: Bridge::Quiet,
-            transfers: 0,
-        });
+        let handle = self.table.insert_with(Call::alerting);
         let owner = LegOwner::Call(handle);
         // Every fork is offered what the caller offers.
         let offer = invitations.first().and_then(|invitation| invitation.offer.clone());
