@@ -127,23 +127,25 @@ mod tls;
 mod transfer;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, MediaSettings, Network, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
+    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
-use crate::transport::locate::{Found, Place, Wanted};
+use crate::transport::locate::{Found, Place};
 use crate::transport::{Named, Transport};
 
 pub use dns::Dns;
 pub use media::MediaFiles;
 pub use reload::Changes;
 pub use report::{Problem, Report};
+pub use target::Target;
+pub use tls::{ListenExtras, PemFiles, Tls};
 
 /// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
 #[derive(Clone, Debug)]
@@ -185,62 +187,6 @@ pub struct Softphone {
     pub servers: Vec<String>,
 }
 
-/// A certificate chain and its key, as the file names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PemFiles {
-    /// The chain.
-    pub certificate: String,
-    /// The private key.
-    pub key: String,
-}
-
-/// Certificates, trust and origins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// For listeners without their own; `None`: the edge signs one itself.
-    pub identity: Option<PemFiles>,
-    /// The folder in which the self-signed one is kept.
-    pub state: Option<String>,
-    /// Roots for connections of ours.
-    pub ca: Option<String>,
-    /// Whether the PBX's certificate is verified.
-    pub verify_pbx: bool,
-    /// Peers whose certificates are not.
-    pub unverified: Vec<Network>,
-    /// What we show to peers that ask for a certificate.
-    pub clients: Vec<(Network, PemFiles)>,
-    /// What we show to the PBX.
-    pub pbx_identity: Option<PemFiles>,
-    /// What each listener has of its own, in the order of the file.
-    pub listeners: Vec<ListenExtras>,
-}
-
-/// What one listener has of its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListenExtras {
-    /// Its certificate.
-    pub identity: Option<PemFiles>,
-    /// Authorities of those that are let in; `None`: everybody.
-    pub client_ca: Option<String>,
-    /// Whose pages may open a WebSocket.
-    pub origins: Vec<String>,
-}
-
-impl Default for Tls {
-    fn default() -> Tls {
-        Tls {
-            identity: None,
-            state: None,
-            ca: None,
-            verify_pbx: true,
-            unverified: Vec::new(),
-            clients: Vec::new(),
-            pbx_identity: None,
-            listeners: Vec::new(),
-        }
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Edge {
     domain: Option<String>,
@@ -259,52 +205,6 @@ struct Registrar {
     max_contacts: usize,
     digest: Vec<Algorithm>,
     open: bool,
-}
-
-/// Where messages to a PBX or a route go, as the file says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// A host name or an address; IPv6 without brackets.
-    pub host: String,
-    /// That of the transport where the file does not say.
-    pub port: u16,
-    /// UDP, TCP or TLS.
-    pub transport: Transport,
-    /// Whether the file says the port; if not, SRV records may (RFC 3263 §4.2).
-    pub port_given: bool,
-    /// Whether the file says the transport; if not, NAPTR and SRV records may (RFC 3263 §4.1).
-    pub transport_given: bool,
-    /// The key and its line, for messages: `[pbx] uri, line 7`.
-    pub place: String,
-}
-
-impl Target {
-    /// The address, if the host is one already.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.host
-            .parse::<IpAddr>()
-            .ok()
-            .map(|ip| SocketAddr::new(ip, self.port))
-    }
-
-    /// What is to be located (RFC 3263 §4).
-    pub fn wanted(&self) -> Wanted {
-        Wanted {
-            host: self.host.clone(),
-            port: self.port_given.then_some(self.port),
-            transport: self.transport_given.then_some(self.transport),
-            secure: false,
-        }
-    }
-
-    /// The host as it is written in a URI.
-    fn uri_host(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        }
-    }
 }
 
 /// Where the native API listens and who may use it.

@@ -2,12 +2,58 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Target;
 use super::fields::Found;
 use super::report::Problems;
 use crate::engine::Listener;
 use crate::sip::{Scheme, Uri};
 use crate::transport::Transport;
+use crate::transport::locate::Wanted;
+
+/// Where messages to a PBX or a route go, as the file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// A host name or an address; IPv6 without brackets.
+    pub host: String,
+    /// That of the transport where the file does not say.
+    pub port: u16,
+    /// UDP, TCP or TLS.
+    pub transport: Transport,
+    /// Whether the file says the port; if not, SRV records may (RFC 3263 §4.2).
+    pub port_given: bool,
+    /// Whether the file says the transport; if not, NAPTR and SRV records may (RFC 3263 §4.1).
+    pub transport_given: bool,
+    /// The key and its line, for messages: `[pbx] uri, line 7`.
+    pub place: String,
+}
+
+impl Target {
+    /// The address, if the host is one already.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.host
+            .parse::<IpAddr>()
+            .ok()
+            .map(|ip| SocketAddr::new(ip, self.port))
+    }
+
+    /// What is to be located (RFC 3263 §4).
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            host: self.host.clone(),
+            port: self.port_given.then_some(self.port),
+            transport: self.transport_given.then_some(self.transport),
+            secure: false,
+        }
+    }
+
+    /// The host as it is written in a URI.
+    pub(super) fn uri_host(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        }
+    }
+}
 
 const ADDRESS_HINT: &str = "write IP:port, as in 127.0.0.1:5060 or [::1]:5060; host names are not looked up here";
 

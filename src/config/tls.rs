@@ -2,8 +2,64 @@
 
 use super::fields::Fields;
 use super::report::Problems;
-use super::{ListenExtras, PemFiles, Tls};
+use crate::engine::Network;
 use crate::transport::Transport;
+
+/// A certificate chain and its key, as the file names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PemFiles {
+    /// The chain.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}
+
+/// Certificates, trust and origins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// For listeners without their own; `None`: the edge signs one itself.
+    pub identity: Option<PemFiles>,
+    /// The folder in which the self-signed one is kept.
+    pub state: Option<String>,
+    /// Roots for connections of ours.
+    pub ca: Option<String>,
+    /// Whether the PBX's certificate is verified.
+    pub verify_pbx: bool,
+    /// Peers whose certificates are not.
+    pub unverified: Vec<Network>,
+    /// What we show to peers that ask for a certificate.
+    pub clients: Vec<(Network, PemFiles)>,
+    /// What we show to the PBX.
+    pub pbx_identity: Option<PemFiles>,
+    /// What each listener has of its own, in the order of the file.
+    pub listeners: Vec<ListenExtras>,
+}
+
+/// What one listener has of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenExtras {
+    /// Its certificate.
+    pub identity: Option<PemFiles>,
+    /// Authorities of those that are let in; `None`: everybody.
+    pub client_ca: Option<String>,
+    /// Whose pages may open a WebSocket.
+    pub origins: Vec<String>,
+}
+
+impl Default for Tls {
+    fn default() -> Tls {
+        Tls {
+            identity: None,
+            state: None,
+            ca: None,
+            verify_pbx: true,
+            unverified: Vec::new(),
+            clients: Vec::new(),
+            pbx_identity: None,
+            listeners: Vec::new(),
+        }
+    }
+}
 
 /// `[tls]`; peers and listeners add theirs.
 pub(super) fn tls(file: &mut Fields<'_>, problems: &mut Problems) -> Tls {

@@ -36,6 +36,7 @@
 //! [`media`]: self
 //! [`place`]: self
 
+mod abilities;
 mod challenge;
 mod deadline;
 mod dispatch;
@@ -62,6 +63,7 @@ use std::time::Instant;
 use compact_str::CompactString;
 
 pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
+pub use abilities::Abilities;
 pub use deadline::Deadlines;
 pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
@@ -157,17 +159,6 @@ pub struct Leg {
     pub(crate) hop: Option<Box<place::Hop>>,
 }
 
-/// What the party said of itself in Allow and Supported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Abilities {
-    /// Allow: REFER.
-    pub refer: bool,
-    /// Supported: replaces.
-    pub replaces: bool,
-    /// Allow: UPDATE.
-    pub update: bool,
-}
-
 /// For challenges of the configured PBX or trunk, and of nobody else (LESSONS 37).
 #[derive(Clone, Debug)]
 pub struct Credentials {
@@ -177,6 +168,53 @@ pub struct Credentials {
     pub password: CompactString,
     /// The realm that it is for; `None`: any realm of the configured PBX.
     pub realm: Option<CompactString>,
+}
+
+impl Leg {
+    #[expect(clippy::too_many_arguments, reason = "the one place where a leg is made")]
+    pub(crate) fn new(
+        handle: LegHandle,
+        owner: LegOwner,
+        dialog: Dialog,
+        party: NameAddr,
+        we_called: bool,
+        state: State,
+        origin: u64,
+        contact: CompactString,
+    ) -> Leg {
+        Leg {
+            handle,
+            contact,
+            owner,
+            dialog,
+            party,
+            user: None,
+            remote: None,
+            sent: None,
+            holding: false,
+            held_by_command: None,
+            told_held: false,
+            abilities: Abilities::default(),
+            state,
+            we_called,
+            exchange: Exchange::Stable,
+            waiting_offers: Default::default(),
+            timer: None,
+            min_se: 0,
+            origin: (origin, setup_client::FIRST_VERSION),
+            notifier: None,
+            subscriber: None,
+            owed: 0,
+            refers: 0,
+            acks: Default::default(),
+            cause: None,
+            credentials: None,
+            outstanding: Vec::new(),
+            media: Default::default(),
+            follows_contact: false,
+            hop: None,
+        }
+    }
 }
 
 impl Leg {

@@ -17,12 +17,12 @@ use super::{
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED, SUPPORTED_UNRELIABLE};
-use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Scheme};
+use crate::sip::{Draft, HeaderName, Message, Method, Scheme};
 use crate::transaction::ClientHandle;
 use crate::vocabulary::{Cause, Event};
 
 /// The version in the `o=` of the first description that a party gets.
-const FIRST_VERSION: u64 = 1;
+pub(super) const FIRST_VERSION: u64 = 1;
 
 /// What is needed until our INVITE has its final answer.
 #[derive(Debug)]
@@ -463,53 +463,6 @@ impl Legs {
     }
 }
 
-impl Leg {
-    #[expect(clippy::too_many_arguments, reason = "the one place where a leg is made")]
-    pub(crate) fn new(
-        handle: LegHandle,
-        owner: LegOwner,
-        dialog: Dialog,
-        party: NameAddr,
-        we_called: bool,
-        state: State,
-        origin: u64,
-        contact: CompactString,
-    ) -> Leg {
-        Leg {
-            handle,
-            contact,
-            owner,
-            dialog,
-            party,
-            user: None,
-            remote: None,
-            sent: None,
-            holding: false,
-            held_by_command: None,
-            told_held: false,
-            abilities: Abilities::default(),
-            state,
-            we_called,
-            exchange: Exchange::Stable,
-            waiting_offers: Default::default(),
-            timer: None,
-            min_se: 0,
-            origin: (origin, FIRST_VERSION),
-            notifier: None,
-            subscriber: None,
-            owed: 0,
-            refers: 0,
-            acks: Default::default(),
-            cause: None,
-            credentials: None,
-            outstanding: Vec::new(),
-            media: Default::default(),
-            follows_contact: false,
-            hop: None,
-        }
-    }
-}
-
 /// RFC 3261 §12.1.2: what the first 2xx makes of the dialog. A Contact or Record-Route that cannot be read leaves the
 /// target where the party was called: the party can still be released there.
 pub(crate) fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &str, identity: &Identity) {
@@ -526,36 +479,5 @@ pub(crate) fn establish(dialog: &mut Dialog, response: &Message, remote_tag: &st
 impl Leg {
     fn establish(&mut self, response: &Message, remote_tag: &str, identity: &Identity) {
         establish(&mut self.dialog, response, remote_tag, identity);
-    }
-}
-
-impl Abilities {
-    /// What a message says in Allow and Supported. RFC 3261 §20.5: no Allow says nothing; REFER is then tried.
-    pub(crate) fn of(message: &Message) -> Abilities {
-        let mut abilities = Abilities {
-            refer: message.header(HeaderName::Allow).is_none(),
-            replaces: message.has_token(HeaderName::Supported, "replaces"),
-            update: false,
-        };
-        for method in message.octets(HeaderName::Allow) {
-            abilities.refer |= method.eq_ignore_ascii_case(b"REFER");
-            abilities.update |= method.eq_ignore_ascii_case(b"UPDATE");
-        }
-        abilities
-    }
-
-    /// What a later message of the same party says; silence leaves what is known.
-    pub(crate) fn again(known: Abilities, message: &Message) -> Abilities {
-        let said = Abilities::of(message);
-        let allowed = message.header(HeaderName::Allow).is_some();
-        Abilities {
-            refer: if allowed { said.refer } else { known.refer },
-            replaces: if message.header(HeaderName::Supported).is_some() {
-                said.replaces
-            } else {
-                known.replaces
-            },
-            update: if allowed { said.update } else { known.update },
-        }
     }
 }
