@@ -65,6 +65,8 @@ export class LineCard {
       if (event.key === "Escape") {
         event.stopPropagation();
         this.closeTransfer();
+        // A field that is hidden would keep the keyboard until the page is drawn again.
+        this.find<HTMLButtonElement>('[data-do="transfer"]').focus();
       }
     });
   }
