@@ -43,6 +43,7 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
             media: "direct",
             quality: None,
         }],
+        hub: None,
     };
     match command {
         Command::Calls => Ok(Reply::Calls(vec![call()])),
@@ -112,6 +113,22 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
         Command::Call { .. } | Command::HangUpCall { .. } | Command::Hold { .. } | Command::HangUpLeg { .. } => {
             Ok(Reply::Done)
         }
+        Command::OpenHub { .. }
+        | Command::ToHub { .. }
+        | Command::ToPair { .. }
+        | Command::AddParty { .. }
+        | Command::Ring { .. }
+        | Command::Answer { .. }
+        | Command::Reject { .. }
+        | Command::Move { .. }
+        | Command::SetRole { .. }
+        | Command::Play { .. }
+        | Command::StopPlaying { .. }
+        | Command::RecordHub { .. }
+        | Command::StopRecordingHub { .. }
+        | Command::Refer { .. } => Err(Refusal::Conflict {
+            why: "there are no hubs here".to_owned(),
+        }),
     }
 }
 

@@ -305,6 +305,7 @@ impl Calls {
             id: handle,
             state,
             legs,
+            hub: None,
         })
     }
 

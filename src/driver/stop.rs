@@ -78,6 +78,7 @@ pub async fn totals(edge: &Edge) -> Result<Totals, CommandError> {
         | Reply::Transfer(_)
         | Reply::Registrations(_)
         | Reply::Recording(_)
+        | Reply::Legs(_)
         | Reply::Done => Err(CommandError::Stopped),
     }
 }

@@ -76,6 +76,23 @@ impl Engine {
                 self.transfers.cancel(now, transfer)?;
                 self.transfer_view(transfer)?
             }
+            Command::OpenHub { .. }
+            | Command::ToHub { .. }
+            | Command::ToPair { .. }
+            | Command::AddParty { .. }
+            | Command::Ring { .. }
+            | Command::Answer { .. }
+            | Command::Reject { .. }
+            | Command::Move { .. }
+            | Command::SetRole { .. }
+            | Command::Play { .. }
+            | Command::StopPlaying { .. }
+            | Command::RecordHub { .. }
+            | Command::StopRecordingHub { .. }
+            | Command::Refer { .. } => {
+                let why = "hubs are not in this version".to_owned();
+                return Err(Refusal::Conflict { why });
+            }
         };
         Ok(Some(reply))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Engine, Event, MediaNote, Refusal, Reply};
+use super::{Engine, Event, HubNote, MediaNote, Refusal, Reply};
 use crate::leg::Leg;
 use crate::media::{MediaEvent, MediaFailure, PromptName};
 use crate::vocabulary::{Cause, CommandId, HoldDirection, LegHandle};
@@ -59,6 +59,27 @@ impl Engine {
                     leg,
                     why: why.to_string(),
                 }
+            }
+            MediaEvent::Speaking { call, leg, on } => {
+                self.event(Event::Hub(HubNote::Speaking { call, leg, on }));
+                return;
+            }
+            MediaEvent::Announced { call, name } => {
+                let sound = name.0.into();
+                self.event(Event::Hub(HubNote::Announced { call, sound }));
+                return;
+            }
+            MediaEvent::HubRecorded {
+                call,
+                name,
+                milliseconds,
+            } => {
+                self.event(Event::Hub(HubNote::Recorded {
+                    call,
+                    recording: name.0.into(),
+                    milliseconds,
+                }));
+                return;
             }
             MediaEvent::Quality { leg, quality } => {
                 self.legs().note_quality(leg, quality);

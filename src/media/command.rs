@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use super::Payload;
 use crate::sdp::Direction;
-use crate::vocabulary::LegHandle;
+use crate::vocabulary::{AudienceHandle, CallHandle, LegHandle};
 
 /// An order to the packet half. Orders of one leg arrive in the order in which they were given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,40 @@ pub enum MediaCommand {
         /// Whose.
         leg: LegHandle,
     },
+    /// Who hears whom in a hub from now on: all of it. Its members hear the mix in place of what [`MediaCommand::Hear`] said
+    /// last, and hear that again when they are no members any more. An empty list ends the hub.
+    Mix {
+        /// The hub.
+        call: CallHandle,
+        /// Everybody in it; each in one hub only.
+        members: Vec<Member>,
+    },
+    /// Plays a prompt: to a leg in place of all that it hears, into a hub together with what is said there.
+    Announce {
+        /// To whom.
+        to: AudienceHandle,
+        /// Which.
+        name: PromptName,
+        /// For ever, or once; its end is [`super::MediaEvent::PromptEnded`] or [`super::MediaEvent::Announced`].
+        again: bool,
+    },
+    /// Ends what [`MediaCommand::Announce`] began, without an event.
+    StopAnnouncing {
+        /// For whom.
+        to: AudienceHandle,
+    },
+    /// Writes all that is said in a hub into a new file.
+    RecordHub {
+        /// The hub.
+        call: CallHandle,
+        /// Made by the edge.
+        name: RecordingName,
+    },
+    /// Ends the hub's recording and closes its file. So does the hub's end.
+    StopRecordingHub {
+        /// The hub.
+        call: CallHandle,
+    },
     /// The leg has ended: its port is free again and nothing of it is kept.
     Close {
         /// Whose.
@@ -66,6 +100,39 @@ pub enum Hear {
         /// For ever, or once; its end is [`super::MediaEvent::PromptEnded`].
         again: bool,
     },
+}
+
+/// A member of a hub, as the mixer knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its leg; one whose endpoint is not there yet is silent.
+    pub leg: LegHandle,
+    /// Who hears it.
+    pub heard: Heard,
+    /// What it hears.
+    pub hears: Hears,
+}
+
+/// By whom a member of a hub is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// By all who hear the hub.
+    ByAll,
+    /// By this one alone.
+    By(LegHandle),
+    /// By nobody, and by no recording.
+    ByNobody,
+}
+
+/// What a member of a hub hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hears {
+    /// All who are heard, but not itself.
+    All,
+    /// A prompt, for ever.
+    Music(PromptName),
+    /// Nothing.
+    Nothing,
 }
 
 /// A prompt that the configuration names.

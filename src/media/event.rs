@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 
 use super::{PromptName, RecordingName};
-use crate::vocabulary::LegHandle;
+use crate::vocabulary::{CallHandle, LegHandle};
 
 /// Something that happened to a leg's packets.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,31 @@ pub enum MediaEvent {
     Recorded {
         /// Whose.
         leg: LegHandle,
+        /// Which.
+        name: RecordingName,
+        /// Of audio.
+        milliseconds: u64,
+    },
+    /// A member of a hub speaks, or does no more; told when it has lasted.
+    Speaking {
+        /// The hub.
+        call: CallHandle,
+        /// Who.
+        leg: LegHandle,
+        /// Begins or ends.
+        on: bool,
+    },
+    /// What was played once into a hub is over, or could not be played.
+    Announced {
+        /// The hub.
+        call: CallHandle,
+        /// Which.
+        name: PromptName,
+    },
+    /// A hub's recording is complete on disk.
+    HubRecorded {
+        /// The hub.
+        call: CallHandle,
         /// Which.
         name: RecordingName,
         /// Of audio.

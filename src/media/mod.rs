@@ -30,8 +30,8 @@ mod settings;
 
 pub use codec::{Codec, Payload};
 pub use command::{
-    DtlsRole, Endpoint, Fingerprint, Hear, IceCredentials, LocalPort, MediaCommand, PromptName, RecordingName,
-    Security, SrtpKey, SrtpProfile,
+    DtlsRole, Endpoint, Fingerprint, Hear, Heard, Hears, IceCredentials, LocalPort, MediaCommand, Member, PromptName,
+    RecordingName, Security, SrtpKey, SrtpProfile,
 };
 pub use event::{LegQuality, MediaEvent, MediaFailure};
 pub use local::Local;

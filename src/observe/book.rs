@@ -192,6 +192,7 @@ impl Book {
             | Event::LegConfirmed { .. }
             | Event::LegEnded { .. }
             | Event::Media(_)
+            | Event::Hub(_)
             | Event::MessageRefused { .. } => {}
         }
     }

@@ -62,6 +62,7 @@ pub fn log(event: &Event) {
             MediaNote::Flowing { leg } => debug!(event = name, %leg),
             MediaNote::PromptEnded { leg, prompt } => debug!(event = name, %leg, prompt),
         },
+        Event::Hub(note) => debug!(event = name, call = %note.call()),
         // A stranger can cause as many of these as it likes: at info they would be its pen.
         Event::MessageRefused { source, status, why } => debug!(event = name, %source, ?status, why),
     }

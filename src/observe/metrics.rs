@@ -130,6 +130,7 @@ impl Metrics {
             | Event::LegEnded { .. }
             | Event::TransferRequested { .. }
             | Event::Media(_)
+            | Event::Hub(_)
             | Event::TransferProgress { .. } => {}
         }
     }

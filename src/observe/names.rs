@@ -1,16 +1,27 @@
 //! Events by name, as clients and metrics see them.
 
-use crate::engine::{Event, MediaNote, TransferFailure};
+use crate::engine::{Event, HubNote, MediaNote, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 27] = [
+    pub const NAMES: [&'static str; 38] = [
         "call.connected",
         "call.ended",
         "call.forwarded",
         "call.held",
         "call.resumed",
         "call.started",
+        HubNote::NAMES[0],
+        HubNote::NAMES[1],
+        HubNote::NAMES[2],
+        HubNote::NAMES[3],
+        HubNote::NAMES[4],
+        HubNote::NAMES[5],
+        HubNote::NAMES[6],
+        HubNote::NAMES[7],
+        HubNote::NAMES[8],
+        HubNote::NAMES[9],
+        HubNote::NAMES[10],
         "leg.confirmed",
         "leg.ended",
         "leg.ringing",
@@ -55,6 +66,7 @@ impl Event {
             Event::TransferFailed { .. } => "transfer.failed",
             Event::MessageRefused { .. } => "message.refused",
             Event::Media(note) => note.name(),
+            Event::Hub(note) => note.name(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    CallHandle, CallView, HoldDirection, LegHandle, OnFailure, RegistrationView, Totals, TransferHandle, TransferMode,
-    TransferTarget, TransferView,
+    AudienceHandle, CallHandle, CallView, HoldDirection, HubSettings, LegHandle, NewParty, OnFailure, RegistrationView,
+    Role, Totals, TransferHandle, TransferMode, TransferTarget, TransferView,
 };
 use crate::sip::Uri;
 
@@ -101,6 +101,96 @@ pub enum Command {
         /// Which.
         transfer: TransferHandle,
     },
+    /// Open a hub with nobody in it.
+    OpenHub {
+        /// What holds for all in it.
+        settings: HubSettings,
+    },
+    /// Make a hub of a pair: both go on hearing each other.
+    ToHub {
+        /// The call.
+        call: CallHandle,
+        /// What holds for all in it.
+        settings: HubSettings,
+    },
+    /// Make a pair of a hub with two speakers in it.
+    ToPair {
+        /// The call.
+        call: CallHandle,
+    },
+    /// Call somebody into a hub.
+    AddParty {
+        /// The hub.
+        call: CallHandle,
+        /// Who.
+        party: Box<NewParty>,
+    },
+    /// Send 180 to a caller that waits for an application.
+    Ring {
+        /// Its leg.
+        leg: LegHandle,
+    },
+    /// Answer a caller that waits for an application: it is in a hub of its own from then on.
+    Answer {
+        /// Its leg.
+        leg: LegHandle,
+        /// Its place there.
+        role: Role,
+    },
+    /// Refuse a caller that waits for an application.
+    Reject {
+        /// Its leg.
+        leg: LegHandle,
+        /// 400 to 699.
+        status: u16,
+    },
+    /// Move a party into a hub, out of whatever call it is in. Who is left behind there stays, in a hub with music.
+    Move {
+        /// Its leg, confirmed, or that of a caller that waits for an application: it is answered by this.
+        leg: LegHandle,
+        /// The hub.
+        to: CallHandle,
+        /// Its place there.
+        role: Role,
+    },
+    /// Give a participant another place in its hub.
+    SetRole {
+        /// Its leg.
+        leg: LegHandle,
+        /// The whole of it.
+        role: Role,
+    },
+    /// Play a sound. Its end is [`MediaNote::PromptEnded`](super::MediaNote) to a leg, or [`HubNote::Announced`](super::HubNote).
+    Play {
+        /// To whom.
+        to: AudienceHandle,
+        /// A prompt's name, or one that the host has added.
+        sound: String,
+        /// For ever, or once.
+        again: bool,
+    },
+    /// End what [`Command::Play`] began.
+    StopPlaying {
+        /// For whom.
+        to: AudienceHandle,
+    },
+    /// Record a hub: all that is said in it, in one file.
+    RecordHub {
+        /// Which.
+        call: CallHandle,
+    },
+    /// End the recording of a hub.
+    StopRecordingHub {
+        /// Whose.
+        call: CallHandle,
+    },
+    /// Send a party away by REFER (RFC 3515): it calls somebody else by itself, and the edge drops out.
+    Refer {
+        /// Whom.
+        leg: LegHandle,
+        /// Where to.
+        to: Uri,
+    },
 }
 
 /// The answer to a [`Command`] that was carried out.
@@ -118,8 +208,10 @@ pub enum Reply {
     Registrations(Vec<RegistrationView>),
     /// To [`Command::Totals`].
     Totals(Totals),
-    /// To [`Command::Record`]: the name of the recording.
+    /// To [`Command::Record`] and [`Command::RecordHub`]: the name of the recording.
     Recording(String),
+    /// To [`Command::AddParty`]: the legs that ring, one for each contact. The first to answer joins, the others end.
+    Legs(Vec<LegHandle>),
     /// Done.
     Done,
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::{CallHandle, LegHandle, MediaNote, TransferFailure, TransferHandle, TransferKind, TransferMode};
+use super::{CallHandle, HubNote, LegHandle, MediaNote, TransferFailure, TransferHandle, TransferKind, TransferMode};
 
 /// What happened. Serialised with its name under `event`.
 #[derive(Clone, Debug, Serialize)]
@@ -177,6 +177,9 @@ pub enum Event {
     /// Something about media that passes through the edge.
     #[serde(untagged)]
     Media(MediaNote),
+    /// Something about a hub.
+    #[serde(untagged)]
+    Hub(HubNote),
 }
 
 /// Why a leg or a call ended.

@@ -90,6 +90,15 @@ pub enum LegOwner {
     Nobody,
 }
 
+/// Who hears a sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudienceHandle {
+    /// One party, in place of all that it hears else.
+    Leg(LegHandle),
+    /// Everybody in a hub who is not held.
+    Hub(CallHandle),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@
 mod command;
 mod event;
 mod handle;
+mod hub;
 mod media;
 mod slots;
 mod transfer;
@@ -13,7 +14,8 @@ mod view;
 
 pub use command::{Command, CommandId, Refusal, Reply};
 pub use event::{Cause, Event};
-pub use handle::{BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
+pub use handle::{AudienceHandle, BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
+pub use hub::{Beep, HubNote, HubSettings, HubView, NewParty, Part, ParticipantView, Role};
 pub use media::MediaNote;
 pub use slots::{Handle, Slots};
 pub use transfer::{

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::{CallHandle, LegHandle, TransferFailure, TransferHandle, TransferKind, TransferMode};
+use super::{CallHandle, HubView, LegHandle, TransferFailure, TransferHandle, TransferKind, TransferMode};
 
 /// What lives in the engine at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -28,10 +28,13 @@ pub struct Totals {
 pub struct CallView {
     /// Its handle.
     pub id: CallHandle,
-    /// `alerting`, `connected`, `held` or `ended`.
+    /// `alerting`, `connected`, `held`, `hub` or `ended`.
     pub state: &'static str,
     /// Its legs: the caller's first.
     pub legs: Vec<LegView>,
+    /// Who hears whom, when it is a hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub: Option<HubView>,
 }
 
 /// A leg as an observer sees it.

@@ -42,6 +42,11 @@ impl World {
                 | MediaCommand::StopRecording { leg } => {
                     open.get(leg).expect("an endpoint that plays or is recorded");
                 }
+                MediaCommand::Mix { .. }
+                | MediaCommand::Announce { .. }
+                | MediaCommand::StopAnnouncing { .. }
+                | MediaCommand::RecordHub { .. }
+                | MediaCommand::StopRecordingHub { .. } => {}
             }
         }
         open

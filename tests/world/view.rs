@@ -403,6 +403,7 @@ impl World {
                 | Event::LegConfirmed { .. }
                 | Event::TransferProgress { .. }
                 | Event::Media(_)
+                | Event::Hub(_)
                 | Event::MessageRefused { .. } => {}
             }
         }

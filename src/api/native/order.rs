@@ -59,6 +59,7 @@ async fn carry_out(shared: &Shared, command: Command) -> Result<Answer, Problem>
         | Reply::Registrations(_)
         | Reply::Totals(_)
         | Reply::Recording(_)
+        | Reply::Legs(_)
         | Reply::Done => {
             return Err(shared.confused());
         }

@@ -236,6 +236,7 @@ mod tests {
             id: call,
             state: "held",
             legs: vec![view],
+            hub: None,
         };
         assert_eq!(keys(serde_json::to_value(view).unwrap()), properties::<Call>());
         let view = TransferView {

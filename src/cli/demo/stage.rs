@@ -279,6 +279,7 @@ impl Stage {
             | Event::MessageRefused { .. } => Some(stamped.event.name().replace('.', " ")),
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
+            | Event::Hub(_)
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }
             | Event::LegRinging { .. }

@@ -78,6 +78,11 @@ impl Bench {
             | MediaCommand::Digits { .. }
             | MediaCommand::Record { .. }
             | MediaCommand::StopRecording { .. }
+            | MediaCommand::Mix { .. }
+            | MediaCommand::Announce { .. }
+            | MediaCommand::StopAnnouncing { .. }
+            | MediaCommand::RecordHub { .. }
+            | MediaCommand::StopRecordingHub { .. }
             | MediaCommand::Close { .. } => None,
         });
         endpoints.next().unwrap()

@@ -118,6 +118,11 @@ impl Sessions {
                     session.stop_recording(now, &mut self.out);
                 }
             }
+            MediaCommand::Mix { .. }
+            | MediaCommand::Announce { .. }
+            | MediaCommand::StopAnnouncing { .. }
+            | MediaCommand::RecordHub { .. }
+            | MediaCommand::StopRecordingHub { .. } => {}
             MediaCommand::Close { leg } => self.close(now, leg),
         }
     }

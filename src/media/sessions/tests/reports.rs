@@ -21,6 +21,9 @@ fn kinds(world: &World) -> Vec<&'static str> {
         | MediaEvent::PromptEnded { .. }
         | MediaEvent::PromptMissing { .. }
         | MediaEvent::Recorded { .. }
+        | MediaEvent::Speaking { .. }
+        | MediaEvent::Announced { .. }
+        | MediaEvent::HubRecorded { .. }
         | MediaEvent::Failed { .. } => "other",
     };
     world.events.iter().map(kind).collect()
