@@ -90,7 +90,13 @@ const WITH_ENGINE: &[&str] = &[
 
 /// `(room, imported room)` where only handles may be named.
 const HANDLES_ONLY: &[(&str, &str)] = &[("media", "vocabulary")];
-const HANDLES: &[&str] = &["CallHandle", "LegHandle", "TransferHandle", "BadHandle"];
+const HANDLES: &[&str] = &[
+    "AudienceHandle",
+    "CallHandle",
+    "LegHandle",
+    "TransferHandle",
+    "BadHandle",
+];
 
 /// Rooms that may wait: sockets, files, clocks, locks, Tokio.
 const SHELL: &[&str] = &["driver", "api", "cli", "store"];
