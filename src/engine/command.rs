@@ -28,6 +28,10 @@ impl Engine {
             Command::Transfer { transfer } => self.transfer_view(transfer)?,
             Command::Registrations => Reply::Registrations(self.registrations(now)),
             Command::Totals => Reply::Totals(self.totals()),
+            Command::Hold { leg, music, .. } if self.is_in_hub(leg) => {
+                done(self.transfers.calls.hold_member(leg, true, music))?
+            }
+            Command::Resume { leg } if self.is_in_hub(leg) => done(self.transfers.calls.hold_member(leg, false, None))?,
             Command::Hold { leg, direction, music } => {
                 self.hold(now, id, leg, direction, music.as_deref())?;
                 return Ok(None);
@@ -92,6 +96,10 @@ impl Engine {
             Command::Refer { leg, to } => done(self.transfers.calls.refer_party(now, leg, &to))?,
         };
         Ok(Some(reply))
+    }
+
+    fn is_in_hub(&self, leg: LegHandle) -> bool {
+        self.transfers.calls.hub_of(leg).is_ok()
     }
 
     fn transfer_view(&self, transfer: TransferHandle) -> Result<Reply, Refusal> {

@@ -72,6 +72,35 @@ impl Calls {
         Ok(())
     }
 
+    /// Holds a participant, or takes it back: by media alone.
+    ///
+    /// # Errors
+    /// When it is in no hub, or is not held.
+    pub fn hold_member(&mut self, leg: LegHandle, held: bool, music: Option<String>) -> Result<(), Refusal> {
+        let handle = self.hub_of(leg)?;
+        let Some(role) = self
+            .hub(handle)
+            .and_then(|hub| hub.participant(leg))
+            .map(|found| &found.role)
+        else {
+            return Ok(());
+        };
+        if !held && !role.held {
+            return Err(conflict(format!("{leg} is not held")));
+        }
+        let music = if held {
+            music.or_else(|| role.music.clone())
+        } else {
+            role.music.clone()
+        };
+        let role = Role {
+            held,
+            music,
+            ..role.clone()
+        };
+        self.set_role(leg, role)
+    }
+
     /// Tells the mixer who hears whom, if that is not what it was told last.
     pub(crate) fn remix(&mut self, handle: CallHandle) {
         let Some(hub) = self.hub(handle) else { return };
