@@ -193,7 +193,8 @@ impl Book {
             | Event::LegEnded { .. }
             | Event::Media(_)
             | Event::Hub(_)
-            | Event::MessageRefused { .. } => {}
+            | Event::MessageRefused { .. }
+            | Event::WebhookFailed { .. } => {}
         }
     }
 

@@ -174,6 +174,16 @@ pub enum Event {
         /// What was wrong.
         why: String,
     },
+    /// A notification to an application was given up: its webhook was not reached, or refused it.
+    #[serde(rename = "webhook.failed")]
+    WebhookFailed {
+        /// Scheme, host and port: what follows may be secret.
+        to: String,
+        /// In words.
+        why: String,
+        /// How often it was sent.
+        tries: u32,
+    },
     /// Something about media that passes through the edge.
     #[serde(untagged)]
     Media(MediaNote),
