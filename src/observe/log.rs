@@ -21,6 +21,7 @@ pub fn log(event: &Event) {
             transferor,
             transferee,
             target,
+            target_leg: _,
         } => {
             info!(event = name, %transfer, ?kind, ?mode, %transferor, %transferee, target = %Redact(target));
         }

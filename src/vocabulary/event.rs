@@ -87,6 +87,10 @@ pub enum Event {
         leg: LegHandle,
         /// Its call.
         call: Option<CallHandle>,
+        /// The transfer that dials it.
+        transfer: Option<TransferHandle>,
+        /// True: the party called the edge. False: the edge calls the party.
+        inbound: bool,
         /// The party.
         party: String,
         /// The dialog's Call-ID.
@@ -129,6 +133,8 @@ pub enum Event {
         transferee: LegHandle,
         /// The consult's address.
         target: String,
+        /// The consult's leg, if there is one already: attended, or the newcomer with its Replaces.
+        target_leg: Option<LegHandle>,
     },
     /// The target rings, or a step was reached; the rule that fired is named.
     #[serde(rename = "transfer.progress")]
