@@ -130,6 +130,8 @@ impl Metrics {
             | Event::LegEnded { .. }
             | Event::TransferRequested { .. }
             | Event::Media(_)
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
             | Event::TransferProgress { .. } => {}
         }

@@ -4,7 +4,7 @@ use crate::engine::{Event, HubNote, MediaNote, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 38] = [
+    pub const NAMES: [&'static str; 40] = [
         "call.connected",
         "call.ended",
         "call.forwarded",
@@ -39,6 +39,8 @@ impl Event {
         "message.refused",
         "registration.added",
         "registration.removed",
+        "source.banned",
+        "source.limited",
         "transfer.completed",
         "transfer.failed",
         "transfer.progress",
@@ -65,6 +67,8 @@ impl Event {
             Event::TransferCompleted { .. } => "transfer.completed",
             Event::TransferFailed { .. } => "transfer.failed",
             Event::MessageRefused { .. } => "message.refused",
+            Event::SourceLimited { .. } => "source.limited",
+            Event::SourceBanned { .. } => "source.banned",
             Event::Media(note) => note.name(),
             Event::Hub(note) => note.name(),
         }

@@ -279,6 +279,8 @@ impl Stage {
             | Event::MessageRefused { .. } => Some(stamped.event.name().replace('.', " ")),
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }
