@@ -131,6 +131,8 @@ impl Metrics {
             | Event::LegEnded { .. }
             | Event::TransferRequested { .. }
             | Event::Media(_)
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
             | Event::TransferProgress { .. } => {}
         }
