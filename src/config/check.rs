@@ -52,6 +52,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let api = parts::api(file, problems);
     let log = log(file, problems);
     let store = parts::store(file, problems);
+    let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
     let webhook = super::webhook::webhook(file, problems);
@@ -97,6 +98,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         log,
         ladder,
         store,
+        audit,
         softphone,
         tls,
         media,

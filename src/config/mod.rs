@@ -97,6 +97,8 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
+//! [audit]                       # omit: no audit log
+//! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [media]
@@ -132,6 +134,7 @@
 //! ```
 
 mod application;
+mod audit;
 mod check;
 mod dns;
 mod fields;
@@ -190,6 +193,8 @@ pub struct Config {
     pub ladder: Option<Ladder>,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// The file of the audit log.
+    pub audit: Option<String>,
     /// The softphone page; `None`: not served.
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
@@ -342,6 +347,7 @@ impl Config {
             },
             ladder: Some(Ladder::default()),
             store: None,
+            audit: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
             media: MediaSettings::default(),

@@ -79,6 +79,7 @@ impl Config {
             ("[softphone]", self.softphone == new.softphone),
             ("[webhook]", self.webhook == new.webhook),
             ("[store]", self.store == new.store),
+            ("[audit]", self.audit == new.audit),
             ("[log] format", self.log.json == new.log.json),
         ]
         .into_iter()
@@ -172,6 +173,7 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             store: self.store.clone(),
+            audit: self.audit.clone(),
             webhook: self.webhook.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
