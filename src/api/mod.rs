@@ -26,4 +26,4 @@ mod time;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
-pub use time::rfc3339;
+pub use time::{moment, rfc3339};
