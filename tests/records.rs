@@ -418,3 +418,24 @@ fn records_are_found_by_party_call_and_time_and_come_in_pages() {
     });
     assert_eq!((second, total, last), (vec![ids[0].clone()], 3, None));
 }
+
+#[test]
+fn the_described_shapes_are_those_of_the_records() {
+    let mut world = World::new();
+    let warm = world.warm();
+    world.alice().refer_attended(warm.customer, warm.consult);
+    world.run();
+    let sent = serde_json::to_value(&*world.record()).unwrap();
+    let described = serde_json::to_value(warmline::api::native::openapi()).unwrap();
+    let keys = |value: &serde_json::Value| {
+        let mut keys: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    let shape = |name: &str| keys(&described["components"]["schemas"][name]["properties"]);
+    assert_eq!(keys(&sent), shape("CallRecord"));
+    assert_eq!(keys(&sent["legs"][0]), shape("RecordedLeg"));
+    assert_eq!(keys(&sent["transfers"][0]), shape("RecordedTransfer"));
+    assert_eq!(sent["started_at"], "1970-01-01T00:00:00.003Z");
+    assert_eq!(sent["transfers"][0]["outcome"], "completed");
+}

@@ -103,6 +103,9 @@
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
 //! redact = false                # true: numbers and names are hidden
+//! [records]                     # one record a customer's call, with all its legs and transfers
+//! keep = 1000                   # complete ones in memory, for GET /v1/records
+//! file = "calls.jsonl"          # appended, a line of JSON each; opened again at SIGHUP; omit: none
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -120,6 +123,7 @@ mod dns;
 mod fields;
 mod media;
 mod parts;
+mod records;
 mod reload;
 mod report;
 mod target;
@@ -142,6 +146,7 @@ use crate::transport::{Named, Transport};
 
 pub use dns::Dns;
 pub use media::MediaFiles;
+pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use target::Target;
@@ -166,6 +171,8 @@ pub struct Config {
     pub log: Log,
     /// Ladders of the last calls; `None`: not kept.
     pub ladder: Option<Ladder>,
+    /// What is kept of calls.
+    pub records: Records,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
     /// The softphone page; `None`: not served.
@@ -314,6 +321,7 @@ impl Config {
                 json: false,
             },
             ladder: Some(Ladder::default()),
+            records: Records::default(),
             store: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),

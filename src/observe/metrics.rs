@@ -23,6 +23,7 @@ pub enum Way {
 pub struct Metrics {
     messages: [[AtomicU64; 2]; 5],
     send_failures: AtomicU64,
+    records_lost: AtomicU64,
     /// In the order of [`Event::NAMES`].
     events: Vec<AtomicU64>,
     /// In the order of [`TransferFailure::NAMES`].
@@ -66,6 +67,7 @@ impl Metrics {
         Metrics {
             messages: Default::default(),
             send_failures: AtomicU64::new(0),
+            records_lost: AtomicU64::new(0),
             events: zero(Event::NAMES.len()),
             failures: zero(TransferFailure::NAMES.len()),
             completed: AtomicU64::new(0),
@@ -87,6 +89,11 @@ impl Metrics {
     /// One message could not be handed to the network.
     pub fn send_failure(&self) {
         add(Some(&self.send_failures));
+    }
+
+    /// One call record could not be written.
+    pub fn record_lost(&self) {
+        add(Some(&self.records_lost));
     }
 
     /// The edge is on its way out.
@@ -190,6 +197,9 @@ impl Metrics {
             "Messages that the network did not take.",
         );
         page.line("warmline_send_failures_total", &[], read(&self.send_failures));
+        let help = "Call records that the disk did not take.";
+        page.family("warmline_records_lost_total", "counter", help);
+        page.line("warmline_records_lost_total", &[], read(&self.records_lost));
         page.family("warmline_events_total", "counter", "Events, by name.");
         for (name, count) in Event::NAMES.iter().zip(&self.events) {
             page.line("warmline_events_total", &[("event", name)], read(count));
