@@ -4,6 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::vocabulary::Moment;
 
+/// The time of day.
+#[expect(clippy::disallowed_methods, reason = "the API dates what happens in it")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The moment of the calendar. Times before 1970 are shown as 1970.
 pub fn moment(at: SystemTime) -> Moment {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -78,6 +78,7 @@ impl Config {
                 self.media == new.media && self.media_files == new.media_files,
             ),
             ("[softphone]", self.softphone == new.softphone),
+            ("[webhook]", self.webhook == new.webhook),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -123,6 +124,7 @@ impl Config {
             ("[edge] ring_timeout_s", self.edge.ring_timeout == new.edge.ring_timeout),
             ("[registrar]", registrar(self) == registrar(new)),
             ("[edge] reach", self.edge.reach == new.edge.reach),
+            ("[limits]", self.limits == new.limits),
             (
                 "[dns]",
                 (self.dns.timeout, self.dns.avoid) == (new.dns.timeout, new.dns.avoid),
@@ -168,6 +170,7 @@ impl Config {
             ladder: self.ladder,
             records: self.records.clone(),
             store: self.store.clone(),
+            webhook: self.webhook.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
             media: self.media.clone(),
@@ -176,6 +179,7 @@ impl Config {
                 servers: self.dns.servers.clone(),
                 ..new.dns
             },
+            limits: new.limits,
         }
     }
 }

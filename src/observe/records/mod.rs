@@ -222,6 +222,9 @@ impl Records {
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
             | Event::TransferProgress { .. }
+            | Event::WebhookFailed { .. }
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::MessageRefused { .. } => [None, None],
         }
     }
