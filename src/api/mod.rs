@@ -28,4 +28,4 @@ pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
-pub use time::{rfc3339, rfc3339_now};
+pub use time::{moment, rfc3339, rfc3339_now};

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,13 +17,14 @@ use super::file;
 use super::reload::{Level, Reload};
 use super::say::say;
 use super::{audit, dialects};
-use crate::api::native::{self, Access, Readiness};
-use crate::api::{self};
+use crate::api;
+use crate::api::native::{self, Access, Readiness, RecordSource};
 use crate::config::{Config, Log};
-use crate::driver::{self, DRAIN, Edge, Hangups, Options, StartError};
-use crate::observe::LadderLimits;
+use crate::driver::{self, CallRecords, DRAIN, Edge, Hangups, Options, StartError};
+use crate::observe::{LadderLimits, RecordPage};
 use crate::store::{Embedded, Store};
 use crate::transport::Transport;
+use crate::vocabulary::RecordQuery;
 
 /// Start the edge
 ///
@@ -230,6 +232,7 @@ fn api_options(edge: &Edge, access: Access) -> native::Options {
     let ladders = edge.ladders().cloned();
     native::Options {
         softphone: edge.softphone().cloned(),
+        records: Arc::new(Records(edge.records().clone())),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
         ready: Arc::new(move || Readiness {
@@ -237,6 +240,24 @@ fn api_options(edge: &Edge, access: Access) -> native::Options {
             pbx_up: state.pbx_up(),
         }),
         ..native::Options::new(edge.handle().clone(), access)
+    }
+}
+
+/// The edge's call records, as the API gives them.
+struct Records(CallRecords);
+
+impl RecordSource for Records {
+    fn page(&self, query: &RecordQuery) -> Value {
+        let RecordPage { records, total, next } = self.0.page(query);
+        let records: Vec<_> = records
+            .iter()
+            .filter_map(|record| serde_json::to_value(&**record).ok())
+            .collect();
+        json!({ "records": records, "total": total, "next": next })
+    }
+
+    fn find(&self, id: &str) -> Option<Value> {
+        serde_json::to_value(&*self.0.find(id)?).ok()
     }
 }
 

@@ -55,6 +55,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
+    let records = super::records::records(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let limits = super::limits::limits(file, problems);
 
@@ -97,6 +98,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         api,
         log,
         ladder,
+        records,
         store,
         audit,
         softphone,

@@ -121,6 +121,9 @@
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
 //! redact = false                # true: numbers and names are hidden
+//! [records]                     # one record a customer's call, with all its legs and transfers
+//! keep = 1000                   # complete ones in memory, for GET /v1/records
+//! file = "calls.jsonl"          # appended, a line of JSON each; opened again at SIGHUP; omit: none
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -141,6 +144,7 @@ mod fields;
 mod limits;
 mod media;
 mod parts;
+mod records;
 mod reload;
 mod report;
 mod target;
@@ -165,6 +169,7 @@ use crate::transport::{Named, Transport};
 
 pub use dns::Dns;
 pub use media::MediaFiles;
+pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use target::Target;
@@ -191,6 +196,8 @@ pub struct Config {
     pub log: Log,
     /// Ladders of the last calls; `None`: not kept.
     pub ladder: Option<Ladder>,
+    /// What is kept of calls.
+    pub records: Records,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
     /// The file of the audit log.
@@ -346,6 +353,7 @@ impl Config {
                 json: false,
             },
             ladder: Some(Ladder::default()),
+            records: Records::default(),
             store: None,
             audit: None,
             softphone: Some(Softphone::default()),

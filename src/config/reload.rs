@@ -72,6 +72,7 @@ impl Config {
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            ("[records]", self.records == new.records),
             (
                 "[media]",
                 self.media == new.media && self.media_files == new.media_files,
@@ -172,6 +173,7 @@ impl Config {
             log,
             transfer: new.transfer,
             ladder: self.ladder,
+            records: self.records.clone(),
             store: self.store.clone(),
             audit: self.audit.clone(),
             webhook: self.webhook.clone(),
