@@ -29,7 +29,7 @@
 //!
 //! [`policy`] asks the site, [`begin`] resolves who moves whom, [`start`] makes the transfer, [`recovery`] finds another
 //! target, [`blind`] dials, [`join`] brings together, [`fallback`] asks who refuses for its own offer, [`refer_mode`] lets the transferee do it,
-//! [`replaced`] serves INVITE with Replaces, [`outcome`] ends each of them once.
+//! [`replaced`] serves INVITE with Replaces, [`hub`] does both where a hub is concerned, [`outcome`] ends each of them once.
 //!
 //! [`policy`]: self
 //! [`begin`]: self
@@ -40,11 +40,13 @@
 //! [`fallback`]: self
 //! [`refer_mode`]: self
 //! [`replaced`]: self
+//! [`hub`]: self
 //! [`outcome`]: self
 
 mod begin;
 mod blind;
 mod fallback;
+mod hub;
 mod join;
 mod outcome;
 mod policy;
@@ -65,6 +67,7 @@ use crate::vocabulary::{
 };
 use recovery::Plan;
 
+pub use hub::Seat;
 pub use policy::{Answer, Asked, Limits, Policy, Referral};
 pub use replaced::ReplacesRefused;
 

@@ -9,8 +9,13 @@ use crate::vocabulary::{Beep, CallHandle, Cause, HubNote, LegHandle, LegOwner, P
 impl Calls {
     /// A participant's party has left.
     pub(crate) fn member_left(&mut self, now: Instant, handle: CallHandle, leg: LegHandle, cause: Cause) {
-        let left = self.take_out(handle, leg, cause);
+        let expected = self.is_expected_for(handle, leg);
+        let mut left = self.take_out(handle, leg, cause);
         self.legs.set_owner(leg, LegOwner::Nobody);
+        if let Some(left) = left.as_mut().filter(|_| expected) {
+            // LESSONS 3: its own REFER goes on; what its leaving ends is decided with it.
+            left.ends = false;
+        }
         self.after_leaving(now, handle, left, cause);
     }
 
@@ -74,6 +79,10 @@ impl Calls {
             | Cause::Transferred
             | Cause::Lost => Cause::OtherParty,
         };
+        for place in invited.iter().filter_map(|invited| invited.instead_of) {
+            // One that has left still has a subscription, and that an end.
+            self.legs.report(now, place, 487, true);
+        }
         for fork in invited.into_iter().flat_map(|invited| invited.forks) {
             self.legs.set_owner(fork, LegOwner::Nobody);
             self.legs.release(now, fork, told);

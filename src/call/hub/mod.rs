@@ -14,6 +14,7 @@
 //! | a party that we called answers | the others of its forks end, it takes part |
 //! | all forks of a party refuse | nobody comes; each leg has told so |
 //! | a participant's re-INVITE | answered at once, in the mirror of what it offers; while it holds, nobody hears it |
+//! | somebody takes a participant's place (REFER, Replaces) | in its role; the other is released when it knows |
 //! | a participant leaves | who is alone hears music; one that `ends` takes all along; without anybody the hub ends |
 //! | nobody has ever come for 60 s, or a caller is answered by nobody | the hub ends |
 //!
@@ -28,6 +29,7 @@ mod leave;
 mod media;
 mod open;
 mod party;
+mod place;
 mod report;
 mod roles;
 mod sound;
