@@ -47,6 +47,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
     let applications = super::application::applications(file, problems);
+    super::transfer::check_applications(&transfer, &applications, file.key_span("transfer"), problems);
     let (registrar, open) = registrar(file, problems);
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);

@@ -32,6 +32,9 @@
 //! [transfer]
 //! on_failure = "next"           # transferor (default: the call is given back) next hang_up
 //! next = ["sip:reception@example.test"]
+//!                               # or ladder: ring these, offer to an application ([[application]]), give back, hang up
+//! # ladder = ["sip:a@example.test", "application:queue", "transferor", "application:bot", "hang_up"]
+//! # ladder_ring_s = 20          # how long each of its targets rings; default: [edge] ring_timeout_s
 //! refer_answer = "auto"         # auto 200 202: with what REFER is accepted; also in [[peer]]
 //! max_depth = 5                 # transfers of one call, and targets of one transfer
 //! timeout_s = 300               # until a transfer is decided

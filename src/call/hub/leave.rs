@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::Calls;
+use super::Entrusted;
 use crate::leg::Leg;
 use crate::vocabulary::{Beep, CallHandle, Cause, HubNote, LegHandle, LegOwner, Part, Role};
 
@@ -66,6 +67,9 @@ impl Calls {
         let Some(hub) = self.hub_mut(handle) else { return };
         let (participants, invited) = (std::mem::take(&mut hub.participants), std::mem::take(&mut hub.invited));
         let leaving = std::mem::take(&mut hub.leaving);
+        if let Some(by) = hub.entrusted_by.take() {
+            self.entrusted.push_back((by, Entrusted::Gone));
+        }
         self.unmix(handle);
         for (leg, _) in leaving {
             self.release_leaving(now, leg);
@@ -127,7 +131,9 @@ impl Calls {
                 continue;
             };
             let caller = hub.participants.first().map(|participant| participant.leg);
+            let rings = !hub.invited.is_empty();
             match caller {
+                Some(_) if self.hand_back_entrusted(handle, Cause::NoAnswer) => {}
                 Some(leg) => {
                     let cause = Cause::Refused { status: 480 };
                     if self.legs.get(leg).is_some_and(Leg::is_early) {
@@ -136,7 +142,7 @@ impl Calls {
                     self.end_hub(now, handle, Cause::NoAnswer);
                 }
                 // Who rings may still come; when the last one has refused, it ends.
-                None if !hub.invited.is_empty() => {}
+                None if rings => {}
                 None => self.end_if_empty(now, handle, Cause::NoAnswer),
             }
         }

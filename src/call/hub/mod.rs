@@ -24,6 +24,7 @@
 //!
 //! [`Legs::mix`]: crate::leg::Legs::mix
 
+mod entrust;
 mod join;
 mod leave;
 mod media;
@@ -34,6 +35,7 @@ mod report;
 mod roles;
 mod sound;
 
+pub use entrust::Entrusted;
 pub use sound::BEEP;
 
 use std::time::{Duration, Instant};
@@ -42,6 +44,7 @@ use super::{Call, CallState, Calls};
 use crate::leg::{Leg, Member, RecordingName};
 use crate::vocabulary::{
     CallHandle, Event, HubNote, HubSettings, HubView, LegHandle, LegOwner, Part, ParticipantView, Refusal, Role,
+    TransferHandle,
 };
 
 /// How long a hub waits for its first participant.
@@ -59,6 +62,8 @@ pub struct Hub {
     /// The first participant has to have come by then; `None`: somebody has.
     pub(crate) until: Option<Instant>,
     pub(crate) recording: Option<RecordingName>,
+    /// The transfer whose transferee waits here for an application.
+    pub(crate) entrusted_by: Option<TransferHandle>,
     /// Whose place somebody else has: each waits for the answer to its last NOTIFY, at most until then.
     pub(crate) leaving: Vec<(LegHandle, Instant)>,
     /// What the mixer was told last.
@@ -118,6 +123,7 @@ impl Hub {
             started: false,
             until,
             recording: None,
+            entrusted_by: None,
             leaving: Vec::new(),
             mixed: Vec::new(),
         }
