@@ -16,7 +16,7 @@ use super::clock;
 use super::dns::Dns;
 use super::isolate::isolated;
 use super::ladders::Ladders;
-use super::media::MediaThread;
+use super::media::{MediaThread, SoundBox};
 use super::memory::Kept;
 use super::names::{Answer, Names};
 use super::stream::{Door, StreamEvent, StreamLimits};
@@ -67,6 +67,7 @@ pub(super) struct Parts {
     pub(super) ladders: Option<Ladders>,
     pub(super) media: MediaThread,
     pub(super) heard: mpsc::UnboundedReceiver<MediaEvent>,
+    pub(super) sounds: SoundBox,
 }
 
 struct Shell {
@@ -131,6 +132,7 @@ pub(super) async fn run(parts: Parts) {
         ladders,
         media,
         mut heard,
+        mut sounds,
     } = parts;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
@@ -175,6 +177,7 @@ pub(super) async fn run(parts: Parts) {
             Some(settings) = reloaded.recv() => shell.tell(Input::Reloaded { settings: Box::new(settings) }),
             Some(answer) = looked_up.recv() => shell.looked_up(answer),
             Some(event) = heard.recv() => shell.tell(Input::Media(event)),
+            made = sounds.next() => sounds.keep(made, &shell.media),
             Some(order) = orders.recv() => shell.order(order),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
