@@ -20,6 +20,11 @@ pub fn rfc3339(at: SystemTime) -> String {
     )
 }
 
+/// The time of day as RFC 3339.
+pub fn rfc3339_now() -> String {
+    rfc3339(now())
+}
+
 /// The Gregorian date of a day counted from 1970-01-01. Years begin in March, so that the leap day is a year's last.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468; // since 0000-03-01

@@ -77,6 +77,9 @@
 //! match = "^\\+?[0-9]+$"        # of the dialled user part; first match wins
 //! to = "sip:127.0.0.1:5090"
 //! users = ["agent1"]            # who may call and transfer there; default: everybody
+//! [[application]]               # calls for these numbers wait until a client of the API answers, moves or rejects them
+//! name = "sales"
+//! match = "^\\+1555"            # of the dialled user part, before any route; first match wins
 //! [registrar]
 //! min_expires_s = 60
 //! max_expires_s = 3600
@@ -94,6 +97,8 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
+//! [audit]                       # omit: no audit log
+//! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [media]
@@ -128,6 +133,8 @@
 //! assert!(report.to_string().contains("did you mean \"udp\"?"));
 //! ```
 
+mod application;
+mod audit;
 mod check;
 mod dns;
 mod fields;
@@ -148,8 +155,8 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings, TransferMode,
-    User,
+    Application, HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings,
+    TransferMode, User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -174,6 +181,7 @@ pub struct Config {
     peers: Vec<Peer>,
     users: Vec<User>,
     routes: Vec<(Regex, Target, Vec<String>)>,
+    applications: Vec<Application>,
     registrar: Registrar,
     timers: Timers,
     guard: Duration,
@@ -185,6 +193,8 @@ pub struct Config {
     pub ladder: Option<Ladder>,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// The file of the audit log.
+    pub audit: Option<String>,
     /// The softphone page; `None`: not served.
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
@@ -318,6 +328,7 @@ impl Config {
             peers: Vec::new(),
             users: Vec::new(),
             routes: Vec::new(),
+            applications: Vec::new(),
             registrar: Registrar {
                 expires: defaults.expires,
                 max_contacts: defaults.max_contacts,
@@ -336,6 +347,7 @@ impl Config {
             },
             ladder: Some(Ladder::default()),
             store: None,
+            audit: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
             media: MediaSettings::default(),
@@ -427,6 +439,7 @@ impl Config {
             users: self.users.clone(),
             open: self.registrar.open,
             routes,
+            applications: self.applications.clone(),
             transfer: self.edge.transfer,
             refer_answer: self.transfer.refer_answer,
             on_failure: self.transfer.on_failure.clone(),
