@@ -19,6 +19,7 @@
     reason = "every test file uses its own part of the harness"
 )]
 
+mod hub;
 mod media;
 mod network;
 mod seat;
@@ -38,6 +39,7 @@ use warmline::transport::locate::{Found, LookupFailed, Wanted};
 use warmline::transport::{Flow, Transport};
 use warmline::vocabulary::Moment;
 
+pub(crate) use hub::party;
 pub(crate) use network::{Fate, Packet};
 pub(crate) use seat::Seat;
 pub(crate) use setup::{Warm, users};
