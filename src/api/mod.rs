@@ -18,7 +18,9 @@
 //! assert!(runtime.block_on(handle.command(warmline::engine::Command::Calls)).is_err());
 //! ```
 
+pub mod bot;
 mod events;
+mod follow;
 mod handle;
 pub mod native;
 pub mod softphone;
