@@ -18,6 +18,7 @@
 //! assert!(runtime.block_on(handle.command(warmline::engine::Command::Calls)).is_err());
 //! ```
 
+pub mod audit;
 pub mod bot;
 mod events;
 mod follow;
@@ -29,4 +30,4 @@ pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
-pub use time::{moment, rfc3339};
+pub use time::{moment, rfc3339, rfc3339_now};

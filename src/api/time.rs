@@ -16,6 +16,11 @@ pub fn moment(at: SystemTime) -> Moment {
     Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// The time of day as RFC 3339.
+pub fn rfc3339_now() -> String {
+    rfc3339(now())
+}
+
 /// RFC 3339 in UTC with milliseconds: `2026-11-20T10:33:34.120Z`. Times before 1970 are shown as 1970.
 pub fn rfc3339(at: SystemTime) -> String {
     moment(at).to_string()

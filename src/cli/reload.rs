@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::{file, run};
+use crate::api::audit;
 use crate::api::native::Access;
 use crate::config::Config;
 use crate::driver::{self, Edge};
@@ -18,6 +19,7 @@ pub(super) struct Reload {
     pub(super) running: Config,
     pub(super) access: Option<Access>,
     pub(super) level: Option<Level>,
+    pub(super) audited: Option<audit::Sink>,
 }
 
 impl Reload {
@@ -58,6 +60,9 @@ impl Reload {
         edge.reload(settings);
         self.running = next;
         tracing::info!(taken = %changes.taken.join("; "), left = %changes.left.join(", "), "reloaded");
+        if let Some(sink) = &self.audited {
+            sink(serde_json::json!({"what": "reloaded", "changes": changes.to_string()}));
+        }
         super::say::say!("reloaded: {changes}");
     }
 }

@@ -52,6 +52,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let api = parts::api(file, problems);
     let log = log(file, problems);
     let store = parts::store(file, problems);
+    let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
     let records = super::records::records(file, problems);
@@ -101,6 +102,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         records,
         bot,
         store,
+        audit,
         softphone,
         tls,
         media,

@@ -97,6 +97,8 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
+//! [audit]                       # omit: no audit log
+//! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [media]
@@ -149,6 +151,7 @@
 //! ```
 
 mod application;
+mod audit;
 mod bot;
 mod check;
 mod dns;
@@ -215,6 +218,8 @@ pub struct Config {
     pub bot: Bot,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// The file of the audit log.
+    pub audit: Option<String>,
     /// The softphone page; `None`: not served.
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
@@ -369,6 +374,7 @@ impl Config {
             records: Records::default(),
             bot: Bot::default(),
             store: None,
+            audit: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
             media: MediaSettings::default(),

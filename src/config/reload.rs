@@ -81,6 +81,7 @@ impl Config {
             ("[softphone]", self.softphone == new.softphone),
             ("[webhook]", self.webhook == new.webhook),
             ("[store]", self.store == new.store),
+            ("[audit]", self.audit == new.audit),
             ("[log] format", self.log.json == new.log.json),
         ]
         .into_iter()
@@ -176,6 +177,7 @@ impl Config {
             records: self.records.clone(),
             bot: self.bot.clone(),
             store: self.store.clone(),
+            audit: self.audit.clone(),
             webhook: self.webhook.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
