@@ -149,8 +149,8 @@ impl MediaSession {
             return Played::Nothing;
         };
         let leg = self.leg;
-        let missing = player.index == 0 && prompts.frames(&player.name).is_none();
-        if missing {
+        let missing = prompts.frames(&player.name).is_none();
+        if missing && player.index == 0 {
             let name = player.name.clone();
             out.event(MediaEvent::PromptMissing { leg, name });
         }
