@@ -12,7 +12,7 @@ pub(super) enum Heard {
     /// The customer pressed a key.
     Digit(char),
     /// What was played to the customer is over, or could not be played.
-    PromptEnded,
+    PromptEnded(String),
     /// The customer's phone has confirmed the answer.
     Confirmed,
     /// Somebody was called into the hub.
@@ -76,10 +76,10 @@ impl Talk {
                 last: *last,
             },
             Event::Media(MediaNote::Digit { leg, digit, .. }) if *leg == self.leg => Heard::Digit(*digit),
-            Event::Media(MediaNote::PromptEnded { leg, .. } | MediaNote::PromptMissing { leg, .. })
+            Event::Media(MediaNote::PromptEnded { leg, prompt } | MediaNote::PromptMissing { leg, prompt })
                 if *leg == self.leg =>
             {
-                Heard::PromptEnded
+                Heard::PromptEnded(prompt.clone())
             }
             _ => return Ok(None),
         };

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use super::follow::{Followed, Followers};
+use super::follow::Followers;
 use super::webhook::Client;
 use super::{EngineHandle, Happened};
 use crate::config::{Bot, BotChannel};

@@ -165,7 +165,7 @@ impl Talk {
                 }
                 Heard::Digit(_) if *answered => {} // between the two
                 Heard::Digit(digit) => self.press(digit),
-                Heard::PromptEnded | Heard::Confirmed | Heard::Referred { .. } | Heard::Late => {}
+                Heard::PromptEnded(_) | Heard::Confirmed | Heard::Referred { .. } | Heard::Late => {}
             }
         }
     }
@@ -193,7 +193,7 @@ impl Talk {
                 Heard::Referred { last: true, .. } => return Ok(Outcome::Failed),
                 Heard::Referred { .. } => {}
                 Heard::Digit(digit) => self.press(digit),
-                Heard::PromptEnded
+                Heard::PromptEnded(_)
                 | Heard::Confirmed
                 | Heard::Called(_)
                 | Heard::Joined(_)

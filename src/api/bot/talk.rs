@@ -31,6 +31,8 @@ const LONGEST_SOUND: Duration = Duration::from_secs(900);
 const CONFIRMING: Duration = Duration::from_secs(32);
 /// What is heard in place of a sound that cannot be had.
 const BEEP: &str = "builtin:beep";
+/// The longest that it lasts.
+const BEEPING: Duration = Duration::from_secs(1);
 
 /// Why a talk is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,8 +151,11 @@ impl Talk {
                 Heard::Confirmed => break,
                 Heard::Digit(digit) => self.press(digit),
                 Heard::Late => return Err(self.hang_up().await),
-                Heard::PromptEnded | Heard::Called(_) | Heard::Joined(_) | Heard::Left(..) | Heard::Referred { .. } => {
-                }
+                Heard::PromptEnded(_)
+                | Heard::Called(_)
+                | Heard::Joined(_)
+                | Heard::Left(..)
+                | Heard::Referred { .. } => {}
             }
         }
         if self.channel.record {
@@ -200,21 +205,28 @@ impl Talk {
                 .tell(Event::Media(MediaNote::PromptMissing { leg: self.leg, prompt }));
             BEEP.to_owned()
         });
-        // Our own event just above comes back like any other.
-        let mut told = usize::from(sound == BEEP);
-        let to = AudienceHandle::Leg(self.leg);
-        let again = false;
-        if self.order(Command::Play { to, sound, again }).await.is_err() {
+        let longest = if sound == BEEP { BEEPING } else { LONGEST_SOUND };
+        let order = Command::Play {
+            to: AudienceHandle::Leg(self.leg),
+            sound: sound.clone(),
+            again: false,
+        };
+        if let Err(error) = self.order(order).await {
+            tracing::debug!(call = %self.call, %error, "a reply of a bot is not played");
             return Ok(());
         }
-        let until = Some(Instant::now() + LONGEST_SOUND);
+        let until = Some(Instant::now() + longest);
         loop {
             match self.hear(until).await? {
-                Heard::PromptEnded if told == 0 => return Ok(()),
-                Heard::PromptEnded => told -= 1,
+                Heard::PromptEnded(prompt) if prompt == sound => return Ok(()),
                 Heard::Late => return Ok(()),
                 Heard::Digit(digit) => self.press(digit),
-                Heard::Confirmed | Heard::Called(_) | Heard::Joined(_) | Heard::Left(..) | Heard::Referred { .. } => {}
+                Heard::PromptEnded(_)
+                | Heard::Confirmed
+                | Heard::Called(_)
+                | Heard::Joined(_)
+                | Heard::Left(..)
+                | Heard::Referred { .. } => {}
             }
         }
     }
@@ -241,7 +253,7 @@ impl Talk {
                 Heard::Digit(digit) => self.press(digit),
                 Heard::Late if self.digits.is_empty() => return Ok(Turn::Event("noDtmfAnswerEvent")),
                 Heard::Late => return Ok(Turn::Query(std::mem::take(&mut self.digits))),
-                Heard::PromptEnded
+                Heard::PromptEnded(_)
                 | Heard::Confirmed
                 | Heard::Called(_)
                 | Heard::Joined(_)
@@ -302,7 +314,8 @@ impl Talk {
         let body = self.who.request(turn, &self.id, self.turns, &moment(now()).to_string());
         let mut request = Request::new(Bytes::from(body.to_string()));
         *request.method_mut() = axum::http::Method::POST;
-        *request.uri_mut() = self.channel.url.clone();
+        // One that cannot be read is refused by who sends it.
+        *request.uri_mut() = self.channel.url.parse().unwrap_or_default();
         let json = header::HeaderValue::from_static("application/json");
         request.headers_mut().insert(header::CONTENT_TYPE, json);
         request
@@ -316,14 +329,12 @@ impl Talk {
 
     /// Says in an event that a bot was not reached, or said what cannot be used.
     fn failed(&self, why: &str, tries: u32) {
-        let url = &self.channel.url;
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        // What follows the host may be secret, and so may what stands before it.
+        let (scheme, rest) = self.channel.url.split_once("://").unwrap_or_default();
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         self.shared.edge.tell(Event::WebhookFailed {
-            to: format!(
-                "{}://{}{port}",
-                url.scheme_str().unwrap_or("http"),
-                url.host().unwrap_or_default()
-            ),
+            to: format!("{scheme}://{host}"),
             why: why.to_owned(),
             tries,
         });
