@@ -19,7 +19,9 @@
 //! ```
 
 pub mod audit;
+pub mod bot;
 mod events;
+mod follow;
 mod handle;
 pub mod native;
 pub mod softphone;

@@ -57,6 +57,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
     let records = super::records::records(file, problems);
+    let bot = super::bot::bot(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let limits = super::limits::limits(file, problems);
 
@@ -100,6 +101,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         log,
         ladder,
         records,
+        bot,
         store,
         audit,
         softphone,

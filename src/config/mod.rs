@@ -127,6 +127,20 @@
 //! [records]                     # one record a customer's call, with all its legs and transfers
 //! keep = 1000                   # complete ones in memory, for GET /v1/records
 //! file = "calls.jsonl"          # appended, a line of JSON each; opened again at SIGHUP; omit: none
+//! [[bot.channel]]               # callers of an application talk with a bot over HTTP
+//! application = "robot"
+//! url = "https://bot.example.test/turn" # each turn is posted there; [webhook] allow lists private addresses
+//! name = "robot"                # what the bot is told: channelBotId and botId; default: the application
+//! bot_id = "robot"
+//! token = "a-long-one"          # with which the bot may ask for its channels; omit: it may not
+//! start = "/start"              # the first query
+//! ringing = false               # true: the bot is asked before the call is answered, and may refuse it
+//! language = "en"               # of its texts
+//! record = false                # true: the customer is recorded
+//! music = "sales"               # a [[prompt]] while a target rings; default: the hold music
+//! fallback = "sip:reception@example.test" # when the bot does not answer; omit: the caller is hung up
+//! digit_pause_ms = 1500         # a query of keys ends with # or this pause
+//! silence_s = 10                # nothing pressed for so long: event noDtmfAnswerEvent; 0: never
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -141,6 +155,7 @@
 
 mod application;
 mod audit;
+mod bot;
 mod check;
 mod dns;
 mod fields;
@@ -170,6 +185,7 @@ use crate::transaction::Timers;
 use crate::transport::locate::{Found, Place};
 use crate::transport::{Named, Transport};
 
+pub use bot::{Bot, BotChannel};
 pub use dns::Dns;
 pub use media::MediaFiles;
 pub use records::Records;
@@ -201,6 +217,8 @@ pub struct Config {
     pub ladder: Option<Ladder>,
     /// What is kept of calls.
     pub records: Records,
+    /// Bots and their callers.
+    pub bot: Bot,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
     /// The file of the audit log.
@@ -357,6 +375,7 @@ impl Config {
             },
             ladder: Some(Ladder::default()),
             records: Records::default(),
+            bot: Bot::default(),
             store: None,
             audit: None,
             softphone: Some(Softphone::default()),

@@ -73,6 +73,7 @@ impl Config {
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
             ("[records]", self.records == new.records),
+            ("[[bot.channel]]", self.bot == new.bot),
             (
                 "[media]",
                 self.media == new.media && self.media_files == new.media_files,
@@ -174,6 +175,7 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             records: self.records.clone(),
+            bot: self.bot.clone(),
             store: self.store.clone(),
             audit: self.audit.clone(),
             webhook: self.webhook.clone(),
