@@ -99,6 +99,9 @@
 //! [[prompt]]                    # further files for held parties and announcements
 //! name = "sales"
 //! file = "sales.ogg"
+//! [webhook]                     # HTTP that the edge sends to applications
+//! allow = ["127.0.0.0/8"]       # private, loopback and other special networks that may be asked; default: none
+//! ca = "own-roots.pem"          # trusted beside the system's roots
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
@@ -125,6 +128,7 @@ mod report;
 mod target;
 mod tls;
 mod transfer;
+mod webhook;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -146,6 +150,7 @@ pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
+pub use webhook::Webhook;
 
 /// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
 #[derive(Clone, Debug)]
@@ -178,6 +183,8 @@ pub struct Config {
     pub media_files: MediaFiles,
     /// How host names are looked up.
     pub dns: Dns,
+    /// Whom the API may tell and ask over HTTP.
+    pub webhook: Webhook,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -320,6 +327,7 @@ impl Config {
             media: MediaSettings::default(),
             media_files: MediaFiles::default(),
             dns: Dns::default(),
+            webhook: Webhook::default(),
         }
     }
 

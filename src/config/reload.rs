@@ -77,6 +77,7 @@ impl Config {
                 self.media == new.media && self.media_files == new.media_files,
             ),
             ("[softphone]", self.softphone == new.softphone),
+            ("[webhook]", self.webhook == new.webhook),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -166,6 +167,7 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             store: self.store.clone(),
+            webhook: self.webhook.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
             media: self.media.clone(),

@@ -332,7 +332,8 @@ impl Engine {
             }
             Invitation {
                 flow: way.flow,
-                to: NameAddr::new(way.request_uri.without_headers()),
+                // RFC 3261 §8.1.1.2: whom the transferor asked for, not at which of its contacts we look for it.
+                to: NameAddr::new(dial.target.without_headers()),
                 request_uri: way.request_uri,
                 routes: way.routes,
                 from,

@@ -116,7 +116,8 @@ impl Metrics {
             Event::TransferCompleted { .. } => add(Some(&self.completed)),
             Event::TransferFailed { reason, .. } => add(named(&TransferFailure::NAMES, &self.failures, reason.name())),
             Event::MessageRefused { status, .. } => add(self.refused.get(usize::from(status.unwrap_or(0)))),
-            Event::RegistrationAdded { .. }
+            Event::WebhookFailed { .. }
+            | Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
             | Event::CallStarted { .. }
             | Event::CallConnected { .. }

@@ -4,7 +4,7 @@ use crate::engine::{Event, HubNote, MediaNote, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 38] = [
+    pub const NAMES: [&'static str; 39] = [
         "call.connected",
         "call.ended",
         "call.forwarded",
@@ -43,6 +43,7 @@ impl Event {
         "transfer.failed",
         "transfer.progress",
         "transfer.requested",
+        "webhook.failed",
     ];
 
     /// The name under which it is serialised.
@@ -65,6 +66,7 @@ impl Event {
             Event::TransferCompleted { .. } => "transfer.completed",
             Event::TransferFailed { .. } => "transfer.failed",
             Event::MessageRefused { .. } => "message.refused",
+            Event::WebhookFailed { .. } => "webhook.failed",
             Event::Media(note) => note.name(),
             Event::Hub(note) => note.name(),
         }

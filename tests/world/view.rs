@@ -404,7 +404,8 @@ impl World {
                 | Event::TransferProgress { .. }
                 | Event::Media(_)
                 | Event::Hub(_)
-                | Event::MessageRefused { .. } => {}
+                | Event::MessageRefused { .. }
+                | Event::WebhookFailed { .. } => {}
             }
         }
         for (name, (begun, ended)) in lives {

@@ -276,7 +276,8 @@ impl Stage {
             | Event::CallResumed { .. }
             | Event::CallForwarded { .. }
             | Event::CallEnded { .. }
-            | Event::MessageRefused { .. } => Some(stamped.event.name().replace('.', " ")),
+            | Event::MessageRefused { .. }
+            | Event::WebhookFailed { .. } => Some(stamped.event.name().replace('.', " ")),
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
             | Event::Hub(_)
