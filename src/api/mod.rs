@@ -21,6 +21,7 @@
 mod events;
 mod handle;
 pub mod native;
+pub mod ringcentral;
 pub mod softphone;
 mod time;
 pub mod webhook;

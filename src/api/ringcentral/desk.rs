@@ -3,7 +3,7 @@
 //! Pure: it is told what happened in the engine and answers with what clients are to be told. How is in `follow`
 //! (calls), `moves` (transfers) and `rooms` (conferences and supervision).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,10 +28,6 @@ pub(super) struct LegNote {
     pub(super) call_id: String,
     /// With whom it talks.
     pub(super) other: Option<LegHandle>,
-    /// With whom it talked before.
-    pub(super) former: Option<LegHandle>,
-    /// A leg of this one's transfer.
-    pub(super) confirmed: bool,
 }
 
 /// A transfer that is under way.
@@ -39,8 +35,11 @@ pub(super) struct LegNote {
 pub(super) struct Move {
     pub(super) kind: crate::engine::TransferKind,
     pub(super) transferor: LegHandle,
-    pub(super) transferee: LegHandle,
-    /// The new party of a blind transfer.
+    /// The transferor's party.
+    pub(super) from: Place,
+    /// The transferor's party in the session of its consult.
+    pub(super) consult: Option<Place>,
+    /// The consult, or whoever comes instead of the transferor.
     pub(super) target: Option<Place>,
 }
 
@@ -62,8 +61,14 @@ pub(super) struct Desk {
     pub(super) moves: BTreeMap<TransferHandle, Move>,
     /// Why a client made a party end, to be told when it does.
     pub(super) marks: BTreeMap<Place, Reason>,
-    /// Whom a client had called into a running session: the next leg of that call is theirs.
-    pub(super) awaited: BTreeMap<LegHandle, Place>,
+    /// Whom a client has called into a running session: the next leg of that call is theirs.
+    pub(super) expected: BTreeMap<CallHandle, Place>,
+    /// Supervisors that do not listen yet, and whom they supervise.
+    pub(super) supervisors: BTreeMap<Place, Place>,
+    /// The transfers that ended last.
+    pub(super) settled: VecDeque<TransferHandle>,
+    /// Who opened a conference.
+    pub(super) hosts: BTreeMap<String, usize>,
     pub(super) out: Vec<Notice>,
     pub(super) now: SystemTime,
 }
@@ -85,7 +90,10 @@ impl Desk {
             hubs: BTreeSet::new(),
             moves: BTreeMap::new(),
             marks: BTreeMap::new(),
-            awaited: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            supervisors: BTreeMap::new(),
+            settled: VecDeque::new(),
+            hosts: BTreeMap::new(),
             out: Vec::new(),
             now: SystemTime::UNIX_EPOCH,
         }
@@ -153,7 +161,9 @@ impl Desk {
     /// Tells of a party as it stands.
     pub(super) fn tell(&mut self, place: &Place) {
         let directory = Arc::clone(&self.directory);
-        let Some(session) = self.sessions.get_mut(&place.session) else { return };
+        let Some(session) = self.sessions.get_mut(&place.session) else {
+            return;
+        };
         let Some(at) = session.parties.iter().position(|party| party.number == place.party) else {
             return;
         };
@@ -229,6 +239,8 @@ impl Desk {
     pub(super) fn forget(&mut self, session: &str) {
         self.sessions.remove(session);
         self.calls.retain(|_, tail| tail != session);
+        self.hosts.remove(session);
+        self.supervisors.retain(|place, _| place.session != session);
         self.marks.retain(|place, _| place.session != session);
         for places in self.places.values_mut() {
             places.retain(|place| place.session != session);

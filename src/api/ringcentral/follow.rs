@@ -36,14 +36,17 @@ impl Desk {
                 call,
                 party,
                 call_id,
+                transfer,
                 ..
-            } => self.leg_started(*leg, *call, party, call_id),
-            Event::LegRinging { leg, .. } => self.ringing(*leg),
-            Event::LegConfirmed { leg } => {
-                if let Some(note) = self.legs.get_mut(leg) {
-                    note.confirmed = true;
+            } => {
+                self.leg_known(*leg, party, call_id);
+                match (transfer, call) {
+                    (Some(transfer), _) => self.target_started(*leg, *transfer),
+                    (None, Some(call)) => self.leg_started(*leg, *call, party),
+                    (None, None) => {}
                 }
             }
+            Event::LegRinging { leg, .. } => self.ringing(*leg),
             Event::LegEnded { leg, cause } => self.leg_ended(*leg, *cause),
             Event::TransferRequested { .. } | Event::TransferCompleted { .. } | Event::TransferFailed { .. } => {
                 self.transfer(event);
@@ -53,7 +56,9 @@ impl Desk {
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
             | Event::TransferProgress { .. }
-            | Event::MessageRefused { .. } => {}
+            | Event::LegConfirmed { .. }
+            | Event::MessageRefused { .. }
+            | Event::WebhookFailed { .. } => {}
         }
         std::mem::take(&mut self.out)
     }
@@ -100,7 +105,9 @@ impl Desk {
     /// Tells of the first party, once. It waits for the second, for a caller may turn out to call no person but an
     /// application; an API client's own call is told at once.
     pub(super) fn announce(&mut self, session: &str) {
-        let Some(found) = self.sessions.get_mut(session) else { return };
+        let Some(found) = self.sessions.get_mut(session) else {
+            return;
+        };
         if std::mem::replace(&mut found.announced, true) {
             return;
         }
@@ -110,31 +117,38 @@ impl Desk {
         });
     }
 
-    fn leg_started(&mut self, leg: LegHandle, call: Option<CallHandle>, party: &str, call_id: &str) {
+    pub(super) fn leg_known(&mut self, leg: LegHandle, party: &str, call_id: &str) {
         let note = LegNote {
             party: party.to_owned(),
             call_id: call_id.to_owned(),
-            ..LegNote::default()
+            other: None,
         };
         self.legs.insert(leg, note);
-        let Some(call) = call else {
-            self.target_started(leg);
+    }
+
+    fn leg_started(&mut self, leg: LegHandle, call: CallHandle, party: &str) {
+        if let Some(place) = self.expected.get(&call).cloned() {
+            self.seat(leg, &place);
             return;
-        };
+        }
         let Some(tail) = self.calls.get(&call).cloned() else {
             return; // the caller's own leg, which comes before its call
         };
-        if self.hubs.contains(&call) || self.sessions.get(&tail).is_some_and(|session| session.answered) {
-            return; // called into a running session: whoever asked for it seats it
+        let running = self.sessions.get(&tail).is_some_and(|session| session.answered);
+        if !running && !self.hubs.contains(&call) {
+            self.callee_started(call, &tail, leg, party);
         }
-        self.callee_started(call, &tail, leg, party);
     }
 
     fn callee_started(&mut self, call: CallHandle, tail: &str, leg: LegHandle, party: &str) {
         self.announce(tail);
         let who = self.directory.who(party);
-        let Some(session) = self.sessions.get_mut(tail) else { return };
-        let Some(caller) = session.party(1).map(|caller| caller.who.clone()) else { return };
+        let Some(session) = self.sessions.get_mut(tail) else {
+            return;
+        };
+        let Some(caller) = session.party(1).map(|caller| caller.who.clone()) else {
+            return;
+        };
         let known = session.callee().map(|callee| callee.number);
         let number = known.or_else(|| {
             let added = session.add(who.clone(), Direction::Inbound, caller.clone(), who.clone());
@@ -162,11 +176,13 @@ impl Desk {
         let Some(party) = self.party(&place).filter(|party| party.status.code == Code::Setup) else {
             return;
         };
-        if party.moving || self.awaited.contains_key(&leg) || self.is_target(&place) {
+        if party.moving {
             self.code(&place, Code::Proceeding);
             return;
         }
-        let Some(session) = self.sessions.get(&place.session) else { return };
+        let Some(session) = self.sessions.get(&place.session) else {
+            return;
+        };
         let Some(caller) = session.party(1).filter(|_| place.party > 1) else {
             return; // an API client's call rings at its first party
         };
@@ -189,13 +205,21 @@ impl Desk {
             self.link(*one, *other);
             self.link(*other, *one);
         }
-        let Some(tail) = self.calls.get(&call).cloned() else { return };
+        let Some(tail) = self.calls.get(&call).cloned() else {
+            return;
+        };
         let Some(session) = self.sessions.get_mut(&tail).filter(|session| !session.answered) else {
             return;
         };
-        let callee = session.callee().filter(|callee| callee.legs.iter().any(|leg| legs.contains(leg)));
-        let Some(callee) = callee.map(|callee| (callee.number, callee.who.clone())) else { return };
-        let Some(caller) = session.party(1).map(|caller| caller.who.clone()) else { return };
+        let callee = session
+            .callee()
+            .filter(|callee| callee.legs.iter().any(|leg| legs.contains(leg)));
+        let Some(callee) = callee.map(|callee| (callee.number, callee.who.clone())) else {
+            return;
+        };
+        let Some(caller) = session.party(1).map(|caller| caller.who.clone()) else {
+            return;
+        };
         session.answered = true;
         let place = |party| Place {
             session: tail.clone(),
@@ -203,7 +227,9 @@ impl Desk {
         };
         let (first, second) = (place(1), place(callee.0));
         self.only_leg(&second, legs);
-        let rang = self.party(&second).is_some_and(|party| party.status.code == Code::Proceeding);
+        let rang = self
+            .party(&second)
+            .is_some_and(|party| party.status.code == Code::Proceeding);
         match Order::of(&caller, &callee.1) {
             Order::FromTrunk => {
                 if !rang {
@@ -241,16 +267,16 @@ impl Desk {
     }
 
     fn link(&mut self, one: LegHandle, other: LegHandle) {
-        if let Some(note) = self.legs.get_mut(&one)
-            && note.other != Some(other)
-        {
-            note.former = note.other.replace(other);
+        if let Some(note) = self.legs.get_mut(&one) {
+            note.other = Some(other);
         }
     }
 
     /// Hold is told of the party that pressed it; the native event names the one that is held.
     fn held(&mut self, leg: LegHandle, on: bool) {
-        let Some(place) = self.other(leg).and_then(|presser| self.place(presser)) else { return };
+        let Some(place) = self.other(leg).and_then(|presser| self.place(presser)) else {
+            return;
+        };
         let Some(party) = self.party(&place) else { return };
         match (party.status.code, on) {
             (Code::Answered, true) => self.code(&place, Code::Hold),
@@ -285,7 +311,6 @@ impl Desk {
 
     fn leg_ended(&mut self, leg: LegHandle, cause: Cause) {
         self.legs.remove(&leg);
-        self.awaited.remove(&leg);
         for place in self.places.remove(&leg).unwrap_or_default() {
             let Some(party) = self.party_mut(&place) else { continue };
             party.legs.retain(|other| *other != leg);
@@ -305,7 +330,10 @@ impl Desk {
     fn call_ended(&mut self, call: CallHandle, cause: Cause) {
         self.hubs.remove(&call);
         let tail = self.calls.remove(&call);
-        self.room_closed(call);
+        self.expected.remove(&call);
+        if let Some(tail) = &tail {
+            self.room_closed(tail);
+        }
         if cause == Cause::Transferred {
             return;
         }
@@ -334,20 +362,26 @@ impl Desk {
     /// The end of a party, with the reason that fits.
     pub(super) fn disconnect(&mut self, place: &Place) {
         let mark = self.marks.get(place).copied();
-        let Some(session) = self.sessions.get(&place.session) else { return };
+        let Some(session) = self.sessions.get(&place.session) else {
+            return;
+        };
         let origin = session.origin;
         let Some(party) = self.party_mut(place) else { return };
         let unanswered = party.status.code.rings();
         let cause = party.ended.unwrap_or(Cause::OtherParty);
-        let reason = mark.or_else(|| if unanswered { unanswered_because(cause) } else { lost_because(cause) });
+        let reason = mark.or_else(|| {
+            if unanswered {
+                unanswered_because(cause)
+            } else {
+                lost_because(cause)
+            }
+        });
         let by_choice = matches!(
             reason,
             Some(Reason::Rejected | Reason::CallReplied | Reason::CallRedirected | Reason::Pickup)
         );
-        party.missed = unanswered
-            && party.direction == Direction::Inbound
-            && !matches!(party.who, Who::Number(_))
-            && !by_choice;
+        party.missed =
+            unanswered && party.direction == Direction::Inbound && !matches!(party.who, Who::Number(_)) && !by_choice;
         let status = Status {
             code: Code::Disconnected,
             reason,
@@ -393,7 +427,9 @@ pub(super) fn unanswered_because(cause: Cause) -> Option<Reason> {
     match cause {
         Cause::Party | Cause::OtherParty => Some(Reason::Cancelled),
         Cause::Refused { status: 486 | 600 } => Some(Reason::TargetBusy),
-        Cause::Refused { status: 404 | 410 | 484 | 604 } => Some(Reason::InvalidNumber),
+        Cause::Refused {
+            status: 404 | 410 | 484 | 604,
+        } => Some(Reason::InvalidNumber),
         Cause::Refused { status: 408 | 480 } | Cause::NoAnswer => Some(Reason::NoAnswer),
         Cause::Refused { status: 487 } => Some(Reason::Cancelled),
         Cause::Refused { .. } => Some(Reason::Rejected),

@@ -52,7 +52,10 @@ impl Notice {
     pub(super) fn body(&self, server: &str, sip_data: bool) -> Value {
         let mut party = self.party.clone();
         if let (true, Some(call_id), Some(object)) = (sip_data, &self.facts.call_id, party.as_object_mut()) {
-            object.insert("sipData".to_owned(), json!({ "callId": call_id, "fromTag": "", "toTag": "" }));
+            object.insert(
+                "sipData".to_owned(),
+                json!({ "callId": call_id, "fromTag": "", "toTag": "" }),
+            );
         }
         json!({
             "sequence": self.sequence,

@@ -109,18 +109,40 @@ impl Party {
             "standAlone": self.stand_alone,
             "muted": self.muted,
         });
-        put(&mut party, "extensionId", directory.at(&self.who).map(|extension| extension.id.clone()).map(Value::from));
+        put(
+            &mut party,
+            "extensionId",
+            directory
+                .at(&self.who)
+                .map(|extension| extension.id.clone())
+                .map(Value::from),
+        );
         put(&mut party, "conferenceRole", self.role.map(|role| json!(role)));
-        put(&mut party, "park", self.park.as_ref().map(|orbit| json!({ "id": orbit })));
-        let recordings = self.recordings.iter().map(|recording| json!({ "id": recording.id, "active": recording.active }));
-        put(&mut party, "recordings", (!self.recordings.is_empty()).then(|| recordings.collect()));
+        put(
+            &mut party,
+            "park",
+            self.park.as_ref().map(|orbit| json!({ "id": orbit })),
+        );
+        let recordings = self
+            .recordings
+            .iter()
+            .map(|recording| json!({ "id": recording.id, "active": recording.active }));
+        put(
+            &mut party,
+            "recordings",
+            (!self.recordings.is_empty()).then(|| recordings.collect()),
+        );
         party
     }
 
     /// As it stands in answers.
     pub(super) fn resource(&self, session: &str, directory: &Directory) -> Value {
         let mut party = self.common(session, directory);
-        put(&mut party, "attributes", Some(json!({ "queueCall": false, "emergencyCallback": false })));
+        put(
+            &mut party,
+            "attributes",
+            Some(json!({ "queueCall": false, "emergencyCallback": false })),
+        );
         let owner = directory
             .at(&self.who)
             .map(|extension| json!({ "accountId": directory.account, "extensionId": extension.id }));

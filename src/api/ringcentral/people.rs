@@ -116,7 +116,9 @@ impl Directory {
     /// What a filter on `phoneNumber` is compared with.
     pub(super) fn number(&self, who: &Who) -> String {
         match who {
-            Who::Extension(_) => self.at(who).map_or_else(String::new, |extension| extension.number.clone()),
+            Who::Extension(_) => self
+                .at(who)
+                .map_or_else(String::new, |extension| extension.number.clone()),
             Who::Number(number) => number.clone(),
             Who::Conference => "conference".to_owned(),
         }

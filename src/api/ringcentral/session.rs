@@ -70,7 +70,9 @@ impl Session {
 
     /// By its whole id.
     pub(super) fn party_named(&self, id: &str) -> Option<&Party> {
-        self.parties.iter().find(|party| party_id(&self.tail, party.number) == id)
+        self.parties
+            .iter()
+            .find(|party| party_id(&self.tail, party.number) == id)
     }
 
     /// A new party; `None` when all numbers are taken.
@@ -86,7 +88,10 @@ impl Session {
 
     /// The called party that is still to be answered.
     pub(super) fn callee(&self) -> Option<&Party> {
-        self.parties.iter().rev().find(|party| party.number > 1 && party.status.code.rings())
+        self.parties
+            .iter()
+            .rev()
+            .find(|party| party.number > 1 && party.status.code.rings())
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -102,7 +107,11 @@ impl Session {
 
     /// As it stands in answers.
     pub(super) fn resource(&self, directory: &Directory) -> Value {
-        let parties: Vec<_> = self.parties.iter().map(|party| party.resource(&self.tail, directory)).collect();
+        let parties: Vec<_> = self
+            .parties
+            .iter()
+            .map(|party| party.resource(&self.tail, directory))
+            .collect();
         let mut session = json!({
             "id": self.id(),
             "origin": { "type": self.origin },
