@@ -13,7 +13,6 @@
 use std::time::SystemTime;
 
 use super::desk::{Desk, LegNote, Place};
-use super::notice::Notice;
 use super::party::{Recording, Status};
 use super::people::Who;
 use super::session::{Order, Session};
@@ -21,8 +20,8 @@ use super::words::{Code, Direction, Origin, Reason};
 use crate::engine::{CallHandle, Cause, Event, LegHandle, MediaNote};
 
 impl Desk {
-    /// What clients are to be told of something that happened in the engine.
-    pub(super) fn follow(&mut self, at: SystemTime, event: &Event) -> Vec<Notice> {
+    /// Takes in what happened in the engine; what clients are to be told of it is in `out` then.
+    pub(super) fn follow(&mut self, at: SystemTime, event: &Event) {
         self.now = at;
         match event {
             Event::CallStarted { call, leg, from, to } => self.call_started(*call, *leg, from, to),
@@ -60,7 +59,6 @@ impl Desk {
             | Event::MessageRefused { .. }
             | Event::WebhookFailed { .. } => {}
         }
-        std::mem::take(&mut self.out)
     }
 
     fn call_started(&mut self, call: CallHandle, leg: LegHandle, from: &str, to: &str) {

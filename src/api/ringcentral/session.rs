@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::party::{Party, party_id};
 use super::people::{Directory, Who};
-use super::words::{Code, Direction, Origin};
+use super::words::{Direction, Origin};
 use crate::api::rfc3339;
 use crate::engine::CallHandle;
 
@@ -122,14 +122,5 @@ impl Session {
             object.insert("voiceCallToken".to_owned(), json!(token));
         }
         session
-    }
-
-    /// The party on the other side of a two-party session.
-    pub(super) fn other(&self, number: u8) -> Option<&Party> {
-        let mut others = self
-            .parties
-            .iter()
-            .filter(|party| party.number != number && party.status.code != Code::Disconnected);
-        others.next()
     }
 }

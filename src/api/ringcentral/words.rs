@@ -11,6 +11,7 @@ macro_rules! words {
         }
 
         impl $name {
+            #[allow(dead_code, reason = "not every list is asked for its words as text")]
             pub(super) fn text(self) -> &'static str {
                 match self {
                     $($name::$word => $text,)*
