@@ -46,15 +46,19 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let peers = parts::peers(file, edge.transfer, transfer.refer_answer, of_peers, &mut tls, problems);
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
+    let applications = super::application::applications(file, problems);
     let (registrar, open) = registrar(file, problems);
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
     let log = log(file, problems);
     let store = parts::store(file, problems);
+    let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
+    let records = super::records::records(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let ringcentral = super::ringcentral::ringcentral(file, &users, problems);
+    let limits = super::limits::limits(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -88,13 +92,16 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         peers,
         users,
         routes,
+        applications,
         registrar,
         timers,
         guard,
         api,
         log,
         ladder,
+        records,
         store,
+        audit,
         softphone,
         tls,
         media,
@@ -102,6 +109,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         dns,
         webhook,
         ringcentral,
+        limits,
     }
 }
 

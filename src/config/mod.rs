@@ -19,6 +19,16 @@
 //! servers = ["192.0.2.53"]      # default: the system's
 //! timeout_ms = 5000             # for one look-up
 //! avoid_s = 32                  # a place that failed is tried last for so long; 0: never
+//! [limits]                      # of sources and users; the values are the defaults
+//! requests_per_minute = 6000    # outside of dialogs, by source address (IPv6: by /64); 0: no limit
+//! requests_burst = 1000         # at once
+//! calls_per_minute = 60         # by user; also calls_burst
+//! transfers_per_minute = 30     # by user; also transfers_burst
+//! failures = 10                 # wrong passwords that ban a source; 0: nobody is banned
+//! failures_within_s = 60
+//! ban_s = 900                   # doubled each time
+//! longest_ban_s = 86400
+//! allow = ["127.0.0.0/8", "::1"] # never limited, as are peers and the PBX
 //! [transfer]
 //! on_failure = "next"           # transferor (default: the call is given back) next hang_up
 //! next = ["sip:reception@example.test"]
@@ -67,6 +77,9 @@
 //! match = "^\\+?[0-9]+$"        # of the dialled user part; first match wins
 //! to = "sip:127.0.0.1:5090"
 //! users = ["agent1"]            # who may call and transfer there; default: everybody
+//! [[application]]               # calls for these numbers wait until a client of the API answers, moves or rejects them
+//! name = "sales"
+//! match = "^\\+1555"            # of the dialled user part, before any route; first match wins
 //! [registrar]
 //! min_expires_s = 60
 //! max_expires_s = 3600
@@ -84,6 +97,8 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
+//! [audit]                       # omit: no audit log
+//! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [media]
@@ -120,6 +135,9 @@
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
 //! redact = false                # true: numbers and names are hidden
+//! [records]                     # one record a customer's call, with all its legs and transfers
+//! keep = 1000                   # complete ones in memory, for GET /v1/records
+//! file = "calls.jsonl"          # appended, a line of JSON each; opened again at SIGHUP; omit: none
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -132,11 +150,15 @@
 //! assert!(report.to_string().contains("did you mean \"udp\"?"));
 //! ```
 
+mod application;
+mod audit;
 mod check;
 mod dns;
 mod fields;
+mod limits;
 mod media;
 mod parts;
+mod records;
 mod reload;
 mod report;
 mod ringcentral;
@@ -152,7 +174,8 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
+    Application, HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings,
+    TransferMode, User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -161,6 +184,7 @@ use crate::transport::{Named, Transport};
 
 pub use dns::Dns;
 pub use media::MediaFiles;
+pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use ringcentral::{RingCentral, RingCentralExtension, Secret};
@@ -178,6 +202,7 @@ pub struct Config {
     peers: Vec<Peer>,
     users: Vec<User>,
     routes: Vec<(Regex, Target, Vec<String>)>,
+    applications: Vec<Application>,
     registrar: Registrar,
     timers: Timers,
     guard: Duration,
@@ -187,8 +212,12 @@ pub struct Config {
     pub log: Log,
     /// Ladders of the last calls; `None`: not kept.
     pub ladder: Option<Ladder>,
+    /// What is kept of calls.
+    pub records: Records,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// The file of the audit log.
+    pub audit: Option<String>,
     /// The softphone page; `None`: not served.
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
@@ -203,6 +232,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// The RingCentral-style API; `None`: not served.
     pub ringcentral: Option<RingCentral>,
+    /// How much a source and a user may ask for.
+    pub limits: RequestLimits,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -322,6 +353,7 @@ impl Config {
             peers: Vec::new(),
             users: Vec::new(),
             routes: Vec::new(),
+            applications: Vec::new(),
             registrar: Registrar {
                 expires: defaults.expires,
                 max_contacts: defaults.max_contacts,
@@ -339,7 +371,9 @@ impl Config {
                 json: false,
             },
             ladder: Some(Ladder::default()),
+            records: Records::default(),
             store: None,
+            audit: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
             media: MediaSettings::default(),
@@ -347,6 +381,7 @@ impl Config {
             dns: Dns::default(),
             webhook: Webhook::default(),
             ringcentral: None,
+            limits: RequestLimits::default(),
         }
     }
 
@@ -436,6 +471,7 @@ impl Config {
             users: self.users.clone(),
             open: self.registrar.open,
             routes,
+            applications: self.applications.clone(),
             transfer: self.edge.transfer,
             refer_answer: self.transfer.refer_answer,
             on_failure: self.transfer.on_failure.clone(),
@@ -461,6 +497,7 @@ impl Config {
             reach: self.edge.reach.clone(),
             avoid: self.dns.avoid,
             lookup_timeout: self.dns.timeout,
+            limits: self.limits.clone(),
         })
     }
 }

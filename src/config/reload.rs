@@ -72,6 +72,7 @@ impl Config {
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            ("[records]", self.records == new.records),
             (
                 "[media]",
                 self.media == new.media && self.media_files == new.media_files,
@@ -80,6 +81,7 @@ impl Config {
             ("[webhook]", self.webhook == new.webhook),
             ("[ringcentral]", self.ringcentral == new.ringcentral),
             ("[store]", self.store == new.store),
+            ("[audit]", self.audit == new.audit),
             ("[log] format", self.log.json == new.log.json),
         ]
         .into_iter()
@@ -112,6 +114,9 @@ impl Config {
         if routes(self) != routes(new) {
             taken.push(format!("routes: {} now", new.routes.len()));
         }
+        if self.applications != new.applications {
+            taken.push(format!("applications: {} now", new.applications.len()));
+        }
         if self.peers != new.peers {
             taken.push(format!("peers: {} now", new.peers.len()));
         }
@@ -124,6 +129,7 @@ impl Config {
             ("[edge] ring_timeout_s", self.edge.ring_timeout == new.edge.ring_timeout),
             ("[registrar]", registrar(self) == registrar(new)),
             ("[edge] reach", self.edge.reach == new.edge.reach),
+            ("[limits]", self.limits == new.limits),
             (
                 "[dns]",
                 (self.dns.timeout, self.dns.avoid) == (new.dns.timeout, new.dns.avoid),
@@ -160,6 +166,7 @@ impl Config {
             peers: new.peers,
             users: new.users,
             routes: new.routes,
+            applications: new.applications,
             registrar: new.registrar,
             timers: self.timers,
             guard: self.guard,
@@ -167,7 +174,9 @@ impl Config {
             log,
             transfer: new.transfer,
             ladder: self.ladder,
+            records: self.records.clone(),
             store: self.store.clone(),
+            audit: self.audit.clone(),
             webhook: self.webhook.clone(),
             ringcentral: self.ringcentral.clone(),
             softphone: self.softphone.clone(),
@@ -178,6 +187,7 @@ impl Config {
                 servers: self.dns.servers.clone(),
                 ..new.dns
             },
+            limits: new.limits,
         }
     }
 }

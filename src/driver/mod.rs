@@ -33,12 +33,14 @@ mod bind;
 mod clock;
 mod dns;
 mod dtls_certificate;
+mod isolate;
 mod ladders;
 mod media;
 mod memory;
 mod names;
 mod page;
 mod probe;
+mod records;
 mod resolve;
 mod run;
 mod stop;
@@ -61,6 +63,7 @@ pub use bind::{StartError, bind_hint};
 pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
 pub use media::{MediaFiles, MediaOptions, MediaThread};
+pub use records::{CallRecords, RecordOptions};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
@@ -69,11 +72,12 @@ pub use tls::{KeyFiles, TlsOptions};
 
 use crate::api::softphone::Site;
 use crate::api::{EngineHandle, EventLog};
-use crate::engine::{Engine, Listener, Settings};
+use crate::engine::{Engine, Listener, Plugin, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
 use crate::transport::Transport;
 use bind::Bound;
+use records::RecordMaker;
 use run::{Parts, Phase};
 use stream::Door;
 use tls::Acceptor;
@@ -92,6 +96,8 @@ pub struct Options {
     pub streams: StreamLimits,
     /// Ladders of the last calls; `None`: not kept.
     pub ladders: Option<LadderLimits>,
+    /// Call records.
+    pub records: RecordOptions,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
     /// Certificates and trust.
@@ -104,6 +110,8 @@ pub struct Options {
     pub softphone: Option<SoftphoneOptions>,
     /// Prompts and recordings.
     pub media: MediaFiles,
+    /// Site policy of the embedding host.
+    pub plugin: Option<Box<dyn Plugin>>,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -164,6 +172,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     ladders: Option<Ladders>,
+    records: CallRecords,
     site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
@@ -189,18 +198,24 @@ impl Edge {
             tap,
             streams: limits,
             ladders,
+            records,
             store,
             softphone,
             media,
+            plugin,
             ..
         } = options;
-        let (media, heard) = media::wire(&mut settings, media)?;
+        let metrics = Arc::new(Metrics::new());
+        let (media, heard) = media::wire(&mut settings, media, &metrics)?;
         // The ports are known by now.
         let site = softphone
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
         let kept = memory::recall(&mut settings, store)?;
+        let metrics = Arc::new(Metrics::new());
+        let maker = RecordMaker::start(&records, &metrics)?;
+        let records = maker.records();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -233,7 +248,6 @@ impl Edge {
         };
         let listeners = settings.listeners.clone();
         let events = Arc::new(EventLog::new());
-        let metrics = Arc::new(Metrics::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
@@ -241,6 +255,10 @@ impl Edge {
         let (asked, told) = (settings.clone(), Arc::clone(&metrics));
         let serve = move || {
             let engine = Engine::new(settings, clock::now());
+            let engine = match plugin {
+                Some(plugin) => engine.with_boxed_plugin(plugin),
+                None => engine,
+            };
             let parts = Parts {
                 engine,
                 udp,
@@ -256,6 +274,7 @@ impl Edge {
                 limits,
                 kept,
                 ladders: written,
+                records: maker,
                 media,
                 heard,
             };
@@ -274,6 +293,7 @@ impl Edge {
             listeners,
             metrics,
             ladders,
+            records,
             site,
             phase,
             reloads,
@@ -301,6 +321,11 @@ impl Edge {
     /// What was said in the last calls, where that is kept.
     pub fn ladders(&self) -> Option<&Ladders> {
         self.ladders.as_ref()
+    }
+
+    /// One record for each customer's call.
+    pub fn records(&self) -> &CallRecords {
+        &self.records
     }
 
     /// The softphone page, where it is served.

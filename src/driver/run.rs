@@ -14,15 +14,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
 use super::dns::Dns;
+use super::isolate::isolated;
 use super::ladders::Ladders;
 use super::media::MediaThread;
 use super::memory::Kept;
 use super::names::{Answer, Names};
+use super::records::RecordMaker;
 use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
-use crate::api::{EventLog, Order};
+use crate::api::{EventLog, Order, moment};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
 use crate::media::MediaEvent;
 use crate::observe::{self, Metrics, Seen, Way};
@@ -64,6 +66,7 @@ pub(super) struct Parts {
     pub(super) limits: StreamLimits,
     pub(super) kept: Kept,
     pub(super) ladders: Option<Ladders>,
+    pub(super) records: RecordMaker,
     pub(super) media: MediaThread,
     pub(super) heard: mpsc::UnboundedReceiver<MediaEvent>,
 }
@@ -82,6 +85,7 @@ struct Shell {
     tap: Option<Tap>,
     writer: Option<Writer>,
     ladders: Option<Ladders>,
+    records: RecordMaker,
     media: MediaThread,
     stun: Stun,
 }
@@ -128,6 +132,7 @@ pub(super) async fn run(parts: Parts) {
         limits,
         kept,
         ladders,
+        records,
         media,
         mut heard,
     } = parts;
@@ -151,6 +156,7 @@ pub(super) async fn run(parts: Parts) {
         tap,
         writer: kept.writer,
         ladders,
+        records,
         media,
         stun: Stun {
             second: clock::now(),
@@ -212,8 +218,16 @@ async fn readable(sockets: &[(Listener, UdpSocket)]) -> usize {
 impl Shell {
     fn tell(&mut self, input: Input) {
         let now = clock::now();
-        self.engine.handle_input(now, input);
+        self.input(now, input);
         self.perform(now);
+    }
+
+    fn input(&mut self, now: Instant, input: Input) {
+        isolated(&self.metrics, "input", || self.engine.handle_input(now, input));
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        isolated(&self.metrics, "timeout", || self.engine.handle_timeout(now));
     }
 
     fn looked_up(&mut self, answer: Answer) {
@@ -227,14 +241,14 @@ impl Shell {
 
     fn time_has_come(&mut self) {
         let now = clock::now();
-        self.engine.handle_timeout(now);
+        self.timeout(now);
         self.perform(now);
     }
 
     /// Timers that fell due while messages kept us busy are not left to wait for a quiet moment.
     fn catch_up(&mut self, now: Instant) {
         if self.engine.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            self.engine.handle_timeout(now);
+            self.timeout(now);
             self.perform(now);
         }
     }
@@ -244,7 +258,7 @@ impl Shell {
         self.next_command += 1;
         self.waiting.insert(id, order.answer);
         let now = clock::now();
-        self.engine.handle_input(
+        self.input(
             now,
             Input::Command {
                 id,
@@ -312,7 +326,7 @@ impl Shell {
     fn received(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.metrics.message(Way::In, flow.transport);
         self.tapped(now, Way::In, flow, &bytes);
-        self.engine.handle_input(now, Input::Received { flow, bytes });
+        self.input(now, Input::Received { flow, bytes });
         self.perform(now);
     }
 
@@ -335,7 +349,9 @@ impl Shell {
                         if let Some(ladders) = &self.ladders {
                             ladders.event(now, &event);
                         }
-                        self.events.push(clock::wall(), event);
+                        let at = clock::wall();
+                        self.records.event(moment(at), &event);
+                        self.events.push(at, event);
                     }
                     Output::Reply { id, reply } => {
                         if let Some(answer) = self.waiting.remove(&id) {
@@ -345,7 +361,7 @@ impl Shell {
                 }
             }
             let Some(flow) = self.failed.pop_front() else { return };
-            self.engine.handle_input(now, Input::FlowFailed { flow });
+            self.input(now, Input::FlowFailed { flow });
         }
     }
 

@@ -57,6 +57,8 @@ impl Desk {
             | Event::TransferProgress { .. }
             | Event::LegConfirmed { .. }
             | Event::MessageRefused { .. }
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::WebhookFailed { .. } => {}
         }
     }
