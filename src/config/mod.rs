@@ -129,6 +129,7 @@
 //! id = "600001"                 # default: counted from there
 //! name = "Ann"
 //! admin = true                  # may see, control and supervise the calls of others; default false
+//! flip = ["+4917155501"]        # its other phones: `callFlipId` 1 is the first
 //! jwt = "a-long-random-word"    # the assertion of its JWT login
 //! password = "…"                # for the password grant
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default

@@ -46,6 +46,8 @@ pub struct RingCentralExtension {
     pub name: String,
     /// Whether it may see, control and supervise the calls of others.
     pub admin: bool,
+    /// Numbers of its other phones, for call flip.
+    pub flip: Vec<String>,
     /// For the password grant.
     pub password: Option<Secret>,
     /// The assertion of the JWT grant: any long word.
@@ -113,6 +115,8 @@ fn extension(
     let id = fields.text("id", problems).and_then(|id| digits("id", &id, problems));
     let name = fields.text("name", problems).map(|name| name.value.to_owned());
     let admin = fields.flag("admin", problems).is_some_and(|admin| admin.value);
+    let flip = fields.texts("flip", problems);
+    let flip = flip.iter().map(|number| number.value.to_owned()).collect();
     let password = fields
         .text("password", problems)
         .map(|password| Secret(password.value.to_owned()));
@@ -128,6 +132,7 @@ fn extension(
         number: number?,
         name: name.unwrap_or_else(|| user.clone()),
         admin,
+        flip,
         password,
         jwt: jwt.map(|jwt| Secret(jwt.value.to_owned())),
         user,

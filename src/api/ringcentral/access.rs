@@ -343,6 +343,7 @@ mod tests {
             number: number.to_owned(),
             name: user.to_owned(),
             admin: false,
+            flip: Vec::new(),
             password: Some(Secret(format!("password of {user}"))),
             jwt: Some(Secret(format!("assertion of {user}"))),
         };

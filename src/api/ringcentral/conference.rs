@@ -435,32 +435,41 @@ impl Shared {
             peer: None,
             credentials: None,
         };
-        let command = Command::AddParty {
-            call,
-            party: Box::new(party),
-        };
-        match self.order(command).await {
-            Ok(Reply::Legs(legs)) => self.desk(|desk| {
-                for leg in legs {
-                    desk.seat(leg, &place);
-                }
-            }),
-            Ok(_) => return Err(Fault::unavailable()),
-            Err(fault) => {
-                self.desk(|desk| {
-                    desk.expected.remove(&call);
-                    desk.supervisors.remove(&place);
-                    desk.disconnect(&place);
-                });
-                return Err(fault);
-            }
-        }
+        self.call_in(call, &place, party).await?;
         self.shown(&place).map(|shown| (StatusCode::CREATED, Json(shown)))
     }
 }
 
+impl Shared {
+    /// Calls somebody into a hub, for a party that is told of already.
+    pub(super) async fn call_in(&self, hub: CallHandle, place: &Place, party: NewParty) -> Result<(), Fault> {
+        let command = Command::AddParty {
+            call: hub,
+            party: Box::new(party),
+        };
+        let called = self.order(command).await;
+        self.desk(|desk| {
+            if let Ok(Reply::Legs(legs)) = called {
+                let alive = legs.into_iter().filter(|leg| desk.legs.contains_key(leg));
+                for leg in alive.collect::<Vec<_>>() {
+                    desk.seat(leg, place);
+                }
+                return Ok(());
+            }
+            desk.expected.remove(&hub);
+            desk.supervisors.remove(place);
+            desk.pickers.remove(place);
+            if let Some(party) = desk.party_mut(place) {
+                party.moving = false;
+            }
+            desk.disconnect(place);
+            called.map(|_| ())
+        })
+    }
+}
+
 /// What makes phones answer by themselves: RFC 5373, and the two habits that most phones know.
-fn answer_by_itself(wanted: bool) -> Vec<(String, String)> {
+pub(super) fn answer_by_itself(wanted: bool) -> Vec<(String, String)> {
     if !wanted {
         return Vec::new();
     }

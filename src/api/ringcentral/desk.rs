@@ -65,6 +65,8 @@ pub(super) struct Desk {
     pub(super) expected: BTreeMap<CallHandle, Place>,
     /// Supervisors that do not listen yet, and whom they supervise.
     pub(super) supervisors: BTreeMap<Place, Place>,
+    /// Who is called to pick up a parked call, and the party that holds its place.
+    pub(super) pickers: BTreeMap<Place, Place>,
     /// The transfers that ended last.
     pub(super) settled: VecDeque<TransferHandle>,
     /// Who opened a conference.
@@ -92,6 +94,7 @@ impl Desk {
             marks: BTreeMap::new(),
             expected: BTreeMap::new(),
             supervisors: BTreeMap::new(),
+            pickers: BTreeMap::new(),
             settled: VecDeque::new(),
             hosts: BTreeMap::new(),
             out: Vec::new(),
@@ -196,7 +199,7 @@ impl Desk {
         }
         party.status = status;
         if party.status.code.is_last() {
-            party.moving = false;
+            (party.moving, party.park) = (false, None);
             self.marks.remove(place);
         }
         self.tell(place);
@@ -241,6 +244,7 @@ impl Desk {
         self.calls.retain(|_, tail| tail != session);
         self.hosts.remove(session);
         self.supervisors.retain(|place, _| place.session != session);
+        self.pickers.retain(|place, _| place.session != session);
         self.marks.retain(|place, _| place.session != session);
         for places in self.places.values_mut() {
             places.retain(|place| place.session != session);

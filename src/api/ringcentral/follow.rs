@@ -41,7 +41,7 @@ impl Desk {
                 self.leg_known(*leg, party, call_id);
                 match (transfer, call) {
                     (Some(transfer), _) => self.target_started(*leg, *transfer),
-                    (None, Some(call)) => self.leg_started(*leg, *call, party),
+                    (None, Some(call)) => self.leg_started(*leg, *call),
                     (None, None) => {}
                 }
             }
@@ -126,7 +126,7 @@ impl Desk {
         self.legs.insert(leg, note);
     }
 
-    fn leg_started(&mut self, leg: LegHandle, call: CallHandle, party: &str) {
+    fn leg_started(&mut self, leg: LegHandle, call: CallHandle) {
         if let Some(place) = self.expected.get(&call).cloned() {
             self.seat(leg, &place);
             return;
@@ -136,39 +136,26 @@ impl Desk {
         };
         let running = self.sessions.get(&tail).is_some_and(|session| session.answered);
         if !running && !self.hubs.contains(&call) {
-            self.callee_started(call, &tail, leg, party);
+            self.callee_started(call, &tail, leg);
         }
     }
 
-    fn callee_started(&mut self, call: CallHandle, tail: &str, leg: LegHandle, party: &str) {
+    fn callee_started(&mut self, call: CallHandle, tail: &str, leg: LegHandle) {
         self.announce(tail);
-        let who = self.directory.who(party);
-        let Some(session) = self.sessions.get_mut(tail) else {
+        let known = self
+            .sessions
+            .get(tail)
+            .and_then(Session::callee)
+            .map(|callee| callee.number);
+        let Some(party) = known else {
+            self.next_party(call, tail, &[leg]);
             return;
         };
-        let Some(caller) = session.party(1).map(|caller| caller.who.clone()) else {
-            return;
-        };
-        let known = session.callee().map(|callee| callee.number);
-        let number = known.or_else(|| {
-            let added = session.add(who.clone(), Direction::Inbound, caller.clone(), who.clone());
-            added.map(|party| party.number)
-        });
-        let Some(number) = number else { return };
         let place = Place {
             session: tail.to_owned(),
-            party: number,
+            party,
         };
         self.seat(leg, &place);
-        if let Some(party) = self.party_mut(&place) {
-            party.call = Some(call);
-        }
-        if known.is_none() {
-            match Order::of(&caller, &who) {
-                Order::FromTrunk | Order::Internal => self.tell(&place),
-                Order::ToTrunk => {}
-            }
-        }
     }
 
     fn ringing(&mut self, leg: LegHandle) {
@@ -266,7 +253,7 @@ impl Desk {
         }
     }
 
-    fn link(&mut self, one: LegHandle, other: LegHandle) {
+    pub(super) fn link(&mut self, one: LegHandle, other: LegHandle) {
         if let Some(note) = self.legs.get_mut(&one) {
             note.other = Some(other);
         }
@@ -294,19 +281,62 @@ impl Desk {
         }
     }
 
-    /// A phone sends its call on: it is out, and whoever rings next is another party.
+    /// A phone's call is sent on: whoever rings instead is another party.
     fn forwarded(&mut self, call: CallHandle, leg: LegHandle) {
-        let Some(place) = self.place(leg) else { return };
-        if !self.calls.contains_key(&call) {
+        let Some(tail) = self.calls.get(&call).cloned() else {
+            return;
+        };
+        let Some(callee) = self.sessions.get(&tail).and_then(Session::callee) else {
+            return;
+        };
+        let place = Place {
+            session: tail.clone(),
+            party: callee.number,
+        };
+        // Their legs have come before this was told, and were taken for phones of the one that rang.
+        let other = |fork: &LegHandle| {
+            let note = self.legs.get(fork);
+            *fork != leg && note.is_some_and(|note| self.directory.who(&note.party) != callee.who)
+        };
+        let others: Vec<_> = callee.legs.iter().copied().filter(other).collect();
+        let picked = self.marks.get(&place) == Some(&Reason::Pickup);
+        self.unseat(&place);
+        if picked {
+            let next = self.next_party(call, &tail, &others);
+            self.gone(&place, Reason::Pickup, next.as_ref());
             return;
         }
-        self.unseat(&place);
         let status = Status {
             code: Code::Disconnected,
             reason: Some(Reason::CallRedirected),
             peer: None,
         };
         self.becomes(&place, status);
+        self.next_party(call, &tail, &others);
+    }
+
+    /// The party that is called next, with its phones.
+    fn next_party(&mut self, call: CallHandle, tail: &str, legs: &[LegHandle]) -> Option<Place> {
+        let who = legs
+            .first()
+            .and_then(|leg| self.legs.get(leg))
+            .map(|note| self.directory.who(&note.party))?;
+        let session = self.sessions.get_mut(tail)?;
+        let caller = session.party(1).map(|caller| caller.who.clone())?;
+        let party = session.add(who.clone(), Direction::Inbound, caller.clone(), who.clone())?;
+        party.call = Some(call);
+        let place = Place {
+            session: tail.to_owned(),
+            party: party.number,
+        };
+        for leg in legs {
+            self.seat(*leg, &place);
+        }
+        match Order::of(&caller, &who) {
+            Order::FromTrunk | Order::Internal => self.tell(&place),
+            Order::ToTrunk => {}
+        }
+        Some(place)
     }
 
     fn leg_ended(&mut self, leg: LegHandle, cause: Cause) {

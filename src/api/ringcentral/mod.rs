@@ -12,7 +12,7 @@
 //! | `desk`, `follow`, `moves`, `rooms` | native events in, notices out; pure |
 //! | `notice`, `filter`, `subscribe`, `socket` | who is told what |
 //! | `access`, `oauth` | who may ask |
-//! | `control`, `calls`, `parties`, `conference`, `lookups` | what may be asked |
+//! | `control`, `calls`, `parties`, `divert`, `park`, `conference`, `lookups` | what may be asked |
 //!
 //! RFC sections: 6749 (tokens), 6750 (bearer), 7009 (revocation), 7523 (assertions), 6455 (WebSocket).
 //!
@@ -51,6 +51,7 @@ mod calls;
 mod conference;
 mod control;
 mod desk;
+mod divert;
 mod fault;
 mod filter;
 mod follow;
@@ -58,6 +59,7 @@ mod lookups;
 mod moves;
 mod notice;
 mod oauth;
+mod park;
 mod parties;
 mod party;
 mod people;
@@ -136,6 +138,13 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(parties::reject))
         .routes(routes!(parties::ignore))
         .routes(routes!(parties::reply))
+        .routes(routes!(divert::forward))
+        .routes(routes!(divert::answer))
+        .routes(routes!(divert::flip))
+        .routes(routes!(divert::record))
+        .routes(routes!(divert::set_recording))
+        .routes(routes!(park::park))
+        .routes(routes!(park::pick_up))
         .routes(routes!(conference::create))
         .routes(routes!(conference::bring_in))
         .routes(routes!(conference::supervise_session))

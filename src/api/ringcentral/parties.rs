@@ -218,10 +218,10 @@ pub(super) async fn transfer(
     octets: Octets,
 ) -> Result<Json<Value>, Fault> {
     let (target, orbit) = octets.json::<Destination>()?.one()?;
-    let (place, leg) = shared.party(&caller, named.party(), |desk, place| desk.talking(place))?;
-    if orbit.is_some() {
-        return Err(Fault::not_allowed("Park the call instead"));
+    if let Some(orbit) = orbit {
+        return shared.park(&caller, named.party(), Some(&orbit)).await.map(Json);
     }
+    let (place, leg) = shared.party(&caller, named.party(), |desk, place| desk.talking(place))?;
     let target = shared.address(&target)?;
     shared.send_on(&place, leg, target, None).await.map(Json)
 }

@@ -17,6 +17,8 @@ pub struct Extension {
     pub name: String,
     /// Whether it may see and supervise the calls of others.
     pub admin: bool,
+    /// Numbers of its other phones.
+    pub flip: Vec<String>,
 }
 
 impl Extension {
@@ -133,6 +135,7 @@ pub(super) fn directory() -> Directory {
         user: user.to_owned(),
         name: format!("Name of {user}"),
         admin,
+        flip: Vec::new(),
     };
     Directory {
         account: "400100".to_owned(),

@@ -191,10 +191,28 @@ impl Desk {
             if let Some(agent) = self.supervisors.remove(&place) {
                 self.answered(&place);
                 self.gone(&place, Reason::Supervising, Some(&agent));
+            } else if let Some(parked) = self.pickers.remove(&place) {
+                self.only_leg(&place, &[leg]);
+                self.answered(&place);
+                self.gone(&parked, Reason::Pickup, Some(&place));
+                self.pair_up(call);
             } else if here {
                 self.only_leg(&place, &[leg]);
                 self.code(&place, Code::Answered);
             }
+        }
+    }
+
+    /// Two in a hub that is no conference talk like a pair: each is the other's other.
+    fn pair_up(&mut self, call: CallHandle) {
+        let parties = self.sessions.values().flat_map(|session| &session.parties);
+        let here: Vec<_> = parties
+            .filter(|party| party.call == Some(call) && party.status.code.talks())
+            .filter_map(super::party::Party::leg)
+            .collect();
+        if let [one, other] = here.as_slice() {
+            self.link(*one, *other);
+            self.link(*other, *one);
         }
     }
 

@@ -53,6 +53,7 @@ impl Shared {
             user: known.user.clone(),
             name: known.name.clone(),
             admin: known.admin,
+            flip: known.flip.clone(),
         };
         let directory = Arc::new(Directory {
             account: config.account.clone(),
