@@ -59,7 +59,7 @@ const operations = {
     return { ...told(session), voiceCallToken: session.voiceCallToken, origin: session.origin };
   },
   async send({ method, url, body }) {
-    const answer = await sdk.platform().send({ method, url, body });
+    const answer = await sdk.platform().send({ method, url, body: body ?? undefined });
     return { status: answer.status, body: answer.status === 204 ? null : await answer.json() };
   },
 };

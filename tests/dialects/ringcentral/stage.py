@@ -46,6 +46,9 @@ auth = "none"
 [[route]]
 match = '^\\+'
 to = "sip:{trunk}:{trunk_port}"
+[[application]]
+name = "conference"
+match = "^conf_"
 {users}
 [ringcentral]
 client_id = "{clientId}"
@@ -66,7 +69,7 @@ class Stage:
         users = "".join(f'[[user]]\nname = "{name}"\npassword = "sip-{name}"\n' for name in PEOPLE)
         extensions = "".join(
             f'[[ringcentral.extension]]\nuser = "{name}"\nnumber = "{number}"\nid = "{id}"\njwt = "{jwt(name)}"\n'
-            f'password = "password-of-{name}"\nadmin = {str(name == "boss").lower()}\n'
+            f'password = "password-of-{name}"\nflip = ["102", "+15550177"]\nadmin = {str(name == "boss").lower()}\n'
             for name, (number, id) in PEOPLE.items())
         config = CONFIG.format(udp=self.udp, folder=folder, trunk=TRUNK, trunk_port=trunk_port, users=users,
                                extensions=extensions, more=self.more, **CLIENT)
@@ -275,7 +278,7 @@ class Hook:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                outer.requests.append((dict(self.headers), body))
+                outer.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 time.sleep(outer.delay)
                 self.send_response(outer.status)
                 if outer.echo and self.headers.get("Validation-Token"):
