@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use crate::api::CommandError;
 use crate::engine::Refusal;
 
-/// A refusal.
+/// A refusal. Boxed: it travels in every result, and is rare.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct Fault(Box<Told>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -22,35 +25,32 @@ pub(super) struct Fault {
 
 impl Fault {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Fault {
-        Fault {
+        Fault(Box::new(Told {
             status,
             code,
             message: message.into(),
             parameter: None,
             retry_after: None,
             oauth: None,
-        }
+        }))
+    }
+
+    fn about(mut self, name: &str, value: String) -> Fault {
+        self.0.parameter = Some((name.to_owned(), value));
+        self
     }
 
     /// A parameter's value is not acceptable: 400. What is echoed of it is short, and never a secret.
     pub(super) fn parameter(name: &str, value: &str) -> Fault {
         let value: String = value.chars().take(60).collect();
         let message = format!("Parameter [{name}] value is invalid");
-        let fault = Fault::new(StatusCode::BAD_REQUEST, "CMN-101", message);
-        Fault {
-            parameter: Some((name.to_owned(), value)),
-            ..fault
-        }
+        Fault::new(StatusCode::BAD_REQUEST, "CMN-101", message).about(name, value)
     }
 
     /// No such session, party, device, extension: 404.
     pub(super) fn not_found(name: &str) -> Fault {
         let message = format!("Resource for parameter [{name}] is not found");
-        let fault = Fault::new(StatusCode::NOT_FOUND, "CMN-102", message);
-        Fault {
-            parameter: Some((name.to_owned(), String::new())),
-            ..fault
-        }
+        Fault::new(StatusCode::NOT_FOUND, "CMN-102", message).about(name, String::new())
     }
 
     /// The body is no JSON of the right form: 400.
@@ -102,11 +102,9 @@ impl Fault {
 
     /// Too many requests: 429, and when it may be tried again.
     pub(super) fn too_many(seconds: u64) -> Fault {
-        let fault = Fault::new(StatusCode::TOO_MANY_REQUESTS, "CMN-301", "Request rate exceeded");
-        Fault {
-            retry_after: Some(seconds),
-            ..fault
-        }
+        let mut fault = Fault::new(StatusCode::TOO_MANY_REQUESTS, "CMN-301", "Request rate exceeded");
+        fault.0.retry_after = Some(seconds);
+        fault
     }
 
     /// The engine is on its way out, or too slow: 503.
@@ -125,10 +123,9 @@ impl Fault {
 
     /// A refusal at the token endpoint (RFC 6749 §5.2).
     pub(super) fn oauth(status: StatusCode, code: &'static str, word: &'static str, message: &str) -> Fault {
-        Fault {
-            oauth: Some(word),
-            ..Fault::new(status, code, message)
-        }
+        let mut fault = Fault::new(status, code, message);
+        fault.0.oauth = Some(word);
+        fault
     }
 
     /// The webhook did not prove that it wants to be told: 400.
@@ -138,22 +135,22 @@ impl Fault {
     }
 
     pub(super) fn status(&self) -> u16 {
-        self.status.as_u16()
+        self.0.status.as_u16()
     }
 
     /// The short form, with everything that the long form has, and that of OAuth where it belongs.
     pub(super) fn json(&self) -> Value {
-        let mut error = json!({ "errorCode": self.code, "message": self.message });
-        if let (Some((name, value)), Some(object)) = (&self.parameter, error.as_object_mut()) {
+        let mut error = json!({ "errorCode": self.0.code, "message": self.0.message });
+        if let (Some((name, value)), Some(object)) = (&self.0.parameter, error.as_object_mut()) {
             object.insert("parameterName".to_owned(), json!(name));
             if !value.is_empty() {
                 object.insert("parameterValue".to_owned(), json!(value));
             }
         }
-        let mut whole = json!({ "errorCode": self.code, "message": self.message, "errors": [error] });
-        if let (Some(word), Some(object)) = (self.oauth, whole.as_object_mut()) {
+        let mut whole = json!({ "errorCode": self.0.code, "message": self.0.message, "errors": [error] });
+        if let (Some(word), Some(object)) = (self.0.oauth, whole.as_object_mut()) {
             object.insert("error".to_owned(), json!(word));
-            object.insert("error_description".to_owned(), json!(self.message));
+            object.insert("error_description".to_owned(), json!(self.0.message));
         }
         whole
     }
@@ -161,8 +158,8 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.json())).into_response();
-        if let Some(seconds) = self.retry_after {
+        let mut response = (self.0.status, Json(self.json())).into_response();
+        if let Some(seconds) = self.0.retry_after {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -179,11 +176,10 @@ impl From<CommandError> for Fault {
             CommandError::Refused(Refusal::Conflict { why }) => Fault::state(why),
             CommandError::Refused(Refusal::Party { status }) => Fault::state(format!("the party answered {status}")),
             CommandError::Refused(Refusal::Invalid { field, why }) => {
-                let fault = Fault::parameter(field, "");
-                Fault {
-                    message: format!("{}: {why}", fault.message),
-                    ..fault
-                }
+                let mut fault = Fault::parameter(field, "");
+                fault.0.message.push_str(": ");
+                fault.0.message.push_str(&why);
+                fault
             }
         }
     }
@@ -220,8 +216,8 @@ mod tests {
         };
         for refusal in [conflict, gone, Refusal::Party { status: 488 }] {
             let fault = Fault::from(CommandError::Refused(refusal));
-            assert_eq!((fault.status(), fault.code), (409, "TAS-102"));
-            assert!(fault.message.starts_with("Incorrect State"));
+            assert_eq!((fault.status(), fault.0.code), (409, "TAS-102"));
+            assert!(fault.0.message.starts_with("Incorrect State"));
         }
     }
 }
