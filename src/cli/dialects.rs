@@ -7,7 +7,7 @@ use axum::http::Request;
 use bytes::Bytes;
 
 use super::failure::{Failure, UNSTARTED};
-use crate::api::{EngineHandle, Sounds, bot, webhook};
+use crate::api::{EngineHandle, Sounds, bot, ringcentral, webhook};
 use crate::config::Config;
 
 /// Starts what the file names, and gives its routes: each has prefixes and an authentication of its own. `domain` is the
@@ -29,6 +29,13 @@ pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle) -> Resu
             hooks: hooks.clone(),
             voice: Arc::new(voice),
         }));
+    }
+    if let (Some(section), Some(api)) = (&config.ringcentral, &config.api) {
+        let random = |error| Failure::new(UNSTARTED, format!("no random numbers: {error}"));
+        let listens = format!("http://{}", api.listen);
+        let router =
+            ringcentral::router(section, &config.domain(), &listens, edge.clone(), hooks.clone()).map_err(random)?;
+        routes = routes.merge(router);
     }
     Ok(routes)
 }

@@ -59,6 +59,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let records = super::records::records(file, problems);
     let bot = super::bot::bot(file, problems);
     let webhook = super::webhook::webhook(file, problems);
+    let ringcentral = super::ringcentral::ringcentral(file, &users, problems);
     let limits = super::limits::limits(file, problems);
 
     if let Some(span) = open {
@@ -110,6 +111,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         media_files,
         dns,
         webhook,
+        ringcentral,
         limits,
     }
 }

@@ -120,6 +120,21 @@
 //! [webhook]                     # HTTP that the edge sends to applications
 //! allow = ["127.0.0.0/8"]       # private, loopback and other special networks that may be asked; default: none
 //! ca = "own-roots.pem"          # trusted beside the system's roots
+//! [ringcentral]                 # the RingCentral-style API at /restapi/ of [api] listen; omit: none
+//! client_id = "my-app"
+//! client_secret = "…"
+//! account = "400100200"         # the account's id
+//! url = "https://edge.example"  # what clients reach it by; default: http:// and [api] listen
+//! requests_per_minute = 60000   # of one extension
+//! [[ringcentral.extension]]     # who may log in
+//! user = "agent1"               # of a [[user]]
+//! number = "101"
+//! id = "600001"                 # default: counted from there
+//! name = "Ann"
+//! admin = true                  # may see, control and supervise the calls of others; default false
+//! flip = ["+4917155501"]        # its other phones: `callFlipId` 1 is the first
+//! jwt = "a-long-random-word"    # the assertion of its JWT login
+//! password = "…"                # for the password grant
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
@@ -165,6 +180,7 @@ mod parts;
 mod records;
 mod reload;
 mod report;
+mod ringcentral;
 mod target;
 mod tls;
 mod transfer;
@@ -191,6 +207,7 @@ pub use media::MediaFiles;
 pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
+pub use ringcentral::{RingCentral, RingCentralExtension, Secret};
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
 pub use webhook::Webhook;
@@ -235,6 +252,8 @@ pub struct Config {
     pub dns: Dns,
     /// Whom the API may tell and ask over HTTP.
     pub webhook: Webhook,
+    /// The RingCentral-style API; `None`: not served.
+    pub ringcentral: Option<RingCentral>,
     /// How much a source and a user may ask for.
     pub limits: RequestLimits,
 }
@@ -384,8 +403,16 @@ impl Config {
             media_files: MediaFiles::default(),
             dns: Dns::default(),
             webhook: Webhook::default(),
+            ringcentral: None,
             limits: RequestLimits::default(),
         }
+    }
+
+    /// The domain of our users' addresses: as configured, else what the first listener is called.
+    pub fn domain(&self) -> String {
+        let first = self.listeners.first().map(|listener| listener.advertised.ip());
+        let domain = self.edge.domain.clone().or_else(|| first.map(|ip| ip.to_string()));
+        domain.unwrap_or_else(|| Ipv4Addr::LOCALHOST.to_string())
     }
 
     /// Host names that somebody must look up before [`Config::settings`].
@@ -459,10 +486,8 @@ impl Config {
                 users: users.clone(),
             });
         }
-        let first = self.listeners.first().map(|listener| listener.advertised.ip());
-        let domain = self.edge.domain.clone().or_else(|| first.map(|ip| ip.to_string()));
         Ok(Settings {
-            domain: domain.unwrap_or_else(|| Ipv4Addr::LOCALHOST.to_string()),
+            domain: self.domain(),
             listeners: self.listeners.clone(),
             pbx,
             peers: self.peers.clone(),
