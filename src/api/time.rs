@@ -21,7 +21,7 @@ pub fn rfc3339(at: SystemTime) -> String {
 }
 
 /// The Gregorian date of a day counted from 1970-01-01. Years begin in March, so that the leap day is a year's last.
-fn civil(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468; // since 0000-03-01
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

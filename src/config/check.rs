@@ -54,6 +54,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
     let webhook = super::webhook::webhook(file, problems);
+    let twilio = super::twilio::twilio(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -100,6 +101,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         media_files,
         dns,
         webhook,
+        twilio,
     }
 }
 

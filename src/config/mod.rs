@@ -102,6 +102,20 @@
 //! [webhook]                     # HTTP that the edge sends to applications
 //! allow = ["127.0.0.0/8"]       # private, loopback and other special networks that may be asked; default: none
 //! ca = "own-roots.pem"          # trusted beside the system's roots
+//! [twilio]                      # calls, conferences and TwiML for applications written for that API; omit: none
+//! account_sid = "AC…"           # AC and 32 hexadecimal digits
+//! auth_token = "…"              # its password; signs what applications are sent
+//! base_url = "https://edge.example.test" # how clients reach this API; default: [api] listen
+//! [[twilio.key]]                # API keys, also for access tokens of browsers
+//! sid = "SK…"
+//! secret = "…"
+//! [[twilio.number]]
+//! application = "sales"         # the [[application]] whose calls it answers
+//! phone_number = "+15550001"    # only calls to this one; omit: all of that application
+//! app_sid = "AP…"               # its name as a TwiML application
+//! voice_url = "https://app.example.test/voice" # says what to do; voice_method = "POST"
+//! fallback_url = "https://other.example.test/" # when that cannot; fallback_method = "POST"
+//! status_callback = "https://app.example.test/ended" # status_callback_method = "POST"
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
@@ -128,6 +142,7 @@ mod report;
 mod target;
 mod tls;
 mod transfer;
+mod twilio;
 mod webhook;
 
 use std::fmt;
@@ -150,6 +165,7 @@ pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
+pub use twilio::{Hook, Twilio, TwilioNumber};
 pub use webhook::Webhook;
 
 /// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
@@ -185,6 +201,8 @@ pub struct Config {
     pub dns: Dns,
     /// Whom the API may tell and ask over HTTP.
     pub webhook: Webhook,
+    /// The Twilio-style API; `None`: not served.
+    pub twilio: Option<Twilio>,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -328,6 +346,7 @@ impl Config {
             media_files: MediaFiles::default(),
             dns: Dns::default(),
             webhook: Webhook::default(),
+            twilio: None,
         }
     }
 

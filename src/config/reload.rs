@@ -78,6 +78,7 @@ impl Config {
             ),
             ("[softphone]", self.softphone == new.softphone),
             ("[webhook]", self.webhook == new.webhook),
+            ("[twilio]", self.twilio == new.twilio),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -168,6 +169,7 @@ impl Config {
             ladder: self.ladder,
             store: self.store.clone(),
             webhook: self.webhook.clone(),
+            twilio: self.twilio.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
             media: self.media.clone(),
