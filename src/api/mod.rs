@@ -23,6 +23,7 @@ mod handle;
 pub mod native;
 pub mod softphone;
 mod time;
+pub mod twilio;
 pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};

@@ -3,13 +3,25 @@
 use axum::Router;
 
 use super::failure::{Failure, UNSTARTED};
-use crate::api::{EngineHandle, webhook};
+use crate::api::{EngineHandle, twilio, webhook};
 use crate::config::Config;
 
-/// Starts what the file names, and gives its routes: each has prefixes and an authentication of its own.
-pub(super) fn routes(config: &Config, edge: &EngineHandle) -> Result<Router, Failure> {
+/// Starts what the file names, and gives its routes: each has prefixes and an authentication of its own. `domain` is the
+/// edge's own.
+pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle) -> Result<Router, Failure> {
     let options = webhook::Options::from(&config.webhook);
     let unreadable = |error| Failure::new(UNSTARTED, format!("[webhook] ca: {error}"));
-    let _hooks = webhook::Client::new(options, edge.clone()).map_err(unreadable)?;
-    Ok(Router::new())
+    let hooks = webhook::Client::new(options, edge.clone()).map_err(unreadable)?;
+    let mut routes = Router::new();
+    let listen = config.api.as_ref().map(|api| api.listen);
+    if let (Some(account), Some(listen)) = (config.twilio.clone(), listen) {
+        routes = routes.merge(twilio::start(twilio::Options {
+            base_url: account.base_url.clone().unwrap_or_else(|| format!("http://{listen}")),
+            account,
+            domain: domain.to_owned(),
+            edge: edge.clone(),
+            hooks,
+        }));
+    }
+    Ok(routes)
 }

@@ -61,6 +61,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config).await?;
     let hold = settings.hold;
+    let domain = settings.domain.clone();
     let open = settings.open;
     let limits = |ladder: crate::config::Ladder| LadderLimits {
         calls: ladder.calls,
@@ -79,7 +80,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        let router = native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, edge.handle())?);
+        let router = native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, &domain, edge.handle())?);
         server = Some(serve(listener, &token, router, closed)?);
         access = Some(given);
     }

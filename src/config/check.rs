@@ -55,6 +55,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let softphone = parts::softphone(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let twilio = super::twilio::twilio(file, problems);
+    let limits = super::limits::limits(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -102,6 +103,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         dns,
         webhook,
         twilio,
+        limits,
     }
 }
 

@@ -19,6 +19,16 @@
 //! servers = ["192.0.2.53"]      # default: the system's
 //! timeout_ms = 5000             # for one look-up
 //! avoid_s = 32                  # a place that failed is tried last for so long; 0: never
+//! [limits]                      # of sources and users; the values are the defaults
+//! requests_per_minute = 6000    # outside of dialogs, by source address (IPv6: by /64); 0: no limit
+//! requests_burst = 1000         # at once
+//! calls_per_minute = 60         # by user; also calls_burst
+//! transfers_per_minute = 30     # by user; also transfers_burst
+//! failures = 10                 # wrong passwords that ban a source; 0: nobody is banned
+//! failures_within_s = 60
+//! ban_s = 900                   # doubled each time
+//! longest_ban_s = 86400
+//! allow = ["127.0.0.0/8", "::1"] # never limited, as are peers and the PBX
 //! [transfer]
 //! on_failure = "next"           # transferor (default: the call is given back) next hang_up
 //! next = ["sip:reception@example.test"]
@@ -135,6 +145,7 @@
 mod check;
 mod dns;
 mod fields;
+mod limits;
 mod media;
 mod parts;
 mod reload;
@@ -152,7 +163,8 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
+    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings, TransferMode,
+    User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -203,6 +215,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// The Twilio-style API; `None`: not served.
     pub twilio: Option<Twilio>,
+    /// How much a source and a user may ask for.
+    pub limits: RequestLimits,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -347,6 +361,7 @@ impl Config {
             dns: Dns::default(),
             webhook: Webhook::default(),
             twilio: None,
+            limits: RequestLimits::default(),
         }
     }
 
@@ -456,6 +471,7 @@ impl Config {
             reach: self.edge.reach.clone(),
             avoid: self.dns.avoid,
             lookup_timeout: self.dns.timeout,
+            limits: self.limits.clone(),
         })
     }
 }

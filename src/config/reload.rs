@@ -124,6 +124,7 @@ impl Config {
             ("[edge] ring_timeout_s", self.edge.ring_timeout == new.edge.ring_timeout),
             ("[registrar]", registrar(self) == registrar(new)),
             ("[edge] reach", self.edge.reach == new.edge.reach),
+            ("[limits]", self.limits == new.limits),
             (
                 "[dns]",
                 (self.dns.timeout, self.dns.avoid) == (new.dns.timeout, new.dns.avoid),
@@ -178,6 +179,7 @@ impl Config {
                 servers: self.dns.servers.clone(),
                 ..new.dns
             },
+            limits: new.limits,
         }
     }
 }

@@ -192,6 +192,8 @@ impl Book {
             | Event::LegConfirmed { .. }
             | Event::LegEnded { .. }
             | Event::Media(_)
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
             | Event::MessageRefused { .. }
             | Event::WebhookFailed { .. } => {}

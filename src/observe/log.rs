@@ -63,6 +63,8 @@ pub fn log(event: &Event) {
             MediaNote::Flowing { leg } => debug!(event = name, %leg),
             MediaNote::PromptEnded { leg, prompt } => debug!(event = name, %leg, prompt),
         },
+        Event::SourceLimited { source } => warn!(event = name, %source),
+        Event::SourceBanned { source, seconds } => warn!(event = name, %source, seconds),
         Event::Hub(note) => debug!(event = name, call = %note.call()),
         // A stranger can cause as many of these as it likes: at info they would be its pen.
         Event::MessageRefused { source, status, why } => debug!(event = name, %source, ?status, why),

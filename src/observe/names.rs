@@ -4,7 +4,7 @@ use crate::engine::{Event, HubNote, MediaNote, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 39] = [
+    pub const NAMES: [&'static str; 41] = [
         "call.connected",
         "call.ended",
         "call.forwarded",
@@ -39,6 +39,8 @@ impl Event {
         "message.refused",
         "registration.added",
         "registration.removed",
+        "source.banned",
+        "source.limited",
         "transfer.completed",
         "transfer.failed",
         "transfer.progress",
@@ -67,6 +69,8 @@ impl Event {
             Event::TransferFailed { .. } => "transfer.failed",
             Event::MessageRefused { .. } => "message.refused",
             Event::WebhookFailed { .. } => "webhook.failed",
+            Event::SourceLimited { .. } => "source.limited",
+            Event::SourceBanned { .. } => "source.banned",
             Event::Media(note) => note.name(),
             Event::Hub(note) => note.name(),
         }

@@ -1,6 +1,6 @@
 //! What happened, for observers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
@@ -189,6 +189,21 @@ pub enum Event {
         why: String,
         /// How often it was sent.
         tries: u32,
+    },
+    /// A source asks for more than it may: what it sends outside of dialogs is dropped in silence. Told once, and again
+    /// when it was calm in between.
+    #[serde(rename = "source.limited")]
+    SourceLimited {
+        /// The address, or any of its IPv6 /64.
+        source: IpAddr,
+    },
+    /// A source showed too many wrong passwords: what it sends outside of dialogs is dropped in silence for a while.
+    #[serde(rename = "source.banned")]
+    SourceBanned {
+        /// The address, or any of its IPv6 /64.
+        source: IpAddr,
+        /// For how long.
+        seconds: u64,
     },
     /// Something about media that passes through the edge.
     #[serde(untagged)]

@@ -403,6 +403,8 @@ impl World {
                 | Event::LegConfirmed { .. }
                 | Event::TransferProgress { .. }
                 | Event::Media(_)
+                | Event::SourceLimited { .. }
+                | Event::SourceBanned { .. }
                 | Event::Hub(_)
                 | Event::MessageRefused { .. }
                 | Event::WebhookFailed { .. } => {}

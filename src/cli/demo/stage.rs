@@ -280,6 +280,8 @@ impl Stage {
             | Event::WebhookFailed { .. } => Some(stamped.event.name().replace('.', " ")),
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }
