@@ -80,7 +80,8 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        let router = native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, &domain, edge.handle())?);
+        let router =
+            native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, &domain, edge.handle())?);
         server = Some(serve(listener, &token, router, closed)?);
         access = Some(given);
     }

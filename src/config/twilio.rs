@@ -67,7 +67,9 @@ pub(super) fn twilio(file: &mut Fields<'_>, problems: &mut Problems) -> Option<T
         let hint = "32 random hexadecimal digits: `openssl rand -hex 16`";
         problems.add(token.span.clone(), "`auth_token` is too short", hint);
     }
-    let base_url = fields.text("base_url", problems).and_then(|given| url("base_url", &given, problems));
+    let base_url = fields
+        .text("base_url", problems)
+        .and_then(|given| url("base_url", &given, problems));
     let mut keys = Vec::new();
     for mut key in fields.tables("key", "[[twilio.key]]", problems) {
         let name = key.required("sid", "\"SK…\"", problems);
@@ -90,7 +92,9 @@ pub(super) fn twilio(file: &mut Fields<'_>, problems: &mut Problems) -> Option<T
 
 fn number(mut fields: Fields<'_>, problems: &mut Problems) -> Option<TwilioNumber> {
     let application = fields.required("application", "\"sales\"", problems);
-    let phone_number = fields.text("phone_number", problems).map(|number| number.value.to_owned());
+    let phone_number = fields
+        .text("phone_number", problems)
+        .map(|number| number.value.to_owned());
     let app_sid = fields.text("app_sid", problems);
     let app_sid = app_sid.and_then(|given| sid("app_sid", "AP", &given, problems));
     fields.required("voice_url", "\"https://app.example.test/voice\"", problems);
@@ -119,7 +123,9 @@ fn hook(fields: &mut Fields<'_>, key: &'static str, method: &'static str, proble
 }
 
 fn url(key: &str, given: &Found<&str>, problems: &mut Problems) -> Option<String> {
-    let rest = ["http://", "https://"].iter().find_map(|scheme| given.value.strip_prefix(scheme));
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| given.value.strip_prefix(scheme));
     let good = |rest: &str| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace);
     if rest.is_some_and(good) {
         return Some(given.value.to_owned());
@@ -132,7 +138,10 @@ fn url(key: &str, given: &Found<&str>, problems: &mut Problems) -> Option<String
 fn sid(key: &str, kind: &str, given: &Found<&str>, problems: &mut Problems) -> Option<String> {
     let digits = given.value.strip_prefix(kind);
     let good = |digits: &str| {
-        digits.len() == 32 && digits.bytes().all(|octet| octet.is_ascii_digit() || (b'a'..=b'f').contains(&octet))
+        digits.len() == 32
+            && digits
+                .bytes()
+                .all(|octet| octet.is_ascii_digit() || (b'a'..=b'f').contains(&octet))
     };
     if digits.is_some_and(good) {
         return Some(given.value.to_owned());

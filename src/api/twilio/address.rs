@@ -14,7 +14,10 @@ pub(super) fn uri(address: &str, domain: &str) -> Option<Uri> {
         }
         Some(_) => return None,
         None => {
-            let digits: String = address.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.')).collect();
+            let digits: String = address
+                .chars()
+                .filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.'))
+                .collect();
             let bare = digits.strip_prefix('+').unwrap_or(&digits);
             let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '#' | '_');
             if bare.is_empty() || !bare.chars().all(good) {
@@ -33,7 +36,13 @@ fn escaped(name: &str) -> Option<String> {
 
 /// What a client gave as To.
 pub(super) fn to(address: &str, domain: &str) -> Result<Uri, Fault> {
-    let wrong = || Fault::new(400, 21_211, format!("The 'To' number {address} is not a valid phone number."));
+    let wrong = || {
+        Fault::new(
+            400,
+            21_211,
+            format!("The 'To' number {address} is not a valid phone number."),
+        )
+    };
     uri(address, domain).ok_or_else(wrong)
 }
 
@@ -73,7 +82,16 @@ mod tests {
         ] {
             assert_eq!(uri(address, "e.test").unwrap().to_string(), sip);
         }
-        for bad in ["", "client:", "client:a b", "mailto:x@y", "+", "sip:", "+1;x=y", "client:a@b"] {
+        for bad in [
+            "",
+            "client:",
+            "client:a b",
+            "mailto:x@y",
+            "+",
+            "sip:",
+            "+1;x=y",
+            "client:a@b",
+        ] {
             assert!(uri(bad, "e.test").is_none(), "{bad}");
         }
         for (sip, address) in [

@@ -86,7 +86,12 @@ impl Status {
     /// What a call is that ends before anybody talked in it.
     pub(super) fn unanswered(cause: Cause, direction: Direction) -> Status {
         match (cause, direction) {
-            (Cause::Refused { status: 486 | 600 | 603 }, _) => Status::Busy,
+            (
+                Cause::Refused {
+                    status: 486 | 600 | 603,
+                },
+                _,
+            ) => Status::Busy,
             (Cause::Refused { status: 408 | 480 }, _) | (Cause::NoAnswer, _) => Status::NoAnswer,
             (Cause::Refused { status: 487 }, _) => Status::Canceled,
             (Cause::Refused { .. } | Cause::Lost, _) => Status::Failed,
@@ -100,8 +105,8 @@ impl Status {
 /// Something that the task of a call must know.
 #[derive(Clone, Debug)]
 pub(super) enum Signal {
-    /// It was answered, or moved, and is in this hub.
-    Joined(CallHandle),
+    /// It was answered, or moved, and is in a hub.
+    Joined,
     /// It is in this hub no more.
     Left(CallHandle),
     /// It is over.
@@ -150,7 +155,7 @@ pub(super) struct Call {
     /// A client has ended it before it was answered.
     pub(super) canceled: bool,
     pub(super) queue_seconds: u64,
-    /// In a recording of it that is going on: its name.
+    /// Who sent it on, if somebody did.
     pub(super) forwarded_from: Option<String>,
 }
 
@@ -195,13 +200,23 @@ impl Call {
     /// As the API shows it.
     pub(super) fn json(&self, account: &str) -> Value {
         let uri = format!("/2010-04-01/Accounts/{account}/Calls/{}", self.sid);
-        let names = ["notifications", "recordings", "payments", "events", "siprec", "streams", "transcriptions"];
+        let names = [
+            "notifications",
+            "recordings",
+            "payments",
+            "events",
+            "siprec",
+            "streams",
+            "transcriptions",
+        ];
         let name = |word: &str| {
             let (first, rest) = word.split_at(1);
             format!("{uri}/{}{rest}.json", first.to_uppercase())
         };
-        let parts: serde_json::Map<String, Value> =
-            names.iter().map(|word| ((*word).to_owned(), name(word).into())).collect();
+        let parts: serde_json::Map<String, Value> = names
+            .iter()
+            .map(|word| ((*word).to_owned(), name(word).into()))
+            .collect();
         json!({
             "sid": self.sid, "account_sid": account, "parent_call_sid": self.parent,
             "date_created": rfc2822(self.created), "date_updated": rfc2822(self.updated),

@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
+use super::App;
 use super::call::{Call, Signal, Status};
 use super::date::rfc2822;
 use super::fetch::request;
 use super::sid::Sid;
 use super::twiml::Target;
-use super::App;
 use crate::api::time;
 
 impl App {
@@ -52,6 +52,10 @@ impl App {
             add("SipResponseCode", status.to_string());
         }
         call.sequence += 1;
-        self.notify(&format!("{} {}", callback.target.url, call.sid), &callback.target, &form);
+        self.notify(
+            &format!("{} {}", callback.target.url, call.sid),
+            &callback.target,
+            &form,
+        );
     }
 }

@@ -45,7 +45,10 @@ pub(super) fn callback(form: &Form, name: &str, default: &str, known: &[&str]) -
         events = default.split(' ').map(str::to_owned).collect();
     }
     if let Some(bad) = events.iter().find(|event| !known.contains(&event.as_str())) {
-        return Err(Fault::parameter(&format!("{name}Event"), &format!("{bad} is none of {}", known.join(", "))));
+        return Err(Fault::parameter(
+            &format!("{name}Event"),
+            &format!("{bad} is none of {}", known.join(", ")),
+        ));
     }
     let target = Target { url, method };
     Ok(Some(Callback { target, events }))
@@ -72,7 +75,9 @@ fn source(app: &App, form: &Form) -> Result<Option<Source>, Fault> {
     if let Some(url) = form.url("Url")? {
         return Ok(Some(Source::voice(Target { url, method }, fallback)));
     }
-    let Some(wanted) = form.get("ApplicationSid") else { return Ok(None) };
+    let Some(wanted) = form.get("ApplicationSid") else {
+        return Ok(None);
+    };
     let mut numbers = app.account.numbers.iter();
     let number = numbers.find(|number| number.app_sid.as_deref() == Some(wanted));
     let number = number.ok_or_else(|| Fault::parameter("ApplicationSid", "there is no such application"))?;
@@ -97,8 +102,12 @@ pub(super) fn plan(app: &App, form: &Form, to: &str, from: &str, timeouts: (u64,
 
 /// To and From, which every call needs.
 pub(super) fn ends(form: &Form) -> Result<(&str, &str), Fault> {
-    let to = form.get("To").ok_or_else(|| Fault::new(400, 21_201, "No 'To' number is specified"))?;
-    let from = form.get("From").ok_or_else(|| Fault::new(400, 21_213, "'From' phone number is required"))?;
+    let to = form
+        .get("To")
+        .ok_or_else(|| Fault::new(400, 21_201, "No 'To' number is specified"))?;
+    let from = form
+        .get("From")
+        .ok_or_else(|| Fault::new(400, 21_213, "'From' phone number is required"))?;
     Ok((to, from))
 }
 
@@ -114,7 +123,9 @@ async fn create(State(app): State<Arc<App>>, form: Form) -> Result<(StatusCode, 
     let (sid, inbox) = app.add_call(call);
     let record = form.flag("Record")?.unwrap_or(false);
     tokio::spawn(async move {
-        let Some(flow) = app.dial_out(sid.clone(), inbox, plan).await else { return };
+        let Some(flow) = app.dial_out(sid.clone(), inbox, plan).await else {
+            return;
+        };
         if record {
             let leg = flow.leg;
             app.record_leg(&sid, leg).await;
@@ -124,7 +135,11 @@ async fn create(State(app): State<Arc<App>>, form: Form) -> Result<(StatusCode, 
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-async fn show(State(app): State<Arc<App>>, Path((_, call)): Path<(String, String)>, uri: Uri) -> Result<Json<Value>, Fault> {
+async fn show(
+    State(app): State<Arc<App>>,
+    Path((_, call)): Path<(String, String)>,
+    uri: Uri,
+) -> Result<Json<Value>, Fault> {
     let sid = named("CA", &call, &uri)?;
     let state = app.state();
     let call = state.calls.get(&sid).ok_or_else(|| Fault::not_found(uri.path()))?;
@@ -189,7 +204,11 @@ async fn change(
 }
 
 /// Forgets a call that is over.
-async fn remove(State(app): State<Arc<App>>, Path((_, call)): Path<(String, String)>, uri: Uri) -> Result<StatusCode, Fault> {
+async fn remove(
+    State(app): State<Arc<App>>,
+    Path((_, call)): Path<(String, String)>,
+    uri: Uri,
+) -> Result<StatusCode, Fault> {
     let sid = named("CA", &call, &uri)?;
     let mut state = app.state();
     let found = state.calls.get(&sid).ok_or_else(|| Fault::not_found(uri.path()))?;
@@ -233,7 +252,9 @@ impl Span {
     pub(super) fn of(form: &Form, name: &str) -> Result<Span, Fault> {
         let read = |key: &str| match form.get(key) {
             None => Ok(None),
-            Some(text) => day(text).map(Some).ok_or_else(|| Fault::parameter(key, "it is a day: YYYY-MM-DD")),
+            Some(text) => day(text)
+                .map(Some)
+                .ok_or_else(|| Fault::parameter(key, "it is a day: YYYY-MM-DD")),
         };
         let (on, before, after) = (read(name)?, read(&format!("{name}<"))?, read(&format!("{name}>"))?);
         let end = |day: u64| day + 86_400;

@@ -154,7 +154,9 @@ impl App {
         let sid = conference.sid.clone();
         let mut state = self.state();
         state.hubs.insert(view.id, Hub::Conference(sid.clone()));
-        state.conferences.add(sid.clone(), conference, |conference| conference.over);
+        state
+            .conferences
+            .add(sid.clone(), conference, |conference| conference.over);
         Ok(sid)
     }
 
@@ -167,10 +169,18 @@ impl App {
     ) -> Result<(), Fault> {
         let mut state = self.state();
         let gone = || Fault::not_found(&format!("/Conferences/{conference}"));
-        let found = state.conferences.get_mut(conference).filter(|found| found.is_live()).ok_or_else(gone)?;
+        let found = state
+            .conferences
+            .get_mut(conference)
+            .filter(|found| found.is_live())
+            .ok_or_else(gone)?;
         let same = |other: &Participant| participant.label.is_some() && other.label == participant.label;
         if found.participants.iter().any(same) {
-            return Err(Fault::new(400, 16_025, "A participant with this label is in the conference already"));
+            return Err(Fault::new(
+                400,
+                16_025,
+                "A participant with this label is in the conference already",
+            ));
         }
         if !found.fixed {
             (found.callback, found.fixed) = (callback, true);
@@ -187,7 +197,9 @@ impl App {
         event: &str,
         more: Vec<(&'static str, String)>,
     ) {
-        let Some(callback) = conference.callback.clone() else { return };
+        let Some(callback) = conference.callback.clone() else {
+            return;
+        };
         if !callback.events.iter().any(|wanted| wanted == kind) {
             return;
         }
@@ -203,12 +215,25 @@ impl App {
         .into();
         form.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
         conference.sequence += 1;
-        self.notify(&format!("{} {}", callback.target.url, conference.sid), &callback.target, &form);
+        self.notify(
+            &format!("{} {}", callback.target.url, conference.sid),
+            &callback.target,
+            &form,
+        );
     }
 
     /// Sends everybody away; each goes on with its own document, or is hung up.
-    pub(super) fn end_conference(&self, state: &mut State, sid: &Sid, reason: &'static str, by: Option<Sid>, left: Left) {
-        let Some(conference) = state.conferences.get_mut(sid).filter(|found| found.is_live()) else { return };
+    pub(super) fn end_conference(
+        &self,
+        state: &mut State,
+        sid: &Sid,
+        reason: &'static str,
+        by: Option<Sid>,
+        left: Left,
+    ) {
+        let Some(conference) = state.conferences.get_mut(sid).filter(|found| found.is_live()) else {
+            return;
+        };
         conference.ending = Some((reason, by));
         conference.updated = time::now();
         let calls: Vec<Sid> = conference.participants.iter().map(|one| one.call.clone()).collect();
@@ -224,7 +249,9 @@ impl App {
 
     /// The last one has gone: the conference is over, and its application is told.
     pub(super) fn end_if_empty(&self, state: &mut State, sid: &Sid) {
-        let Some(conference) = state.conferences.get_mut(sid) else { return };
+        let Some(conference) = state.conferences.get_mut(sid) else {
+            return;
+        };
         if conference.over || !conference.participants.is_empty() {
             return;
         }

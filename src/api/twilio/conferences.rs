@@ -51,7 +51,10 @@ async fn show(
 ) -> Result<Json<Value>, Fault> {
     let sid = named("CF", &conference, &uri)?;
     let state = app.state();
-    let found = state.conferences.get(&sid).ok_or_else(|| Fault::not_found(uri.path()))?;
+    let found = state
+        .conferences
+        .get(&sid)
+        .ok_or_else(|| Fault::not_found(uri.path()))?;
     Ok(Json(found.json(&app.account.account_sid)))
 }
 
@@ -70,7 +73,10 @@ async fn change(
         Some(_) => return Err(Fault::parameter("Status", "it is completed")),
     };
     let mut state = app.state();
-    let found = state.conferences.get(&sid).ok_or_else(|| Fault::not_found(uri.path()))?;
+    let found = state
+        .conferences
+        .get(&sid)
+        .ok_or_else(|| Fault::not_found(uri.path()))?;
     if !found.is_live() && (end || url.is_some()) {
         return Err(Fault::not_found(uri.path()));
     }
@@ -80,7 +86,10 @@ async fn change(
     if let (Some(url), false) = (url, end) {
         start_announcement(&app, &sid, None, Target { url, method });
     }
-    let found = state.conferences.get(&sid).ok_or_else(|| Fault::not_found(uri.path()))?;
+    let found = state
+        .conferences
+        .get(&sid)
+        .ok_or_else(|| Fault::not_found(uri.path()))?;
     Ok(Json(found.json(&app.account.account_sid)))
 }
 
@@ -90,7 +99,9 @@ pub(super) fn start_announcement(app: &Arc<App>, sid: &Sid, call: Option<Sid>, t
     tokio::spawn(async move {
         let heard = announce(Arc::clone(&app), sid.clone(), call.clone(), target.clone()).await;
         let mut state = app.state();
-        let Some(found) = state.conferences.get_mut(&sid) else { return };
+        let Some(found) = state.conferences.get_mut(&sid) else {
+            return;
+        };
         let event = if heard { "announcement-end" } else { "announcement-fail" };
         let place = call.as_ref().and_then(|call| found.participant(call));
         let mut told = place.map(|place| place.parameters()).unwrap_or_default();

@@ -40,7 +40,10 @@ pub(super) fn day(text: &str) -> Option<u64> {
     let mut next = || parts.next()?.parse::<u64>().ok();
     let (year, month, day) = (next()?, next()?, next()?);
     // The calendar is asked the other way round: a guess that is never too late, and at most two months of steps.
-    let guess = year.checked_sub(1970)?.checked_mul(365)?.checked_add(month.checked_sub(1)? * 28)?;
+    let guess = year
+        .checked_sub(1970)?
+        .checked_mul(365)?
+        .checked_add(month.checked_sub(1)? * 28)?;
     (guess..guess + 800)
         .find(|days| civil(*days) == (year, month, day))
         .map(|days| days * 86_400)
@@ -48,7 +51,8 @@ pub(super) fn day(text: &str) -> Option<u64> {
 
 /// Whole seconds between two times, none if they are the wrong way round.
 pub(super) fn seconds(from: SystemTime, to: SystemTime) -> u64 {
-    to.duration_since(from).map_or(0, |span| (span + Duration::from_millis(500)).as_secs())
+    to.duration_since(from)
+        .map_or(0, |span| (span + Duration::from_millis(500)).as_secs())
 }
 
 #[cfg(test)]

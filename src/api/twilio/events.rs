@@ -28,7 +28,9 @@ pub(super) async fn follow(app: Arc<App>, mut events: Subscription) {
 impl App {
     fn happened(self: &Arc<App>, event: &Event) {
         match event {
-            Event::LegStarted { leg, call: Some(call), .. } => {
+            Event::LegStarted {
+                leg, call: Some(call), ..
+            } => {
                 let mut state = self.state();
                 if let Some(Hub::Call(sid)) = state.hubs.get(call).cloned() {
                     state.tie(*leg, &sid);
@@ -61,6 +63,8 @@ impl App {
             | Event::TransferCompleted { .. }
             | Event::TransferFailed { .. }
             | Event::MessageRefused { .. }
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::WebhookFailed { .. } => {}
         }
     }
@@ -97,7 +101,9 @@ impl App {
                 Signal::Played(prompt.clone())
             }
             MediaNote::RecordingFinished {
-                recording, milliseconds, ..
+                recording,
+                milliseconds,
+                ..
             } => {
                 recordings::finished(self, recording, *milliseconds);
                 Signal::Recorded {
@@ -136,17 +142,25 @@ impl App {
             }),
             HubNote::Speaking { call, leg, on } => {
                 let sid = self.state().legs.get(leg).cloned();
-                let event = if *on { "participant-speech-start" } else { "participant-speech-stop" };
+                let event = if *on {
+                    "participant-speech-start"
+                } else {
+                    "participant-speech-stop"
+                };
                 self.of_conference(*call, |app, conference| {
                     let told = sid.and_then(|sid| conference.participant(&sid).map(|one| one.parameters()));
                     app.tell_of_conference(conference, "speaker", event, told.unwrap_or_default());
                 });
             }
             HubNote::Announced { call, sound } => self.of_conference(*call, |_, conference| {
-                conference.announcers.retain(|waiting| waiting.send(sound.clone()).is_ok());
+                conference
+                    .announcers
+                    .retain(|waiting| waiting.send(sound.clone()).is_ok());
             }),
             HubNote::Recorded {
-                recording, milliseconds, ..
+                recording,
+                milliseconds,
+                ..
             } => recordings::finished(self, recording, *milliseconds),
             HubNote::Referred { leg, status, last, .. } => {
                 if let Some(call) = self.state().of_leg(*leg) {
@@ -193,7 +207,7 @@ impl App {
         };
         self.enter(&sid, Status::InProgress);
         if let Some(call) = self.state().calls.get_mut(&sid) {
-            call.tell(&Signal::Joined(hub));
+            call.tell(&Signal::Joined);
         }
     }
 
@@ -207,14 +221,26 @@ impl App {
         if call.conference.as_ref() == Some(&conference) {
             call.conference = None;
         }
-        let Some(found) = state.conferences.get_mut(&conference) else { return };
+        let Some(found) = state.conferences.get_mut(&conference) else {
+            return;
+        };
         let place = found.participants.iter().position(|one| one.call == sid);
-        let Some(mut one) = place.map(|place| found.participants.remove(place)) else { return };
+        let Some(mut one) = place.map(|place| found.participants.remove(place)) else {
+            return;
+        };
         one.stop_player();
         let kicked = one.leaving.is_some() && cause != Cause::Party;
-        let reason = if kicked { one.leaving.unwrap_or(Left::HungUp) } else { Left::HungUp };
+        let reason = if kicked {
+            one.leaving.unwrap_or(Left::HungUp)
+        } else {
+            Left::HungUp
+        };
         let mut told = one.parameters();
-        let status = if cause == Cause::Transferred { "in-progress" } else { "completed" };
+        let status = if cause == Cause::Transferred {
+            "in-progress"
+        } else {
+            "completed"
+        };
         told.push(("ParticipantCallStatus", status.to_owned()));
         told.push(("ReasonParticipantLeft", reason.as_str().to_owned()));
         self.tell_of_conference(found, "leave", "participant-leave", told);
@@ -248,8 +274,15 @@ impl App {
             let own = number.phone_number.as_ref();
             number.application == application && own.is_none_or(|own| user(own) == user(&called))
         };
-        let Some(number) = self.account.numbers.iter().find(fits) else { return };
-        let mut call = Call::new(Direction::Inbound, &address::shown(from, &self.domain), &called, time::now());
+        let Some(number) = self.account.numbers.iter().find(fits) else {
+            return;
+        };
+        let mut call = Call::new(
+            Direction::Inbound,
+            &address::shown(from, &self.domain),
+            &called,
+            time::now(),
+        );
         call.status = Status::Ringing;
         (call.leg, call.home) = (Some(leg), Some(hub));
         let diversion = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Diversion"));
@@ -280,6 +313,10 @@ impl App {
 pub(super) fn target(hook: &Hook) -> Target {
     Target {
         url: hook.url.clone(),
-        method: if hook.get { axum::http::Method::GET } else { axum::http::Method::POST },
+        method: if hook.get {
+            axum::http::Method::GET
+        } else {
+            axum::http::Method::POST
+        },
     }
 }

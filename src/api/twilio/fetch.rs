@@ -42,7 +42,9 @@ pub(super) fn request(token: &str, target: &Target, form: &[(String, String)]) -
     if is_get {
         return request.body(Bytes::new()).ok();
     }
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
     request
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded; charset=UTF-8")
         .body(Bytes::from(body))
@@ -69,7 +71,11 @@ impl App {
         let failed = |why: String| NoDocument { code: 11_200, why };
         let request = request(&self.account.auth_token, target, form);
         let request = request.ok_or_else(|| failed("this is no URL".to_owned()))?;
-        let answer = self.hooks.send(request).await.map_err(|error| failed(error.to_string()))?;
+        let answer = self
+            .hooks
+            .send(request)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         if !answer.status().is_success() {
             return Err(failed(format!("the answer was {}", answer.status().as_u16())));
         }
@@ -78,9 +84,10 @@ impl App {
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let text = || String::from_utf8_lossy(answer.body()).into_owned();
         let verbs = match kind.as_str() {
-            "text/xml" | "application/xml" | "text/html" => {
-                parse(&text()).map_err(|error| NoDocument { code: 12_100, why: error.to_string() })?
-            }
+            "text/xml" | "application/xml" | "text/html" => parse(&text()).map_err(|error| NoDocument {
+                code: 12_100,
+                why: error.to_string(),
+            })?,
             "text/plain" => vec![Verb::Say(Say {
                 text: text(),
                 language: None,
@@ -136,7 +143,10 @@ mod tests {
         let post = request("t", &target(Method::POST), &form()).unwrap();
         assert_eq!(post.uri().to_string(), "http://a.test/v?x=1");
         assert_eq!(&post.body()[..], b"To=%2B1+5&From=client%3Aa");
-        assert_eq!(post.headers()["X-Twilio-Signature"], signature("t", "http://a.test/v?x=1", &form()).as_str());
+        assert_eq!(
+            post.headers()["X-Twilio-Signature"],
+            signature("t", "http://a.test/v?x=1", &form()).as_str()
+        );
     }
 
     #[test]

@@ -97,7 +97,13 @@ impl<S: Send + Sync> FromRequest<S> for Form {
             let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
             kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
         });
-        let too_long = |_| Fault::new(413, 20_001, format!("The body is longer than {LONGEST} octets, or was cut off"));
+        let too_long = |_| {
+            Fault::new(
+                413,
+                20_001,
+                format!("The body is longer than {LONGEST} octets, or was cut off"),
+            )
+        };
         let octets = to_bytes(request.into_body(), LONGEST).await.map_err(too_long)?;
         if !octets.is_empty() {
             if !is_form {

@@ -35,7 +35,10 @@ impl Page {
 
     fn link(self, path: &str, filter: &Form, number: usize) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let others = filter.0.iter().filter(|(name, _)| !matches!(name.as_str(), "Page" | "PageSize" | "PageToken"));
+        let others = filter
+            .0
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "Page" | "PageSize" | "PageToken"));
         query.extend_pairs(others);
         query.append_pair("PageSize", &self.size.to_string());
         query.append_pair("Page", &number.to_string());
@@ -92,7 +95,9 @@ mod tests {
 
     fn page(query: &str, all: u64) -> Value {
         let form = Form::parse(query.as_bytes());
-        Page::of(&form).unwrap().relative("calls", "/Calls.json", &form, (0..all).map(Value::from))
+        Page::of(&form)
+            .unwrap()
+            .relative("calls", "/Calls.json", &form, (0..all).map(Value::from))
     }
 
     #[test]
@@ -105,7 +110,9 @@ mod tests {
         let mut next = first;
         loop {
             seen.extend(next["calls"].as_array().unwrap().clone());
-            let Some(link) = next["next_page_uri"].as_str() else { break };
+            let Some(link) = next["next_page_uri"].as_str() else {
+                break;
+            };
             assert!(link.starts_with("/Calls.json?Status=busy&"), "{link}");
             next = page(link.split_once('?').unwrap().1, 5);
         }
@@ -116,16 +123,25 @@ mod tests {
     #[test]
     fn an_empty_list_has_a_page_and_bounds_are_kept() {
         let empty = page("", 0);
-        assert_eq!((&empty["calls"], &empty["end"], &empty["page_size"]), (&json!([]), &json!(0), &json!(50)));
+        assert_eq!(
+            (&empty["calls"], &empty["end"], &empty["page_size"]),
+            (&json!([]), &json!(0), &json!(50))
+        );
         for bad in ["PageSize=0", "PageSize=1001", "Page=-1", "PageSize=x"] {
-            assert_eq!(Page::of(&Form::parse(bad.as_bytes())).unwrap_err().code, 20_001, "{bad}");
+            assert_eq!(
+                Page::of(&Form::parse(bad.as_bytes())).unwrap_err().code,
+                20_001,
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn task_router_links_are_absolute() {
         let form = Form::parse(b"PageSize=1");
-        let body = Page::of(&form).unwrap().absolute("tasks", "http://e.test", "/v1/T", &form, (0..2).map(Value::from));
+        let body = Page::of(&form)
+            .unwrap()
+            .absolute("tasks", "http://e.test", "/v1/T", &form, (0..2).map(Value::from));
         assert_eq!(body["tasks"], json!([0]));
         assert_eq!(body["meta"]["next_page_url"], "http://e.test/v1/T?PageSize=1&Page=1");
         assert_eq!(body["meta"]["key"], "tasks");

@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::Value;
 
+use super::App;
 use super::call::{Call, Direction, Signal};
 use super::calls::{callback, ends, plan};
 use super::conference::Conference;
@@ -19,7 +20,6 @@ use super::form::Form;
 use super::page::Page;
 use super::participant::{Left, Participant};
 use super::sid::Sid;
-use super::App;
 use super::twiml::{Target, Wait};
 use crate::api::time;
 use crate::engine::{AudienceHandle, Command};
@@ -32,7 +32,10 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/Conferences/{conference}/Participants.json", get(list).post(create))
-        .route("/Conferences/{conference}/Participants/{call}", get(show).post(change).delete(remove))
+        .route(
+            "/Conferences/{conference}/Participants/{call}",
+            get(show).post(change).delete(remove),
+        )
 }
 
 async fn list(
@@ -63,7 +66,9 @@ fn of_path<'a>(state: &'a super::state::State, name: &str) -> Option<&'a Confere
 /// Conference and call of a path; the call by its identifier or its label.
 fn place(state: &super::state::State, conference: &str, call: &str, uri: &Uri) -> Result<(Sid, Sid), Fault> {
     let gone = || Fault::not_found(uri.path());
-    let found = of_path(state, conference).filter(|found| found.is_live()).ok_or_else(gone)?;
+    let found = of_path(state, conference)
+        .filter(|found| found.is_live())
+        .ok_or_else(gone)?;
     let wanted = call.strip_suffix(".json").unwrap_or(call);
     let same = |one: &&Participant| one.call.as_str() == wanted || one.label.as_deref() == Some(wanted);
     let one = found.participants.iter().find(same).ok_or_else(gone)?;
@@ -101,10 +106,16 @@ async fn create(
     settle(&app, &form, &mut place, None)?;
     let told = callback(&form, "ConferenceStatusCallback", "start end", &CONFERENCE_EVENTS)?;
     let most = form.number("MaxParticipants", 2..=250)?.unwrap_or(250);
-    let record = form.get("ConferenceRecord").is_some_and(|word| matches!(word, "true" | "record-from-start"));
+    let record = form
+        .get("ConferenceRecord")
+        .is_some_and(|word| matches!(word, "true" | "record-from-start"));
     let record_leg = form.flag("Record")?.unwrap_or(false);
     let sid = app.conference(&conference, u16::try_from(most).unwrap_or(250)).await?;
-    let full = app.state().conferences.get(&sid).is_some_and(|found| found.participants.len() as u64 >= most);
+    let full = app
+        .state()
+        .conferences
+        .get(&sid)
+        .is_some_and(|found| found.participants.len() as u64 >= most);
     if full {
         return Err(Fault::new(400, 16_020, "The conference is full"));
     }
@@ -205,7 +216,11 @@ async fn change(
     let (sid, call) = place(&app.state(), &conference, &call, &uri)?;
     let (before, mut after) = {
         let mut state = app.state();
-        let one = state.conferences.get_mut(&sid).and_then(|found| found.participant(&call)).ok_or_else(gone)?;
+        let one = state
+            .conferences
+            .get_mut(&sid)
+            .and_then(|found| found.participant(&call))
+            .ok_or_else(gone)?;
         (draft(one), draft(one))
     };
     settle(&app, &form, &mut after, Some(&sid))?;
@@ -261,9 +276,14 @@ async fn apply(app: &Arc<App>, sid: &Sid, call: &Sid, before: &Participant, afte
             ..after
         };
         let (told, muted, hold) = (one.parameters(), one.muted, one.hold);
-        let changed = (one.ends, one.coaching, &one.coach, one.beep) != (before.ends, before.coaching, &before.coach, before.beep);
+        let changed = (one.ends, one.coaching, &one.coach, one.beep)
+            != (before.ends, before.coaching, &before.coach, before.beep);
         if muted != before.muted {
-            let event = if muted { "participant-mute" } else { "participant-unmute" };
+            let event = if muted {
+                "participant-mute"
+            } else {
+                "participant-unmute"
+            };
             app.tell_of_conference(found, "mute", event, told.clone());
         }
         if hold != before.hold {
@@ -291,7 +311,11 @@ async fn remove(
     let (sid, call) = {
         let mut state = app.state();
         let (sid, call) = place(&state, &conference, &call, &uri)?;
-        if let Some(one) = state.conferences.get_mut(&sid).and_then(|found| found.participant(&call)) {
+        if let Some(one) = state
+            .conferences
+            .get_mut(&sid)
+            .and_then(|found| found.participant(&call))
+        {
             one.leaving = Some(Left::UpdatedByApi);
             if one.joined {
                 state.tell(&call, &Signal::Out);
@@ -309,9 +333,16 @@ impl App {
     /// Somebody who was called into a conference did not come.
     fn never_came(&self, sid: &Sid, call: &Sid) {
         let mut state = self.state();
-        let Some(found) = state.conferences.get_mut(sid) else { return };
-        let place = found.participants.iter().position(|one| one.call == *call && !one.joined);
-        let Some(one) = place.map(|place| found.participants.remove(place)) else { return };
+        let Some(found) = state.conferences.get_mut(sid) else {
+            return;
+        };
+        let place = found
+            .participants
+            .iter()
+            .position(|one| one.call == *call && !one.joined);
+        let Some(one) = place.map(|place| found.participants.remove(place)) else {
+            return;
+        };
         let mut told = one.parameters();
         told.push(("ParticipantCallStatus", "failed".to_owned()));
         told.push(("ReasonParticipantLeft", Left::AddFailed.as_str().to_owned()));

@@ -64,7 +64,12 @@ pub(super) struct Queues {
 
 impl Queues {
     fn named(&mut self, name: &str) -> Option<&mut Queue> {
-        let sid = self.all.oldest().find(|queue| queue.name == name || queue.sid.as_str() == name)?.sid.clone();
+        let sid = self
+            .all
+            .oldest()
+            .find(|queue| queue.name == name || queue.sid.as_str() == name)?
+            .sid
+            .clone();
         self.all.get_mut(&sid)
     }
 
@@ -126,9 +131,13 @@ impl Queues {
 
     /// What a waiting document is told.
     pub(super) fn told(&self, queue: &Sid, call: &Sid, now: SystemTime) -> Vec<(String, String)> {
-        let Some(queue) = self.all.get(queue) else { return Vec::new() };
+        let Some(queue) = self.all.get(queue) else {
+            return Vec::new();
+        };
         let place = queue.members.iter().position(|member| member.call == *call);
-        let since = place.and_then(|place| queue.members.get(place)).map_or(now, |member| member.since);
+        let since = place
+            .and_then(|place| queue.members.get(place))
+            .map_or(now, |member| member.since);
         let told = [
             ("QueueSid", queue.sid.to_string()),
             ("QueuePosition", place.map_or(0, |place| place + 1).to_string()),
@@ -190,25 +199,36 @@ pub(super) fn routes() -> Router<Arc<App>> {
 type Here = Path<std::collections::HashMap<String, String>>;
 
 fn part<'a>(path: &'a Here, name: &str) -> &'a str {
-    path.get(name).map_or("", |part| part.strip_suffix(".json").unwrap_or(part))
+    path.get(name)
+        .map_or("", |part| part.strip_suffix(".json").unwrap_or(part))
 }
 
 async fn list(State(app): State<Arc<App>>, uri: Uri, form: Form) -> Result<Json<Value>, Fault> {
     let page = Page::of(&form)?;
     let state = app.state();
-    let all = state.queues.all.newest().map(|queue| queue.json(&app.account.account_sid));
+    let all = state
+        .queues
+        .all
+        .newest()
+        .map(|queue| queue.json(&app.account.account_sid));
     Ok(Json(page.relative("queues", uri.path(), &form, all)))
 }
 
 async fn create(State(app): State<Arc<App>>, form: Form) -> Result<(StatusCode, Json<Value>), Fault> {
-    let name = form.get("FriendlyName").ok_or_else(|| Fault::parameter("FriendlyName", "it is needed"))?;
+    let name = form
+        .get("FriendlyName")
+        .ok_or_else(|| Fault::parameter("FriendlyName", "it is needed"))?;
     let most = form.number("MaxSize", 1..=5_000)?.unwrap_or(100);
     let mut state = app.state();
     if state.queues.named(name).is_some() {
         return Err(Fault::new(400, 22_003, "A queue of this name is there already"));
     }
     let sid = state.queues.open(name, usize::try_from(most).unwrap_or(100));
-    let queue = state.queues.all.get(&sid).map(|queue| queue.json(&app.account.account_sid));
+    let queue = state
+        .queues
+        .all
+        .get(&sid)
+        .map(|queue| queue.json(&app.account.account_sid));
     Ok((StatusCode::CREATED, Json(queue.unwrap_or_default())))
 }
 
@@ -272,7 +292,9 @@ async fn member(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Jso
 
 /// Sends somebody who waits to another document.
 async fn dequeue(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -> Result<Json<Value>, Fault> {
-    let url = form.url("Url")?.ok_or_else(|| Fault::new(400, 21_205, "Url is needed"))?;
+    let url = form
+        .url("Url")?
+        .ok_or_else(|| Fault::new(400, 21_205, "Url is needed"))?;
     let method = form.method("Method")?.unwrap_or(axum::http::Method::POST);
     let gone = || Fault::not_found(uri.path());
     let mut state = app.state();

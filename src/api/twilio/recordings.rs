@@ -58,7 +58,11 @@ pub(super) struct Recording {
 
 impl Recording {
     fn status(&self) -> &'static str {
-        if self.milliseconds.is_some() { "completed" } else { "in-progress" }
+        if self.milliseconds.is_some() {
+            "completed"
+        } else {
+            "in-progress"
+        }
     }
 
     fn json(&self, account: &str, base: &str) -> Value {
@@ -77,8 +81,17 @@ impl Recording {
 /// A file is complete.
 pub(super) fn finished(app: &App, name: &str, milliseconds: u64) {
     let mut state = app.state();
-    let Some(sid) = state.recordings.newest().find(|one| one.name == name).map(|one| one.sid.clone()) else { return };
-    let Some(one) = state.recordings.get_mut(&sid) else { return };
+    let Some(sid) = state
+        .recordings
+        .newest()
+        .find(|one| one.name == name)
+        .map(|one| one.sid.clone())
+    else {
+        return;
+    };
+    let Some(one) = state.recordings.get_mut(&sid) else {
+        return;
+    };
     one.milliseconds = Some(milliseconds);
     one.updated = time::now();
     let Some(callback) = one.callback.clone() else { return };
@@ -126,7 +139,9 @@ impl App {
             milliseconds: None,
             callback,
         };
-        self.state().recordings.add(sid.clone(), recording, |one| one.milliseconds.is_some());
+        self.state()
+            .recordings
+            .add(sid.clone(), recording, |one| one.milliseconds.is_some());
         sid
     }
 
@@ -142,7 +157,9 @@ impl App {
     /// A pair that Dial has joined.
     pub(super) async fn record_hub(&self, call: &Sid, hub: CallHandle, callback: Option<Target>) {
         match self.order(Command::RecordHub { call: hub }).await {
-            Ok(Reply::Recording(name)) => drop(self.add_recording(&name, Some(call.clone()), None, Source::Dial, callback)),
+            Ok(Reply::Recording(name)) => {
+                drop(self.add_recording(&name, Some(call.clone()), None, Source::Dial, callback))
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!(%call, %error, "a call cannot be recorded"),
         }
@@ -152,7 +169,9 @@ impl App {
     pub(super) async fn record_conference(&self, sid: &Sid) {
         let hub = {
             let mut state = self.state();
-            let Some(found) = state.conferences.get_mut(sid) else { return };
+            let Some(found) = state.conferences.get_mut(sid) else {
+                return;
+            };
             if std::mem::replace(&mut found.recorded, true) {
                 return;
             }
@@ -173,9 +192,15 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/Recordings.json", get(list))
         .route("/Recordings/{recording}", get(show).delete(remove))
         .route("/Calls/{call}/Recordings.json", get(list).post(start))
-        .route("/Calls/{call}/Recordings/{recording}", get(show).post(change).delete(remove))
+        .route(
+            "/Calls/{call}/Recordings/{recording}",
+            get(show).post(change).delete(remove),
+        )
         .route("/Conferences/{conference}/Recordings.json", get(list))
-        .route("/Conferences/{conference}/Recordings/{recording}", get(show).post(change).delete(remove))
+        .route(
+            "/Conferences/{conference}/Recordings/{recording}",
+            get(show).post(change).delete(remove),
+        )
 }
 
 type Here = Path<HashMap<String, String>>;
@@ -192,7 +217,10 @@ async fn list(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -> 
         wanted.is_none_or(|wanted| own.as_ref().is_some_and(|own| own.as_str() == wanted))
     };
     let state = app.state();
-    let fitting = state.recordings.newest().filter(|one| same(&one.call, call) && same(&one.conference, conference));
+    let fitting = state
+        .recordings
+        .newest()
+        .filter(|one| same(&one.call, call) && same(&one.conference, conference));
     let all = fitting.map(|one| one.json(&app.account.account_sid, &app.base_url));
     Ok(Json(page.relative("recordings", uri.path(), &form, all)))
 }
@@ -213,7 +241,8 @@ async fn show(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Json<
 async fn remove(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<StatusCode, Fault> {
     let sid = found(&path, &uri)?;
     let gone = app.state().recordings.remove(&sid);
-    gone.map(|_| StatusCode::NO_CONTENT).ok_or_else(|| Fault::not_found(uri.path()))
+    gone.map(|_| StatusCode::NO_CONTENT)
+        .ok_or_else(|| Fault::not_found(uri.path()))
 }
 
 /// Records a call from now on.
@@ -229,13 +258,18 @@ async fn start(
     });
     let call = part(&path, "call").and_then(|text| Sid::read("CA", text));
     let leg = call.as_ref().and_then(|call| app.state().leg_of(call));
-    let (Some(call), Some(leg)) = (call, leg) else { return Err(Fault::not_found(uri.path())) };
+    let (Some(call), Some(leg)) = (call, leg) else {
+        return Err(Fault::not_found(uri.path()));
+    };
     let Reply::Recording(name) = app.order(Command::Record { leg }).await? else {
         return Err(Fault::new(500, 20_500, "The engine answered another question"));
     };
     let sid = app.add_recording(&name, Some(call), None, Source::Api, callback);
     let state = app.state();
-    let body = state.recordings.get(&sid).map(|one| one.json(&app.account.account_sid, &app.base_url));
+    let body = state
+        .recordings
+        .get(&sid)
+        .map(|one| one.json(&app.account.account_sid, &app.base_url));
     Ok((StatusCode::CREATED, Json(body.unwrap_or_default())))
 }
 
@@ -252,15 +286,19 @@ async fn change(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -
     let order = {
         let state = app.state();
         let name = part(&path, "recording").unwrap_or_default();
-        let current = |one: &&Recording| {
-            one.sid.as_str() == name || (name == "Twilio.CURRENT" && one.milliseconds.is_none())
-        };
+        let current =
+            |one: &&Recording| one.sid.as_str() == name || (name == "Twilio.CURRENT" && one.milliseconds.is_none());
         let own = |one: &&Recording| {
-            let of = |sid: &Option<Sid>, key| part(&path, key).is_none_or(|text| sid.as_ref().is_some_and(|sid| sid.as_str() == text));
+            let of = |sid: &Option<Sid>, key| {
+                part(&path, key).is_none_or(|text| sid.as_ref().is_some_and(|sid| sid.as_str() == text))
+            };
             of(&one.call, "call") && of(&one.conference, "conference")
         };
         let one = state.recordings.newest().filter(own).find(current).ok_or_else(gone)?;
-        let hub = state.hubs.iter().find(|(_, of)| one.conference.clone().map(Hub::Conference).as_ref() == Some(*of));
+        let hub = state
+            .hubs
+            .iter()
+            .find(|(_, of)| one.conference.clone().map(Hub::Conference).as_ref() == Some(*of));
         let leg = one.call.as_ref().and_then(|call| state.leg_of(call));
         let order = match (hub, leg) {
             (Some((call, _)), _) => Command::StopRecordingHub { call: *call },

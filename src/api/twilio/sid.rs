@@ -60,7 +60,13 @@ mod tests {
         assert_eq!(Sid::read("CA", sid.as_str()), Some(sid.clone()));
         assert_eq!(sid.as_str().len(), 34);
         assert_ne!(sid, Sid::new("CA"));
-        for bad in ["", "CA", "CF00000000000000000000000000000000", "CA0000000000000000000000000000000g", "CAé"] {
+        for bad in [
+            "",
+            "CA",
+            "CF00000000000000000000000000000000",
+            "CA0000000000000000000000000000000g",
+            "CAé",
+        ] {
             assert_eq!(Sid::read("CA", bad), None, "{bad}");
         }
     }

@@ -52,7 +52,10 @@ mod tests {
     fn order_and_repetition_do_not_matter_but_values_do() {
         let url = "https://a.test/";
         let one = signature("t", url, &form(&[("b", "2"), ("a", "1"), ("a", "0")]));
-        assert_eq!(one, signature("t", url, &form(&[("a", "0"), ("a", "1"), ("b", "2"), ("b", "2")])));
+        assert_eq!(
+            one,
+            signature("t", url, &form(&[("a", "0"), ("a", "1"), ("b", "2"), ("b", "2")]))
+        );
         assert_ne!(one, signature("t", url, &form(&[("a", "0"), ("a", "1"), ("b", "3")])));
     }
 }

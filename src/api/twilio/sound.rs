@@ -78,8 +78,16 @@ impl Shop {
 
     /// A text as speech, by the first synthesiser that is installed.
     pub(super) async fn say(&self, text: &str, language: Option<&str>) -> Result<String, NoSound> {
-        let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').take(MOST_TEXT).collect();
-        let language: String = language.unwrap_or("en").chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        let text: String = text
+            .chars()
+            .filter(|c| !c.is_control() || *c == '\n')
+            .take(MOST_TEXT)
+            .collect();
+        let language: String = language
+            .unwrap_or("en")
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .collect();
         let voice = language.to_ascii_lowercase();
         for (program, arguments) in [
             ("espeak-ng", vec!["--stdin", "--stdout", "-v", voice.as_str()]),
@@ -92,17 +100,14 @@ impl Shop {
                 Err(error) => tracing::warn!(program, %error, "the synthesiser failed"),
             }
         }
-        Err(NoSound("no speech synthesiser (espeak-ng, espeak or flite) is installed".to_owned()))
+        Err(NoSound(
+            "no speech synthesiser (espeak-ng, espeak or flite) is installed".to_owned(),
+        ))
     }
 
     /// A tone of so many milliseconds and a pause after it, to be played again and again or once.
     pub(super) async fn tone(&self, hertz: &[u32], on: u32, off: u32) -> Result<String, NoSound> {
         self.add(wav(hertz, on, off)).await
-    }
-
-    /// Nothing, for a second.
-    pub(super) async fn silence(&self) -> Result<String, NoSound> {
-        self.tone(&[], 0, 1_000).await
     }
 }
 
@@ -176,10 +181,19 @@ mod tests {
     fn a_tone_is_a_file_that_others_can_read() {
         let file = wav(&[440], 100, 50);
         let mut reader = hound::WavReader::new(&file[..]).unwrap();
-        assert_eq!((reader.spec().sample_rate, reader.spec().channels, reader.len()), (8_000, 1, 1_200));
+        assert_eq!(
+            (reader.spec().sample_rate, reader.spec().channels, reader.len()),
+            (8_000, 1, 1_200)
+        );
         let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
-        let crossings = samples[..800].windows(2).filter(|two| (two[0] < 0) != (two[1] < 0)).count();
-        assert!((86..=90).contains(&crossings), "{crossings} crossings in 100 ms of 440 Hz");
+        let crossings = samples[..800]
+            .windows(2)
+            .filter(|two| (two[0] < 0) != (two[1] < 0))
+            .count();
+        assert!(
+            (86..=90).contains(&crossings),
+            "{crossings} crossings in 100 ms of 440 Hz"
+        );
         assert!(samples[800..].iter().all(|sample| *sample == 0));
     }
 

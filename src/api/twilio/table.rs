@@ -32,7 +32,9 @@ impl<T> Table<T> {
     pub(super) fn add(&mut self, sid: Sid, row: T, over: impl Fn(&T) -> bool) {
         if self.rows.len() >= KEPT {
             let mut oldest = self.rows.iter().take(LOOKED_AT);
-            let found = oldest.find(|(_, (_, row))| over(row)).map(|(place, (sid, _))| (*place, sid.clone()));
+            let found = oldest
+                .find(|(_, (_, row))| over(row))
+                .map(|(place, (sid, _))| (*place, sid.clone()));
             if let Some((place, sid)) = found {
                 self.rows.remove(&place);
                 self.places.remove(&sid);

@@ -23,7 +23,11 @@ use super::{Sender, WebhookError};
 const MOST_HEAD: usize = 64 * 1024;
 
 /// Looks the host up once, connects to an address of that answer, and takes one answer.
-pub(super) async fn exchange(sender: &Sender, request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, WebhookError> {
+pub(super) async fn exchange(
+    sender: &Sender,
+    request: Request<Bytes>,
+    most: usize,
+) -> Result<Response<Bytes>, WebhookError> {
     let host = request.uri().host().ok_or(WebhookError::BadUrl)?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let tls = match request.uri().scheme_str() {
@@ -37,7 +41,12 @@ pub(super) async fn exchange(sender: &Sender, request: Request<Bytes>, most: usi
     let answer = if tls {
         let name = ServerName::try_from(host).map_err(|_| WebhookError::BadUrl)?;
         let stream = sender.tls.connect(name, stream).await;
-        talk(stream.map_err(|error| WebhookError::Tls(error.to_string()))?, request, most).await?
+        talk(
+            stream.map_err(|error| WebhookError::Tls(error.to_string()))?,
+            request,
+            most,
+        )
+        .await?
     } else {
         talk(stream, request, most).await?
     };

@@ -29,7 +29,16 @@ impl Flow {
             callback.target = self.absolute(&callback.target);
             callback
         });
-        self.attend(&noun.name, noun.most, place, callback, noun.record, dial.longest, dial.hangup_on_star).await
+        self.attend(
+            &noun.name,
+            noun.most,
+            place,
+            callback,
+            noun.record,
+            dial.longest,
+            dial.hangup_on_star,
+        )
+        .await
     }
 
     /// Takes a place in the conference of this name, and keeps it until somebody ends that.

@@ -54,7 +54,11 @@ impl Flow {
             self.answer().await?;
             self.ringback().await;
         }
-        let rounds: Vec<&[Noun]> = if dial.sequential { parties.chunks(1).collect() } else { vec![parties] };
+        let rounds: Vec<&[Noun]> = if dial.sequential {
+            parties.chunks(1).collect()
+        } else {
+            vec![parties]
+        };
         let mut last = (Status::Failed, None);
         for round in rounds {
             match self.ring(dial, round).await {
@@ -99,7 +103,9 @@ impl Flow {
         let mut rings = JoinSet::new();
         let mut calls = Vec::new();
         for noun in parties {
-            let Some((sid, ring)) = self.child(dial, noun) else { continue };
+            let Some((sid, ring)) = self.child(dial, noun) else {
+                continue;
+            };
             calls.push(sid);
             rings.spawn(ring);
         }
@@ -115,7 +121,11 @@ impl Flow {
             }
         };
         rings.abort_all();
-        let winner = won.as_ref().ok().and_then(|child| child.as_ref()).map(|child| child.sid.clone());
+        let winner = won
+            .as_ref()
+            .ok()
+            .and_then(|child| child.as_ref())
+            .map(|child| child.sid.clone());
         for sid in calls.iter().filter(|sid| Some(*sid) != winner.as_ref()) {
             self.app.hang_up(sid).await;
         }
@@ -124,7 +134,10 @@ impl Flow {
             None => {
                 let state = self.app.state();
                 let last = calls.last().cloned();
-                let status = last.as_ref().and_then(|sid| state.calls.get(sid)).map(|call| call.status);
+                let status = last
+                    .as_ref()
+                    .and_then(|sid| state.calls.get(sid))
+                    .map(|call| call.status);
                 Ok(Err((status.unwrap_or(Status::Failed), last)))
             }
         }
@@ -194,7 +207,13 @@ impl Flow {
             return Ok(failed(child.sid));
         }
         if dial.record {
-            self.app.record_hub(&self.sid, to, dial.record_callback.as_ref().map(|target| self.absolute(target))).await;
+            self.app
+                .record_hub(
+                    &self.sid,
+                    to,
+                    dial.record_callback.as_ref().map(|target| self.absolute(target)),
+                )
+                .await;
         }
         let began = Instant::now();
         let ended = self.together(dial, &mut child, to).await;

@@ -10,7 +10,7 @@ use super::super::queue::{Dequeue, Member};
 use super::super::sid::Sid;
 use super::super::twiml::{Dial, Enqueue, QueueNoun, Target, Wait};
 use super::dial::Dialled;
-use super::{Flow, Source, Stop, deadline};
+use super::{Flow, Stop, deadline};
 use crate::api::time;
 use crate::engine::{AudienceHandle, CallHandle, Command, Role};
 
@@ -104,7 +104,12 @@ impl Flow {
     }
 
     /// Somebody has taken this call out of its queue: until one of them leaves.
-    async fn taken(&mut self, hub: CallHandle, whisper: Option<Target>, told: Vec<(String, String)>) -> Result<(), Stop> {
+    async fn taken(
+        &mut self,
+        hub: CallHandle,
+        whisper: Option<Target>,
+        told: Vec<(String, String)>,
+    ) -> Result<(), Stop> {
         if let Some(target) = whisper {
             let document = self.fetch(&target, told, None).await?;
             self.verbs(&document.verbs).await?;
@@ -138,7 +143,9 @@ impl Flow {
             bridged: false,
         };
         let until = deadline(dial.timeout);
-        let Some((queue, member)) = self.first_of(&noun.name, until).await? else { return Ok(nobody) };
+        let Some((queue, member)) = self.first_of(&noun.name, until).await? else {
+            return Ok(nobody);
+        };
         let home = app.state().calls.get(&self.sid).and_then(|call| call.home);
         let Some(hub) = home else { return Err(Stop::HangUp) };
         let waited = crate::api::time::now().duration_since(member.since).unwrap_or_default();
@@ -209,4 +216,3 @@ impl Flow {
         }
     }
 }
-

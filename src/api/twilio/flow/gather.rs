@@ -39,6 +39,13 @@ impl Flow {
         }
         let own = self.same(gather.method.clone());
         let action = gather.action.as_ref().or(own.as_ref());
-        self.action(action, vec![("Digits", digits), ("FinishedOnKey", finished), ("msg", "Gather End".to_owned())])
+        self.action(
+            action,
+            vec![
+                ("Digits", digits),
+                ("FinishedOnKey", finished),
+                ("msg", "Gather End".to_owned()),
+            ],
+        )
     }
 }

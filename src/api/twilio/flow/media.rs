@@ -78,7 +78,9 @@ impl Flow {
 
     async fn speech(&mut self, say: &Say) -> Result<Option<String>, Stop> {
         let app = std::sync::Arc::clone(&self.app);
-        let spoken = self.meanwhile(app.sounds.say(&say.text, say.language.as_deref())).await?;
+        let spoken = self
+            .meanwhile(app.sounds.say(&say.text, say.language.as_deref()))
+            .await?;
         match spoken {
             Ok(name) => Ok(Some(name)),
             Err(error) => {
@@ -152,7 +154,11 @@ impl Flow {
     /// Plays keys towards the party; `w` is half a second.
     pub(super) async fn digits(&mut self, digits: &str) -> Result<(), Stop> {
         for part in digits.split_inclusive(['w', 'W']) {
-            let keys: String = part.chars().filter(|c| c.is_ascii_digit() || "*#ABCD".contains(*c)).take(64).collect();
+            let keys: String = part
+                .chars()
+                .filter(|c| c.is_ascii_digit() || "*#ABCD".contains(*c))
+                .take(64)
+                .collect();
             if !keys.is_empty() {
                 let (leg, digits) = (self.leg, keys);
                 self.app.try_order(Command::Digits { leg, digits }).await;

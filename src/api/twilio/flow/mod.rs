@@ -131,10 +131,12 @@ impl Flow {
 
     async fn document(&mut self, source: Source) -> Result<(), Stop> {
         let document = match source {
-            Source::Text(text) => parse(&text).map(|verbs| Document { verbs, base: None }).map_err(|error| {
-                tracing::warn!(call = %self.sid, %error, "a client's document is none");
-                Stop::HangUp
-            })?,
+            Source::Text(text) => parse(&text)
+                .map(|verbs| Document { verbs, base: None })
+                .map_err(|error| {
+                    tracing::warn!(call = %self.sid, %error, "a client's document is none");
+                    Stop::HangUp
+                })?,
             Source::Fetch { target, more, fallback } => self.fetch(&target, more, fallback.as_ref()).await?,
         };
         // One that came with a request is at no place of its own: what was there before stays the base.
@@ -156,7 +158,9 @@ impl Flow {
             Ok(document) => return Ok(document),
             Err(failed) => failed,
         };
-        let Some(fallback) = fallback else { return Err(Stop::HangUp) };
+        let Some(fallback) = fallback else {
+            return Err(Stop::HangUp);
+        };
         form.push(("ErrorCode".to_owned(), failed.code.to_string()));
         form.push(("ErrorUrl".to_owned(), target.url.clone()));
         let second = self.meanwhile(app.document(fallback, &form)).await?;
@@ -166,7 +170,8 @@ impl Flow {
     fn parameters(&self) -> Vec<(String, String)> {
         let state = self.app.state();
         let call = state.calls.get(&self.sid);
-        call.map(|call| call.parameters(&self.app.account.account_sid)).unwrap_or_default()
+        call.map(|call| call.parameters(&self.app.account.account_sid))
+            .unwrap_or_default()
     }
 
     /// Asks `action`, if there is one, for what comes next.
@@ -206,7 +211,7 @@ impl Flow {
             Verb::Gather(gather) => self.gather(gather).await,
             Verb::Record(record) => self.record(record).await,
             Verb::Dial(dial) => Box::pin(self.dial(dial)).await,
-            Verb::Enqueue(enqueue) => self.enqueue(enqueue).await,
+            Verb::Enqueue(enqueue) => Box::pin(self.enqueue(enqueue)).await,
             Verb::Redirect(target) => Err(Stop::Goto(Source::voice(self.absolute(target), None))),
             Verb::Reject { busy } => self.reject(*busy).await,
             Verb::Refer { action, to } => self.refer(action.as_ref(), to).await,

@@ -10,7 +10,8 @@ use super::super::call::{Call, Signal, Status};
 use super::super::sid::Sid;
 use super::super::state::Hub;
 use super::{Flow, alone, quiet};
-use crate::engine::{Command, CommandError, NewParty, Reply};
+use crate::api::CommandError;
+use crate::engine::{Command, NewParty, Reply};
 use crate::sip::Uri;
 
 /// Whom to call, and how.
@@ -48,7 +49,7 @@ impl App {
         }
         loop {
             match inbox.recv().await? {
-                Signal::Joined(_) => break,
+                Signal::Joined => break,
                 Signal::Ended => return None,
                 Signal::Left(_)
                 | Signal::Digit(_)

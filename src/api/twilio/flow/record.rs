@@ -26,7 +26,9 @@ impl Flow {
             }
         };
         let callback = record.callback.as_ref().map(|target| self.absolute(target));
-        let sid = self.app.add_recording(&name, Some(self.sid.clone()), None, Origin::Verb, callback);
+        let sid = self
+            .app
+            .add_recording(&name, Some(self.sid.clone()), None, Origin::Verb, callback);
         let until = deadline(record.longest);
         let mut key = None;
         while let Some(signal) = self.next(Some(until)).await? {

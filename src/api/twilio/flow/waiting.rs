@@ -27,35 +27,64 @@ pub(in crate::api::twilio) fn start_player(app: &Arc<App>, conference: &Sid, cal
     let player = Player {
         app: Arc::clone(app),
         to: AudienceHandle::Leg(leg),
-        form: state.calls.get(call).map(|call| call.parameters(&app.account.account_sid)).unwrap_or_default(),
+        form: state
+            .calls
+            .get(call)
+            .map(|call| call.parameters(&app.account.account_sid))
+            .unwrap_or_default(),
         inbox: Inbox::Leg(inbox),
     };
-    let Some(place) = state.conferences.get_mut(conference).and_then(|found| found.participant(call)) else { return };
+    let Some(place) = state
+        .conferences
+        .get_mut(conference)
+        .and_then(|found| found.participant(call))
+    else {
+        return;
+    };
     place.stop_player();
     place.player = Some(tokio::spawn(player.forever(target)).abort_handle());
 }
 
 /// Plays a document once, to a participant or to all; says whether all of it was heard.
-pub(in crate::api::twilio) async fn announce(app: Arc<App>, conference: Sid, call: Option<Sid>, target: Target) -> bool {
+pub(in crate::api::twilio) async fn announce(
+    app: Arc<App>,
+    conference: Sid,
+    call: Option<Sid>,
+    target: Target,
+) -> bool {
     let player = {
         let mut state = app.state();
         match &call {
             Some(call) => {
                 let (sender, inbox) = unbounded_channel();
-                let Some(found) = state.calls.get_mut(call) else { return false };
+                let Some(found) = state.calls.get_mut(call) else {
+                    return false;
+                };
                 let Some(leg) = found.leg else { return false };
                 found.inboxes.push(sender);
                 let form = found.parameters(&app.account.account_sid);
                 let (app, to) = (Arc::clone(&app), AudienceHandle::Leg(leg));
-                Player { app, to, form, inbox: Inbox::Leg(inbox) }
+                Player {
+                    app,
+                    to,
+                    form,
+                    inbox: Inbox::Leg(inbox),
+                }
             }
             None => {
                 let (sender, inbox) = unbounded_channel();
-                let Some(found) = state.conferences.get_mut(&conference) else { return false };
+                let Some(found) = state.conferences.get_mut(&conference) else {
+                    return false;
+                };
                 found.announcers.push(sender);
                 let form = vec![("ConferenceSid".to_owned(), conference.to_string())];
                 let (app, to) = (Arc::clone(&app), AudienceHandle::Hub(found.hub));
-                Player { app, to, form, inbox: Inbox::Hub(inbox) }
+                Player {
+                    app,
+                    to,
+                    form,
+                    inbox: Inbox::Hub(inbox),
+                }
             }
         }
     };
@@ -81,13 +110,17 @@ impl Player {
         for _ in 0..MOST {
             // At a document's end there is silence: that of the role.
             let Some(target) = next else { return };
-            let Ok(document) = self.app.document(&target, &self.form).await else { return };
+            let Ok(document) = self.app.document(&target, &self.form).await else {
+                return;
+            };
             next = self.play(&document).await.unwrap_or_default();
         }
     }
 
     async fn once(mut self, target: Target) -> bool {
-        let Ok(document) = self.app.document(&target, &self.form).await else { return false };
+        let Ok(document) = self.app.document(&target, &self.form).await else {
+            return false;
+        };
         self.play(&document).await.is_some()
     }
 
@@ -102,11 +135,19 @@ impl Player {
                     };
                     let url = absolute(document.base.as_ref(), &target).url;
                     let name = self.app.sounds.fetch(&url).await;
-                    (name.inspect_err(|error| tracing::warn!(%error, "music cannot be played")).ok()?, play.times)
+                    (
+                        name.inspect_err(|error| tracing::warn!(%error, "music cannot be played"))
+                            .ok()?,
+                        play.times,
+                    )
                 }
                 Verb::Say(say) => {
                     let name = self.app.sounds.say(&say.text, say.language.as_deref()).await;
-                    (name.inspect_err(|error| tracing::warn!(%error, "a text cannot be spoken")).ok()?, say.times)
+                    (
+                        name.inspect_err(|error| tracing::warn!(%error, "a text cannot be spoken"))
+                            .ok()?,
+                        say.times,
+                    )
                 }
                 Verb::Pause(length) => {
                     tokio::time::sleep(*length).await;
@@ -137,13 +178,15 @@ impl Player {
     async fn hear(&mut self, name: &str, again: bool) -> Option<()> {
         let (to, sound) = (self.to, name.to_owned());
         let played = self.app.order(Command::Play { to, sound, again }).await;
-        played.inspect_err(|error| tracing::warn!(%error, "a sound cannot be played")).ok()?;
+        played
+            .inspect_err(|error| tracing::warn!(%error, "a sound cannot be played"))
+            .ok()?;
         loop {
             let over = match &mut self.inbox {
                 Inbox::Leg(inbox) => match inbox.recv().await? {
                     Signal::Played(over) => over,
                     Signal::Ended => return None,
-                    Signal::Joined(_)
+                    Signal::Joined
                     | Signal::Left(_)
                     | Signal::Digit(_)
                     | Signal::Redirect(_)
@@ -167,7 +210,9 @@ impl App {
         let mut legs: Vec<LegHandle> = Vec::new();
         {
             let mut state = self.state();
-            let Some(Hub::Conference(sid)) = state.hubs.get(&hub).cloned() else { return };
+            let Some(Hub::Conference(sid)) = state.hubs.get(&hub).cloned() else {
+                return;
+            };
             let mut calls = Vec::new();
             if let Some(conference) = state.conferences.get_mut(&sid) {
                 for place in conference.participants.iter_mut().filter(|place| !place.hold) {

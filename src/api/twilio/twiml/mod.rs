@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 
-pub(in crate::api::twilio) use parse::{Bad, parse};
+pub(in crate::api::twilio) use parse::parse;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +24,13 @@ pub(in crate::api::twilio) enum Verb {
     Dial(Box<Dial>),
     Enqueue(Box<Enqueue>),
     Redirect(Target),
-    Reject { busy: bool },
-    Refer { action: Option<Target>, to: String },
+    Reject {
+        busy: bool,
+    },
+    Refer {
+        action: Option<Target>,
+        to: String,
+    },
     Hangup,
     Leave,
     /// One that this edge does not know: told, and passed over.

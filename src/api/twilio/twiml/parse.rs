@@ -44,7 +44,10 @@ pub(in crate::api::twilio) fn parse(text: &str) -> Result<Vec<Verb>, Bad> {
     let document = Document::parse_with_options(text, options).map_err(|error| Bad(error.to_string()))?;
     let root = document.root_element();
     if root.tag_name().name() != "Response" {
-        return Err(Bad(format!("the document begins with <{}>, not with <Response>", root.tag_name().name())));
+        return Err(Bad(format!(
+            "the document begins with <{}>, not with <Response>",
+            root.tag_name().name()
+        )));
     }
     root.children().filter(Node::is_element).map(verb).collect()
 }
@@ -82,14 +85,21 @@ fn attribute<'a>(node: Element<'a, '_>, name: &str) -> Option<&'a str> {
 
 fn wrong(node: Element<'_, '_>, name: &str) -> Bad {
     let value: String = node.attribute(name).unwrap_or_default().chars().take(40).collect();
-    Bad(format!("{name}=\"{value}\" of <{}> is not acceptable", node.tag_name().name()))
+    Bad(format!(
+        "{name}=\"{value}\" of <{}> is not acceptable",
+        node.tag_name().name()
+    ))
 }
 
 fn number<T: FromStr + PartialOrd>(node: Element<'_, '_>, name: &str, default: T, least: T, most: T) -> Result<T, Bad> {
-    let Some(value) = attribute(node, name) else { return Ok(default) };
+    let Some(value) = attribute(node, name) else {
+        return Ok(default);
+    };
     let value = value.parse::<T>().ok().filter(|value| *value >= least);
     // More than the most is the most, as the vendor has it; less than the least is a mistake.
-    value.map(|value| if value > most { most } else { value }).ok_or_else(|| wrong(node, name))
+    value
+        .map(|value| if value > most { most } else { value })
+        .ok_or_else(|| wrong(node, name))
 }
 
 fn seconds(node: Element<'_, '_>, name: &str, default: u64, most: u64) -> Result<Duration, Bad> {
@@ -168,7 +178,9 @@ fn verb(node: Element<'_, '_>) -> Result<Verb, Bad> {
             busy: attribute(node, "reason") == Some("busy"),
         },
         "Refer" => {
-            let to = node.children().find(|child| matches!(child.tag_name().name(), "Sip" | "ReferSip"));
+            let to = node
+                .children()
+                .find(|child| matches!(child.tag_name().name(), "Sip" | "ReferSip"));
             Verb::Refer {
                 action: target(node, "action", "method")?,
                 to: to.map(text).unwrap_or_default(),
@@ -185,13 +197,17 @@ fn gather(node: Element<'_, '_>) -> Result<Gather, Bad> {
         None => Some('#'),
         Some("") => None,
         Some(key) => {
-            let mut keys = key.chars().filter(|key| key.is_ascii_digit() || matches!(key, '#' | '*'));
+            let mut keys = key
+                .chars()
+                .filter(|key| key.is_ascii_digit() || matches!(key, '#' | '*'));
             Some(keys.next().ok_or_else(|| wrong(node, "finishOnKey"))?)
         }
     };
     let digits = number(node, "numDigits", 0_usize, 1, 1_000)?;
     let input = attribute(node, "input").unwrap_or("dtmf");
-    let prompts = node.children().filter(|child| matches!(child.tag_name().name(), "Say" | "Play" | "Pause"));
+    let prompts = node
+        .children()
+        .filter(|child| matches!(child.tag_name().name(), "Say" | "Play" | "Pause"));
     let timeout = match attribute(node, "timeout") {
         Some("auto") => Duration::from_secs(5),
         _ => seconds(node, "timeout", 5, 3_600)?,
@@ -256,7 +272,12 @@ fn dial_to(node: Element<'_, '_>) -> Result<DialTo, Bad> {
                 let name = identity.map_or_else(|| text(child), text);
                 parties.push(noun(child, format!("client:{name}"))?);
             }
-            other => return Err(Bad(format!("<{}> cannot stand in <Dial>", other.chars().take(40).collect::<String>()))),
+            other => {
+                return Err(Bad(format!(
+                    "<{}> cannot stand in <Dial>",
+                    other.chars().take(40).collect::<String>()
+                )));
+            }
         }
     }
     if parties.is_empty() {
@@ -324,7 +345,11 @@ fn conference(node: Element<'_, '_>) -> Result<ConferenceNoun, Bad> {
 
 fn enqueue(node: Element<'_, '_>) -> Result<Enqueue, Bad> {
     let task = node.children().find(|child| child.tag_name().name() == "Task");
-    let own = node.children().filter(Node::is_text).filter_map(|node| node.text()).collect::<String>();
+    let own = node
+        .children()
+        .filter(Node::is_text)
+        .filter_map(|node| node.text())
+        .collect::<String>();
     Ok(Enqueue {
         name: own.trim().to_owned(),
         action: target(node, "action", "method")?,
@@ -332,6 +357,8 @@ fn enqueue(node: Element<'_, '_>) -> Result<Enqueue, Bad> {
         workflow: attribute(node, "workflowSid").map(str::to_owned),
         most: number(node, "maxQueueSize", 100, 1, 5_000)?,
         task: task.map(text),
-        priority: task.map(|task| number(task, "priority", 0, 0, i64::from(i32::MAX))).transpose()?,
+        priority: task
+            .map(|task| number(task, "priority", 0, 0, i64::from(i32::MAX)))
+            .transpose()?,
     })
 }
