@@ -46,6 +46,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let peers = parts::peers(file, edge.transfer, transfer.refer_answer, of_peers, &mut tls, problems);
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
+    let applications = super::application::applications(file, problems);
     let (registrar, open) = registrar(file, problems);
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
@@ -89,6 +90,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         peers,
         users,
         routes,
+        applications,
         registrar,
         timers,
         guard,

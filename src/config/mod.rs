@@ -77,6 +77,9 @@
 //! match = "^\\+?[0-9]+$"        # of the dialled user part; first match wins
 //! to = "sip:127.0.0.1:5090"
 //! users = ["agent1"]            # who may call and transfer there; default: everybody
+//! [[application]]               # calls for these numbers wait until a client of the API answers, moves or rejects them
+//! name = "sales"
+//! match = "^\\+1555"            # of the dialled user part, before any route; first match wins
 //! [registrar]
 //! min_expires_s = 60
 //! max_expires_s = 3600
@@ -142,6 +145,7 @@
 //! assert!(report.to_string().contains("did you mean \"udp\"?"));
 //! ```
 
+mod application;
 mod check;
 mod dns;
 mod fields;
@@ -163,8 +167,8 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings, TransferMode,
-    User,
+    Application, HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings,
+    TransferMode, User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -190,6 +194,7 @@ pub struct Config {
     peers: Vec<Peer>,
     users: Vec<User>,
     routes: Vec<(Regex, Target, Vec<String>)>,
+    applications: Vec<Application>,
     registrar: Registrar,
     timers: Timers,
     guard: Duration,
@@ -336,6 +341,7 @@ impl Config {
             peers: Vec::new(),
             users: Vec::new(),
             routes: Vec::new(),
+            applications: Vec::new(),
             registrar: Registrar {
                 expires: defaults.expires,
                 max_contacts: defaults.max_contacts,
@@ -446,6 +452,7 @@ impl Config {
             users: self.users.clone(),
             open: self.registrar.open,
             routes,
+            applications: self.applications.clone(),
             transfer: self.edge.transfer,
             refer_answer: self.transfer.refer_answer,
             on_failure: self.transfer.on_failure.clone(),

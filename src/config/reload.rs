@@ -112,6 +112,9 @@ impl Config {
         if routes(self) != routes(new) {
             taken.push(format!("routes: {} now", new.routes.len()));
         }
+        if self.applications != new.applications {
+            taken.push(format!("applications: {} now", new.applications.len()));
+        }
         if self.peers != new.peers {
             taken.push(format!("peers: {} now", new.peers.len()));
         }
@@ -161,6 +164,7 @@ impl Config {
             peers: new.peers,
             users: new.users,
             routes: new.routes,
+            applications: new.applications,
             registrar: new.registrar,
             timers: self.timers,
             guard: self.guard,
