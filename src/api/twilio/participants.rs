@@ -238,12 +238,9 @@ async fn change(
         (true, None, _) | (false, _, Wait::Music) => None,
     };
     apply(&app, &sid, &call, &before, after).await?;
-    match (before.joined, form.flag("Hold")?, hold_url) {
-        (true, Some(true), Some(url)) => {
-            let method = hold_method;
-            start_player(&app, &sid, &call, Target { url, method });
-        }
-        (_, _, _) => {}
+    if let (Some(true), Some(url)) = (form.flag("Hold")?, hold_url) {
+        let method = hold_method;
+        start_player(&app, &sid, &call, Target { url, method });
     }
     if let Some(url) = announce_url {
         let method = announce_method;

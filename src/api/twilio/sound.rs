@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
+use crate::api::Sounds;
 use crate::api::webhook::Client;
 
 /// Of a sound, in octets: an hour of speech, ten minutes of music.
@@ -26,19 +27,32 @@ const MOST_TEXT: usize = 4_096;
 
 /// Why there is no sound.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct NoSound(pub(super) String);
+#[error("{of}: {why}")]
+pub(super) struct NoSound {
+    /// Scheme, host and port, or `speech`, or `tone`.
+    pub(super) of: String,
+    pub(super) why: String,
+}
+
+fn no(of: &str, why: impl ToString) -> NoSound {
+    NoSound {
+        of: of.to_owned(),
+        why: why.to_string(),
+    }
+}
 
 /// Brings sounds to where the engine can play them.
 pub(super) struct Shop {
     hooks: Client,
+    sounds: Sounds,
     fetched: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 impl Shop {
-    pub(super) fn new(hooks: Client) -> Shop {
+    pub(super) fn new(hooks: Client, sounds: Sounds) -> Shop {
         Shop {
             hooks,
+            sounds,
             fetched: Mutex::default(),
         }
     }
@@ -48,14 +62,16 @@ impl Shop {
         if let Some(name) = self.remembered(url) {
             return Ok(name);
         }
+        let origin = url::Url::parse(url).map(|url| url.origin().ascii_serialization());
+        let origin = origin.unwrap_or_default();
         let request = Request::get(url).body(Bytes::new());
-        let request = request.map_err(|_| NoSound("this is no URL".to_owned()))?;
+        let request = request.map_err(|_| no(&origin, "this is no URL"))?;
         let answer = self.hooks.download(request, LONGEST).await;
-        let answer = answer.map_err(|error| NoSound(error.to_string()))?;
+        let answer = answer.map_err(|error| no(&origin, error))?;
         if !answer.status().is_success() {
-            return Err(NoSound(format!("the answer was {}", answer.status().as_u16())));
+            return Err(no(&origin, format!("the answer was {}", answer.status().as_u16())));
         }
-        let name = self.add(answer.into_body()).await?;
+        let name = self.add(&origin, answer.into_body()).await?;
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         if fetched.len() >= KEPT {
             fetched.retain(|_, (_, since)| since.elapsed() < FRESH);
@@ -72,8 +88,8 @@ impl Shop {
         (since.elapsed() < FRESH).then(|| name.clone())
     }
 
-    async fn add(&self, _octets: Bytes) -> Result<String, NoSound> {
-        Err(NoSound("this edge takes no sounds at run time".to_owned()))
+    async fn add(&self, of: &str, octets: Bytes) -> Result<String, NoSound> {
+        self.sounds.add(octets).await.map_err(|error| no(of, error))
     }
 
     /// A text as speech, by the first synthesiser that is installed.
@@ -95,19 +111,17 @@ impl Shop {
             ("flite", vec!["-f", "-", "-o", "/dev/stdout"]),
         ] {
             match speak(program, &arguments, &text).await {
-                Ok(Some(octets)) => return self.add(octets).await,
+                Ok(Some(octets)) => return self.add("speech", octets).await,
                 Ok(None) => {}
                 Err(error) => tracing::warn!(program, %error, "the synthesiser failed"),
             }
         }
-        Err(NoSound(
-            "no speech synthesiser (espeak-ng, espeak or flite) is installed".to_owned(),
-        ))
+        Err(no("speech", "no synthesiser is installed: espeak-ng, espeak or flite"))
     }
 
     /// A tone of so many milliseconds and a pause after it, to be played again and again or once.
     pub(super) async fn tone(&self, hertz: &[u32], on: u32, off: u32) -> Result<String, NoSound> {
-        self.add(wav(hertz, on, off)).await
+        self.add("tone", wav(hertz, on, off)).await
     }
 }
 

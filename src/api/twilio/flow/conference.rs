@@ -23,7 +23,7 @@ impl Flow {
         place.coaching = noun.coach.is_some();
         place.wait = match &noun.wait {
             Wait::Document(target) => Wait::Document(self.absolute(target)),
-            other => other.clone(),
+            Wait::Music | Wait::Silence => noun.wait.clone(),
         };
         let callback = noun.callback.clone().map(|mut callback| {
             callback.target = self.absolute(&callback.target);

@@ -33,7 +33,7 @@ impl Flow {
         };
         let status = match done.status {
             Status::InProgress | Status::Queued | Status::Ringing => Status::Completed,
-            other => other,
+            Status::Completed | Status::Busy | Status::Failed | Status::NoAnswer | Status::Canceled => done.status,
         };
         let mut more = vec![
             ("DialCallStatus", status.as_str().to_owned()),

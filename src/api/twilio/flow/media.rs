@@ -1,15 +1,41 @@
 //! Say, Play, Pause: what the party hears.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::App;
 use super::super::call::Signal;
 use super::super::sound::NoSound;
-use super::super::twiml::{Play, Say, Verb};
+use super::super::twiml::{Play, Say, Target, Verb};
 use super::{Flow, Stop, deadline};
 use crate::engine::{AudienceHandle, Command, Event};
 
-/// How long a tone is heard that stands for speech which nobody here can make.
+/// The tone that stands for speech which nobody here can make: its frequency, how long it is heard, and the pause behind it.
 const STAND_IN: (u32, u32, u32) = (600, 400, 200);
+
+impl App {
+    /// A text as speech. Where nobody can speak that is told, and a tone stands for it.
+    pub(super) async fn speech(&self, text: &str, language: Option<&str>) -> Result<String, NoSound> {
+        match self.sounds.say(text, language).await {
+            Ok(name) => Ok(name),
+            Err(error) => {
+                self.unheard(&error);
+                let (hertz, on, off) = STAND_IN;
+                self.sounds.tone(&[hertz], on, off).await
+            }
+        }
+    }
+
+    /// Says that something will not be heard.
+    pub(super) fn unheard(&self, error: &NoSound) {
+        tracing::warn!(%error, "a sound cannot be played");
+        self.edge.tell(Event::WebhookFailed {
+            to: error.of.clone(),
+            why: error.why.clone(),
+            tries: 1,
+        });
+    }
+}
 
 impl Flow {
     pub(super) async fn say(&mut self, say: &Say) -> Result<(), Stop> {
@@ -77,45 +103,21 @@ impl Flow {
     }
 
     async fn speech(&mut self, say: &Say) -> Result<Option<String>, Stop> {
-        let app = std::sync::Arc::clone(&self.app);
-        let spoken = self
-            .meanwhile(app.sounds.say(&say.text, say.language.as_deref()))
-            .await?;
-        match spoken {
-            Ok(name) => Ok(Some(name)),
-            Err(error) => {
-                self.unheard("speech", &error);
-                let (hertz, on, off) = STAND_IN;
-                Ok(app.sounds.tone(&[hertz], on, off).await.ok())
-            }
-        }
+        let app = Arc::clone(&self.app);
+        let spoken = self.meanwhile(app.speech(&say.text, say.language.as_deref())).await?;
+        Ok(spoken.inspect_err(|error| app.unheard(error)).ok())
     }
 
     /// One that cannot be had is silence, and told: a call does not fail of it.
     async fn sound(&mut self, url: &str) -> Result<Option<String>, Stop> {
-        let target = super::super::twiml::Target {
+        let target = Target {
             url: url.to_owned(),
             method: axum::http::Method::GET,
         };
         let url = self.absolute(&target).url;
-        let app = std::sync::Arc::clone(&self.app);
-        match self.meanwhile(app.sounds.fetch(&url)).await? {
-            Ok(name) => Ok(Some(name)),
-            Err(error) => {
-                self.unheard(&url, &error);
-                Ok(None)
-            }
-        }
-    }
-
-    fn unheard(&self, what: &str, error: &NoSound) {
-        tracing::warn!(call = %self.sid, %error, "a sound cannot be played");
-        let to = url::Url::parse(what).map_or_else(|_| what.to_owned(), |url| url.origin().ascii_serialization());
-        self.app.edge.tell(Event::WebhookFailed {
-            to,
-            why: error.to_string(),
-            tries: 1,
-        });
+        let app = Arc::clone(&self.app);
+        let fetched = self.meanwhile(app.sounds.fetch(&url)).await?;
+        Ok(fetched.inspect_err(|error| app.unheard(error)).ok())
     }
 
     /// Plays a sound so many times, or for ever; a key ends it where one may.

@@ -32,12 +32,11 @@ impl Flow {
         let until = deadline(record.longest);
         let mut key = None;
         while let Some(signal) = self.next(Some(until)).await? {
-            match signal {
-                Signal::Digit(digit) if record.finish.contains(digit) => {
-                    key = Some(digit);
-                    break;
-                }
-                _ => {}
+            if let Signal::Digit(digit) = signal
+                && record.finish.contains(digit)
+            {
+                key = Some(digit);
+                break;
             }
         }
         self.app.try_order(Command::StopRecording { leg }).await;

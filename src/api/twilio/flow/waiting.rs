@@ -9,6 +9,7 @@ use super::super::App;
 use super::super::call::Signal;
 use super::super::fetch::{Document, absolute};
 use super::super::sid::Sid;
+use super::super::sound::NoSound;
 use super::super::state::Hub;
 use super::super::twiml::{Target, Verb};
 use crate::engine::{AudienceHandle, CallHandle, Command, LegHandle};
@@ -113,19 +114,21 @@ impl Player {
             let Ok(document) = self.app.document(&target, &self.form).await else {
                 return;
             };
-            next = self.play(&document).await.unwrap_or_default();
+            (_, next) = self.play(&document).await;
         }
     }
 
     async fn once(mut self, target: Target) -> bool {
-        let Ok(document) = self.app.document(&target, &self.form).await else {
-            return false;
-        };
-        self.play(&document).await.is_some()
+        match self.app.document(&target, &self.form).await {
+            Ok(document) => self.play(&document).await.0,
+            Err(_) => false,
+        }
     }
 
-    /// Where it redirects to; `None`: not all of it could be heard.
-    async fn play(&mut self, document: &Document) -> Option<Option<Target>> {
+    /// Whether all of it was heard, and where it redirects to.
+    async fn play(&mut self, document: &Document) -> (bool, Option<Target>) {
+        let base = document.base.as_ref();
+        let mut whole = true;
         for verb in &document.verbs {
             let (name, times) = match verb {
                 Verb::Play(play) => {
@@ -133,29 +136,16 @@ impl Player {
                         url: play.url.clone(),
                         method: axum::http::Method::GET,
                     };
-                    let url = absolute(document.base.as_ref(), &target).url;
-                    let name = self.app.sounds.fetch(&url).await;
-                    (
-                        name.inspect_err(|error| tracing::warn!(%error, "music cannot be played"))
-                            .ok()?,
-                        play.times,
-                    )
+                    (self.app.sounds.fetch(&absolute(base, &target).url).await, play.times)
                 }
-                Verb::Say(say) => {
-                    let name = self.app.sounds.say(&say.text, say.language.as_deref()).await;
-                    (
-                        name.inspect_err(|error| tracing::warn!(%error, "a text cannot be spoken"))
-                            .ok()?,
-                        say.times,
-                    )
-                }
+                Verb::Say(say) => (self.app.speech(&say.text, say.language.as_deref()).await, say.times),
                 Verb::Pause(length) => {
                     tokio::time::sleep(*length).await;
                     continue;
                 }
                 Verb::Redirect(target) => {
                     tokio::time::sleep(Duration::from_millis(200)).await;
-                    return Some(Some(absolute(document.base.as_ref(), target)));
+                    return (whole, Some(absolute(base, target)));
                 }
                 // §2.4: nothing else has a meaning for somebody who waits.
                 Verb::Gather(_)
@@ -168,11 +158,26 @@ impl Player {
                 | Verb::Leave
                 | Verb::Unknown(_) => continue,
             };
-            for _ in 0..times.max(1) {
-                self.hear(&name, times == 0).await?;
+            whole &= self.hear_times(name, times).await;
+        }
+        (whole, None)
+    }
+
+    /// What cannot be had is silence, and told; what comes behind it is heard all the same.
+    async fn hear_times(&mut self, name: Result<String, NoSound>, times: u32) -> bool {
+        let name = match name {
+            Ok(name) => name,
+            Err(error) => {
+                self.app.unheard(&error);
+                return false;
+            }
+        };
+        for _ in 0..times.max(1) {
+            if self.hear(&name, times == 0).await.is_none() {
+                return false;
             }
         }
-        Some(None)
+        true
     }
 
     async fn hear(&mut self, name: &str, again: bool) -> Option<()> {
