@@ -72,6 +72,7 @@ impl Config {
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            ("[records]", self.records == new.records),
             (
                 "[media]",
                 self.media == new.media && self.media_files == new.media_files,
@@ -80,6 +81,7 @@ impl Config {
             ("[webhook]", self.webhook == new.webhook),
             ("[twilio]", self.twilio == new.twilio),
             ("[store]", self.store == new.store),
+            ("[audit]", self.audit == new.audit),
             ("[log] format", self.log.json == new.log.json),
         ]
         .into_iter()
@@ -172,7 +174,9 @@ impl Config {
             log,
             transfer: new.transfer,
             ladder: self.ladder,
+            records: self.records.clone(),
             store: self.store.clone(),
+            audit: self.audit.clone(),
             webhook: self.webhook.clone(),
             twilio: self.twilio.clone(),
             softphone: self.softphone.clone(),
