@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::api::time::{civil, rfc3339};
+use crate::api::time::rfc3339;
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = [
@@ -11,20 +11,21 @@ const MONTHS: [&str; 12] = [
 
 /// `Tue, 31 Aug 2010 20:36:28 +0000`.
 pub(super) fn rfc2822(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
+    let text = rfc3339(at);
+    let part = |range| text.get(range).unwrap_or_default();
+    let days = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
     let name = |names: &[&'static str], at: u64| {
-        let at = usize::try_from(at).unwrap_or(0);
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
         names.get(at).copied().unwrap_or_default()
     };
+    let month = part(5..7).parse::<u64>().unwrap_or(1);
     format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} +0000",
+        "{}, {} {} {} {} +0000",
         name(&DAYS, days % 7),
+        part(8..10),
         name(&MONTHS, month - 1),
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
+        part(0..4),
+        part(11..19)
     )
 }
 
@@ -37,17 +38,17 @@ pub(super) fn iso8601(at: SystemTime) -> String {
 
 /// The day of `2026-11-20` or of a longer ISO 8601 time, as seconds since 1970 of its beginning.
 pub(super) fn day(text: &str) -> Option<u64> {
-    let mut parts = text.get(..10)?.splitn(3, '-');
+    let date = text.get(..10)?;
+    let mut parts = date.splitn(3, '-');
     let mut next = || parts.next()?.parse::<u64>().ok();
     let (year, month, day) = (next()?, next()?, next()?);
-    // The calendar is asked the other way round: a guess that is never too late, and at most two months of steps.
-    let guess = year
-        .checked_sub(1970)?
-        .checked_mul(365)?
-        .checked_add(month.checked_sub(1)? * 28)?;
-    (guess..guess + 800)
-        .find(|days| civil(*days) == (year, month, day))
-        .map(|days| days * 86_400)
+    // Years begin in March, so that the leap day is a year's last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    let second = days.checked_sub(719_469)?.checked_mul(86_400)?;
+    // The calendar has the last word: a day that it does not know comes out as another one.
+    let known = rfc3339(UNIX_EPOCH.checked_add(Duration::from_secs(second))?).starts_with(date);
+    known.then_some(second)
 }
 
 /// Whole seconds between two times, none if they are the wrong way round.
