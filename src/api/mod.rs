@@ -30,6 +30,5 @@ pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
-pub use time::{moment, rfc3339, rfc3339_now};
 pub use sounds::{KEPT_SECONDS, MOST_OCTETS, SoundError, SoundOrder, SoundSource, Sounds};
-pub use time::{rfc3339, rfc3339_now};
+pub use time::{moment, rfc3339, rfc3339_now};

@@ -84,7 +84,8 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        let router = native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, &domain, edge.handle())?);
+        let router =
+            native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, &domain, edge.handle())?);
         let router = match audited.clone() {
             Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
                 api::audit::note_orders(Arc::clone(&sink), request, next)

@@ -43,7 +43,11 @@ pub(super) fn day(text: &str) -> Option<u64> {
     let mut next = || parts.next()?.parse::<u64>().ok();
     let (year, month, day) = (next()?, next()?, next()?);
     // Years begin in March, so that the leap day is a year's last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year.checked_sub(1)?, month + 9)
+    };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
     let second = days.checked_sub(719_469)?.checked_mul(86_400)?;
     // The calendar has the last word: a day that it does not know comes out as another one.

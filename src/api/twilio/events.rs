@@ -84,8 +84,11 @@ impl App {
                 (_, true) => Status::Canceled,
                 (_, false) => Status::unanswered(cause, call.direction),
             };
-            let sid = call.sid.clone();
-            state.legs.remove(&leg);
+            // Of one that took part in a hub it is still to be told that it left that.
+            let (sid, joined) = (call.sid.clone(), call.leg);
+            if joined != Some(leg) {
+                state.legs.remove(&leg);
+            }
             if !over {
                 return;
             }
@@ -215,9 +218,13 @@ impl App {
         let mut state = self.state();
         let of = state.hubs.get(&hub).cloned();
         let Some(call) = state.of_leg(leg) else { return };
-        let sid = call.sid.clone();
+        let (sid, over) = (call.sid.clone(), call.status.is_over());
         call.tell(&Signal::Left(hub));
+        if over {
+            state.legs.remove(&leg);
+        }
         let Some(Hub::Conference(conference)) = of else { return };
+        let Some(call) = state.calls.get_mut(&sid) else { return };
         if call.conference.as_ref() == Some(&conference) {
             call.conference = None;
         }
