@@ -17,14 +17,18 @@ from rig.net import wait_until
 
 MODULE_PLACES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/local/lib/baresip/modules")
 AUDIO = ("g711.so", "aufile.so", "sndfile.so")
-APPLICATIONS = ("menu.so", "ctrl_tcp.so")
+APPLICATIONS = ("menu.so", "ctrl_tcp.so", "srtp.so", "dtls_srtp.so", "ice.so")
 TEMPORARY = ("account.so", "uuid.so")
+# Tones of no phone, in Hz: the edge's hold music, the PBX's line 601.
+MACHINES = MUSIC, LINE = 2_500, 1_900
 
 
 class Baresip:
     """One phone of one user on `address`, registered at `registrar`; calls are answered by `accept()` only."""
 
-    def __init__(self, user, address, registrar, folder, transport="udp", options=""):
+    def __init__(self, user, address, registrar, folder, transport="udp", options="", first=None):
+        # SIP (TLS is one above), commands, the first of its audio: ports of its own where the address is not.
+        self._ports = (first, first + 2, first + 4) if first else (5060, 4444, 30_000)
         self.user, self.address, self.registrar, self.transport = user, address, registrar, transport
         home = pathlib.Path(folder) / f"baresip-{user}"
         home.mkdir(parents=True, exist_ok=True)
@@ -51,11 +55,11 @@ class Baresip:
     def _config(self, home):
         modules = next((place for place in MODULE_PLACES if os.path.isdir(place)), MODULE_PLACES[0])
         lines = [
-            "poll_method epoll", f"sip_listen {self.address}:5060", f"net_interface {self.address}",
-            f"ctrl_tcp_listen {self.address}:4444", "call_local_timeout 120", "call_max_calls 4",
+            "poll_method epoll", f"sip_listen {self.address}:{self._ports[0]}", f"net_interface {self.address}",
+            f"ctrl_tcp_listen {self.address}:{self._ports[1]}", "call_local_timeout 120", "call_max_calls 4",
             f"audio_source aufile,{home}/tone.wav", f"snd_path {home}", "audio_buffer 20-160",
             # Without a jitter buffer: on a busy machine it takes a whole call for late and plays nothing.
-            "jitter_buffer_delay 0-0", "rtp_ports 30000-30200", "rtp_stats yes",
+            "jitter_buffer_delay 0-0", f"rtp_ports {self._ports[2]}-{self._ports[2] + 40}", "rtp_stats yes",
             f"module_path {modules}",
         ]
         for kind, names in (("module", AUDIO), ("module_tmp", TEMPORARY), ("module_app", APPLICATIONS)):
@@ -64,7 +68,7 @@ class Baresip:
 
     def _connect(self):
         try:
-            connection = socket.create_connection((self.address, 4444), 1)
+            connection = socket.create_connection((self.address, self._ports[1]), 1)
         except OSError:
             return None
         connection.settimeout(None)
@@ -139,12 +143,12 @@ class Baresip:
         lines = self.command("listcalls").splitlines()
         return [line.strip() for line in lines if re.search(r"sips?:", line)]
 
-    def hears(self, other):
-        """Whether what this phone decodes right now is the other phone's tone."""
+    def hears(self, hertz):
+        """Whether what this phone decodes right now is this tone."""
         # The sndfile module starts a file whenever a stream starts; one that has stopped growing is the past.
         files = [path for path in self._home.glob("dump-*-dec.wav") if time.time() - path.stat().st_mtime < 0.5]
-        tones = [frequency(str(user)) for user in range(1001, 1007)]
-        return any(heard(path, tones) == other.tone for path in files)
+        tones = [frequency(str(user)) for user in range(1001, 1007)] + list(MACHINES)
+        return any(heard(path, tones) == hertz for path in files)
 
     def stop(self):
         if self.process.poll() is None:

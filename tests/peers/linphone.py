@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+from baresip import frequency, tone
 from rig.net import wait_until
 
 PROMPT = "daemon-linphone>"
@@ -15,12 +16,15 @@ PROMPT = "daemon-linphone>"
 class Linphone:
     """One phone of one user on `address`, registered at `registrar`; calls are answered by `answer()` only."""
 
-    def __init__(self, user, address, registrar, folder, transport="udp", rtp=31000):
+    def __init__(self, user, address, registrar, folder, transport="udp", first=None):
         self.user, self.registrar, self.transport = user, registrar, transport
         home = pathlib.Path(folder) / f"linphone-{user}"
         (home / ".local/share/linphone").mkdir(parents=True, exist_ok=True)
-        (home / "linphonerc").write_text(CONFIGURATION.format(user=user, address=address, first=rtp, last=rtp + 100),
+        (home / "linphonerc").write_text(CONFIGURATION.format(user=user, address=address, sip=first or 5060, first=first + 4 if first else 31_000,
+                                                             last=first + 48 if first else 31_100),
                                          encoding="utf-8")
+        self.tone, self._tone = frequency(user), home / "tone.wav"
+        tone(self._tone, self.tone)
         self._log = open(home / "errors", "wb")
         self._text, self._changed = "", threading.Condition()
         self._serial = threading.Lock()
@@ -82,6 +86,10 @@ class Linphone:
     def resume(self, number):
         self.command(f"call-resume {number}")
 
+    def play(self, number):
+        """The far end of this call hears the phone's tone from now on."""
+        self.command(f"incall-player-start {self._tone} {number}")
+
     def transfer(self, moved, target):
         """The warm transfer: the far end of call `moved` gets the far end of call `target` (REFER with Replaces)."""
         self.command(f"call-transfer {moved} {target}")
@@ -120,13 +128,13 @@ class Linphone:
 
 CONFIGURATION = """\
 [sip]
-sip_port=5060
-sip_tcp_port=5060
+sip_port={sip}
+sip_tcp_port={sip}
 sip_tls_port=0
 bind_address={address}
 use_ipv6=0
 guess_hostname=0
-contact="{user}" <sip:{user}@{address}>
+contact="{user}" <sip:{user}@{address}:{sip}>
 register_only_when_network_is_up=0
 zrtp_cache_migration_done=1
 
