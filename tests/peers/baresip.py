@@ -180,7 +180,8 @@ def heard(path, frequencies, seconds=0.5):
     data = path.read_bytes()
     if len(data) < 44:
         return None
-    rate, channels = struct.unpack_from("<I", data, 24)[0], struct.unpack_from("<H", data, 22)[0]
+    # linphone fills the header in when the call ends.
+    rate, channels = struct.unpack_from("<I", data, 24)[0] or 8000, struct.unpack_from("<H", data, 22)[0] or 1
     count = int(rate * seconds)
     raw = data[44:]
     raw = raw[: len(raw) // (2 * channels) * 2 * channels][-count * 2 * channels:]
