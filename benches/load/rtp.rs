@@ -87,7 +87,12 @@ impl Load {
             });
         }
         let packet = Vec::with_capacity(2_048);
-        Ok(Load { sockets, legs, by_relay, packet })
+        Ok(Load {
+            sockets,
+            legs,
+            by_relay,
+            packet,
+        })
     }
 
     /// Everybody talks: how many packets went, how many came back, and how far this fell behind the clock.
@@ -149,7 +154,9 @@ impl Load {
                 self.packet.clear();
                 self.packet.extend_from_slice(octets.get(..length).unwrap_or_default());
                 let opened = match leg.map(|leg| &mut leg.secure) {
-                    Some(Some(secure)) => secure.handle_datagram(Instant::now(), from, &mut self.packet) == Arrived::Rtp,
+                    Some(Some(secure)) => {
+                        secure.handle_datagram(Instant::now(), from, &mut self.packet) == Arrived::Rtp
+                    }
                     Some(None) => true,
                     None => false,
                 };
@@ -171,9 +178,15 @@ fn secure(keys: &[&str], relay: SocketAddr, certificate: &Certificate) -> Result
     let key = |text: &str| -> Result<SrtpKey, Box<dyn Error>> {
         let octet = |at| u8::from_str_radix(text.get(at..at + 2).unwrap_or_default(), 16);
         let octets: Vec<u8> = (0..text.len()).step_by(2).map(octet).collect::<Result<_, _>>()?;
-        Ok(SrtpKey { profile, key_and_salt: Bytes::from(octets) })
+        Ok(SrtpKey {
+            profile,
+            key_and_salt: Bytes::from(octets),
+        })
     };
-    let security = Security::Sdes { ours: key(ours)?, theirs: Some(key(theirs)?) };
+    let security = Security::Sdes {
+        ours: key(ours)?,
+        theirs: Some(key(theirs)?),
+    };
     let mut secure = Secure::new(Instant::now(), &security, certificate);
     secure.set_remote(Instant::now(), Some(relay));
     Ok(Some(secure))

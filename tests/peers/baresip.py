@@ -17,7 +17,8 @@ from rig.net import wait_until
 
 MODULE_PLACES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/local/lib/baresip/modules")
 AUDIO = ("g711.so", "aufile.so", "sndfile.so")
-APPLICATIONS = ("menu.so", "ctrl_tcp.so", "srtp.so", "dtls_srtp.so", "ice.so")
+PROTECTION = ("srtp.so", "dtls_srtp.so", "ice.so")
+APPLICATIONS = ("menu.so", "ctrl_tcp.so")
 TEMPORARY = ("account.so", "uuid.so")
 # Tones of no phone, in Hz: the edge's hold music, the PBX's line 601.
 MACHINES = MUSIC, LINE = 2_500, 1_900
@@ -62,7 +63,7 @@ class Baresip:
             "jitter_buffer_delay 0-0", f"rtp_ports {self._ports[2]}-{self._ports[2] + 40}", "rtp_stats yes",
             f"module_path {modules}",
         ]
-        for kind, names in (("module", AUDIO), ("module_tmp", TEMPORARY), ("module_app", APPLICATIONS)):
+        for kind, names in (("module", AUDIO + PROTECTION), ("module_tmp", TEMPORARY), ("module_app", APPLICATIONS)):
             lines += [f"{kind} {name}" for name in names]
         return "\n".join(lines) + "\n"
 

@@ -21,7 +21,7 @@ hold_music = "{folder}/music.wav"
 """
 # What makes the customer's phone protect its audio so.
 ACCOUNT = {
-    Baresip: {"relay": "", "srtp": ";mediaenc=srtp-mand", "dtls": ";mediaenc=dtls_srtp;medianat=ice"},
+    Baresip: {"relay": "", "srtp": ";mediaenc=srtp-mand", "dtls": ";mediaenc=dtls_srtp;medianat=ice;rtcp_mux=yes"},
     Linphonec: {"relay": "", "srtp": "media_encryption=srtp\nmedia_encryption_mandatory=1",
                 "dtls": "media_encryption=dtls\nmedia_encryption_mandatory=1"},
 }
@@ -42,6 +42,16 @@ def make(name, phone, mode, media):
     return world
 
 
+def protected(world, media):
+    """The audio of the customer's phone is protected as it asked for, and everybody else's is not."""
+    profile = {"relay": "RTP/AVP", "srtp": "RTP/SAVP", "dtls": "UDP/TLS/RTP/SAVP"}[media]
+    seen = [(leg["party"], description.split("m=audio ")[1].split()[1].removesuffix("F"))
+            for call in world.edge.calls() for leg in call["legs"]
+            for description in (leg["description"], leg["sent_description"]) if description]
+    wrong = [row for row in seen if row[1] != (profile if f":{CUSTOMER}@{world.edge.host}" == row[0].removeprefix("sip") else "RTP/AVP")]
+    check(seen and not wrong, f"with {media}, legs and their profiles are {seen}")
+
+
 def warm_transfer_heard(name, mode, media, turn):
     """RFC 5589 §7.3: hold, consultation, REFER with Replaces, as linphone does it."""
     world = make(name, Linphonec, mode, media)
@@ -51,6 +61,7 @@ def warm_transfer_heard(name, mode, media, turn):
         first = operator.incoming()
         operator.answer(first)
         listen(customer, operator)
+        protected(world, media)
         operator.pause(first)
         operator.wait_for(["Paused"])
         hears_tone(customer, MUSIC, "the music")
@@ -61,6 +72,7 @@ def warm_transfer_heard(name, mode, media, turn):
         operator.transfer(first, second)
         operator.wait_for([])
         listen(customer, consult)
+        protected(world, media)
         world.joined()
         for number in customer.calls():
             customer.hang_up(number)
@@ -84,6 +96,7 @@ def blind_transfer_heard(name, mode, media, turn):
         consult.wait("CALL_ESTABLISHED")
         operator.wait("CALL_CLOSED")
         listen(customer, consult)
+        protected(world, media)
         world.joined()
         customer.command("hangup")
         consult.wait("CALL_CLOSED")
@@ -102,6 +115,7 @@ def lines_of_the_pbx(name, mode, media, turn):
             customer.dial(line)
             customer.wait("CALL_ESTABLISHED")
             hears_tone(customer, hertz, what)
+            protected(world, media)
             customer.command("hangup")
             check(wait_until(lambda: world.pbx.channels() == (0, 0), 8, every=0.3), "the PBX still has channels")
         world.empty(turn)

@@ -88,7 +88,10 @@ mod tests {
                 })
                 .collect();
             let whole = Some(TOO_LONG - 1);
-            assert_eq!(lengths, [Some(1), Some(0), whole, None, None, Some(5), Some(6), Some(7)]);
+            assert_eq!(
+                lengths,
+                [Some(1), Some(0), whole, None, None, Some(5), Some(6), Some(7)]
+            );
             assert_eq!(batch.receive(&ours).unwrap(), 2);
             assert_eq!(batch.datagram(1), Some((&[9u8; 9][..], from)));
             assert_eq!(batch.datagram(2), None, "of the batch before");
