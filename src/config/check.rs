@@ -46,6 +46,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let peers = parts::peers(file, edge.transfer, transfer.refer_answer, of_peers, &mut tls, problems);
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
+    let applications = super::application::applications(file, problems);
     let (registrar, open) = registrar(file, problems);
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
@@ -53,6 +54,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let store = parts::store(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
+    let webhook = super::webhook::webhook(file, problems);
+    let limits = super::limits::limits(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -86,6 +89,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         peers,
         users,
         routes,
+        applications,
         registrar,
         timers,
         guard,
@@ -98,6 +102,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         media,
         media_files,
         dns,
+        webhook,
+        limits,
     }
 }
 

@@ -77,6 +77,7 @@ impl Config {
                 self.media == new.media && self.media_files == new.media_files,
             ),
             ("[softphone]", self.softphone == new.softphone),
+            ("[webhook]", self.webhook == new.webhook),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -110,6 +111,9 @@ impl Config {
         if routes(self) != routes(new) {
             taken.push(format!("routes: {} now", new.routes.len()));
         }
+        if self.applications != new.applications {
+            taken.push(format!("applications: {} now", new.applications.len()));
+        }
         if self.peers != new.peers {
             taken.push(format!("peers: {} now", new.peers.len()));
         }
@@ -122,6 +126,7 @@ impl Config {
             ("[edge] ring_timeout_s", self.edge.ring_timeout == new.edge.ring_timeout),
             ("[registrar]", registrar(self) == registrar(new)),
             ("[edge] reach", self.edge.reach == new.edge.reach),
+            ("[limits]", self.limits == new.limits),
             (
                 "[dns]",
                 (self.dns.timeout, self.dns.avoid) == (new.dns.timeout, new.dns.avoid),
@@ -158,6 +163,7 @@ impl Config {
             peers: new.peers,
             users: new.users,
             routes: new.routes,
+            applications: new.applications,
             registrar: new.registrar,
             timers: self.timers,
             guard: self.guard,
@@ -166,6 +172,7 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             store: self.store.clone(),
+            webhook: self.webhook.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
             media: self.media.clone(),
@@ -174,6 +181,7 @@ impl Config {
                 servers: self.dns.servers.clone(),
                 ..new.dns
             },
+            limits: new.limits,
         }
     }
 }

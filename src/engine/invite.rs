@@ -19,6 +19,13 @@ use crate::transfer::{Asked, Dial};
 use crate::transport::Flow;
 use crate::vocabulary::LegHandle;
 
+/// Where a new call goes.
+enum Onward {
+    Ways(Vec<Way>),
+    /// To nobody's phone: a client of the API has it.
+    Application(String),
+}
+
 /// A refusal: the status, and a reason where the status says too little.
 pub(super) struct Refused(pub(super) u16, pub(super) Option<String>);
 
@@ -70,6 +77,12 @@ impl Engine {
             // RFC 3261 §22.1: who proved to be alice does not call as bob.
             self.legs()
                 .refuse(now, server, &request, 403, Some("From Is Not The Authenticated User"));
+            return;
+        }
+        if let Some(user) = &user
+            && !self.guard.may_call(now, user)
+        {
+            self.refuse_too_many(now, server, &request);
             return;
         }
         if wants_sips(&request) && !is_secure(&flow) {
@@ -158,7 +171,10 @@ impl Engine {
             .transpose()
             .map_err(bad)?
             .ok_or(Refused(400, None))?;
-        let ways = self.call_ways(now, &flow, &target, caller, user.as_deref(), request)?;
+        let ways = match self.call_ways(now, &flow, &target, caller, user.as_deref(), request)? {
+            Onward::Ways(ways) => ways,
+            Onward::Application(name) => return self.arrive(now, flow, server, request, user, offer, &name),
+        };
         let share = breadth(request, ways.len())?;
         if let Some(offer) = &offer {
             let legs = &self.transfers.calls.legs;
@@ -229,7 +245,7 @@ impl Engine {
         caller: Caller,
         user: Option<&str>,
         request: &Message,
-    ) -> Result<Vec<Way>, Refused> {
+    ) -> Result<Onward, Refused> {
         // Where the PBX authenticates, who calls is who is registered on that flow.
         let registered = match (caller, user) {
             (Caller::Phone, None) if self.settings.registers_through() => self.registered_as(flow, request),
@@ -252,6 +268,11 @@ impl Engine {
             Routing::To(targets) => targets,
             Routing::Refuse(denied) => return Err(Refused(denied.status, Some(denied.reason))),
         };
+        if let [target] = targets.as_slice()
+            && let Some(name) = self.application_for(target, caller)
+        {
+            return Ok(Onward::Application(name));
+        }
         let (mut ways, mut why) = (Vec::new(), 480);
         for target in &targets {
             match self.ways(now, target, caller, user, Some(request)) {
@@ -262,7 +283,7 @@ impl Engine {
         if ways.is_empty() {
             Err(Refused(why, None))
         } else {
-            Ok(ways)
+            Ok(Onward::Ways(ways))
         }
     }
 
@@ -273,7 +294,7 @@ impl Engine {
     }
 
     /// Whose phone a leg leads to: who proved it in its INVITE, or whose binding the edge called.
-    fn user_of(&self, now: Instant, leg: LegHandle) -> Option<CompactString> {
+    pub(super) fn user_of(&self, now: Instant, leg: LegHandle) -> Option<CompactString> {
         let leg = self.transfers.calls.legs.get(leg)?;
         if leg.user.is_some() {
             return leg.user.clone();
@@ -332,7 +353,8 @@ impl Engine {
             }
             Invitation {
                 flow: way.flow,
-                to: NameAddr::new(way.request_uri.without_headers()),
+                // RFC 3261 §8.1.1.2: whom the transferor asked for, not at which of its contacts we look for it.
+                to: NameAddr::new(dial.target.without_headers()),
                 request_uri: way.request_uri,
                 routes: way.routes,
                 from,

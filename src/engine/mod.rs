@@ -19,6 +19,8 @@
 //! | `command` | orders of API clients |
 //! | `reload` | what may change while calls are up; what an earlier process left |
 //! | `dial` | calls that an API client has the edge make |
+//! | `application` | calls that belong to an API client |
+//! | `hub` | who is called into a hub, and how |
 //! | `media` | what the packet half tells, digits, recordings |
 //! | `divert` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
@@ -40,10 +42,13 @@
 //! assert!(bytes.starts_with(b"SIP/2.0 200 OK"));
 //! ```
 
+mod application;
 mod command;
 mod dial;
 mod divert;
 mod forward;
+mod guard;
+mod hub;
 mod invite;
 mod io;
 mod locate;
@@ -57,9 +62,12 @@ mod route;
 mod secure;
 mod settings;
 mod settle;
+mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
+
+pub use guard::{Rate, RequestLimits};
 
 pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
@@ -72,6 +80,7 @@ use crate::dialog::{Seal, Table};
 use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
 use crate::media::describe::Endpoints;
 use forward::Passing;
+use guard::Guard;
 use locate::Lookups;
 
 use crate::proxy::{Proxy, ProxyConfig};
@@ -93,6 +102,7 @@ pub struct Engine {
     lookups: Lookups,
     /// Forks that are waited for, until then.
     patience: Deadlines<ServerHandle>,
+    guard: Guard,
     outputs: VecDeque<Output>,
     plugin: Option<Box<dyn Plugin>>,
     /// On the way out: when callers may try again, in seconds.
@@ -174,6 +184,7 @@ impl Engine {
             forwarded: BTreeMap::new(),
             lookups: Lookups::default(),
             patience: Deadlines::default(),
+            guard: Guard::new(settings.limits.clone()),
             outputs: VecDeque::new(),
             plugin: None,
             draining: None,

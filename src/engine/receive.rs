@@ -21,9 +21,13 @@ impl Engine {
         }
         match Message::parse(bytes.clone()).and_then(|message| message.validate().map(|()| message)) {
             Ok(message) => {
+                if !self.is_welcome(now, &flow, &message) {
+                    return;
+                }
                 if let Some(received) = self.legs().transactions.receive(now, flow, message) {
                     self.dispatch(now, flow, received);
                 }
+                self.count_failure(now, &flow);
             }
             Err(error) => self.malformed(flow, &bytes, error),
         }

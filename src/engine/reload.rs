@@ -39,6 +39,7 @@ impl Engine {
         kept.users = new.users;
         kept.open = new.open;
         kept.routes = new.routes;
+        kept.applications = new.applications;
         kept.peers = new.peers;
         kept.transfer = new.transfer;
         kept.refer_answer = new.refer_answer;
@@ -51,6 +52,8 @@ impl Engine {
         kept.expires = new.expires;
         kept.max_contacts = new.max_contacts;
         kept.digest = new.digest;
+        kept.limits = new.limits;
+        self.guard.reload(self.settings.limits.clone());
         let peers = self.settings.media_peers();
         self.legs().set_media_peers(peers);
         let large = self.large();

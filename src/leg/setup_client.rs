@@ -104,13 +104,16 @@ impl Legs {
             None => self.send_invite(now, handle, None),
         }
         if let Some(leg) = self.get(handle) {
-            let call = match leg.owner {
-                LegOwner::Call(call) => Some(call),
-                LegOwner::Transfer(_) | LegOwner::Nobody => None,
+            let (call, transfer) = match leg.owner {
+                LegOwner::Call(call) => (Some(call), None),
+                LegOwner::Transfer(transfer) => (None, Some(transfer)),
+                LegOwner::Nobody => (None, None),
             };
             let event = Event::LegStarted {
                 leg: handle,
                 call,
+                transfer,
+                inbound: false,
                 party: leg.party.uri.to_string(),
                 call_id: leg.dialog.id.call_id.to_string(),
             };

@@ -85,13 +85,16 @@ impl Legs {
         self.invites.insert(server, handle);
         self.look_for_next_hop(handle);
         if let Some(leg) = self.get(handle) {
-            let call = match leg.owner {
-                LegOwner::Call(call) => Some(call),
-                LegOwner::Transfer(_) | LegOwner::Nobody => None,
+            let (call, transfer) = match leg.owner {
+                LegOwner::Call(call) => (Some(call), None),
+                LegOwner::Transfer(transfer) => (None, Some(transfer)),
+                LegOwner::Nobody => (None, None),
             };
             let event = Event::LegStarted {
                 leg: handle,
                 call,
+                transfer,
+                inbound: true,
                 party: leg.party.uri.to_string(),
                 call_id: leg.dialog.id.call_id.to_string(),
             };

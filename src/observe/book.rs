@@ -70,7 +70,6 @@ struct Step {
 #[derive(Debug, Default)]
 struct Transfer {
     legs: BTreeSet<LegHandle>,
-    target: String,
     ended: bool,
     steps: Vec<Step>,
 }
@@ -126,9 +125,11 @@ impl Book {
             Event::LegStarted {
                 leg,
                 call,
+                transfer,
                 party,
                 call_id,
-            } => self.leg_started(*leg, *call, party, call_id),
+                inbound: _,
+            } => self.leg_started(*leg, *call, *transfer, party, call_id),
             Event::CallConnected { call, legs } => legs.iter().for_each(|leg| self.belongs(*call, *leg)),
             Event::TransferRequested {
                 transfer,
@@ -136,19 +137,18 @@ impl Book {
                 mode,
                 transferor,
                 transferee,
-                target,
+                target: _,
+                target_leg,
             } => {
                 let text = format!("{kind:?} transfer requested, mode {mode:?}").to_lowercase();
                 if ![transferor, transferee].into_iter().any(|leg| self.is_in_a_call(leg)) {
                     return; // of a call that is forgotten
                 }
-                let legs = [*transferor, *transferee].into();
-                let target = target.clone();
+                let legs = [*transferor, *transferee].into_iter().chain(*target_leg).collect();
                 self.transfers.insert(
                     *transfer,
                     Transfer {
                         legs,
-                        target,
                         ..Transfer::default()
                     },
                 );
@@ -192,8 +192,11 @@ impl Book {
             | Event::LegConfirmed { .. }
             | Event::LegEnded { .. }
             | Event::Media(_)
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
-            | Event::MessageRefused { .. } => {}
+            | Event::MessageRefused { .. }
+            | Event::WebhookFailed { .. } => {}
         }
     }
 
@@ -204,25 +207,28 @@ impl Book {
         }
     }
 
-    fn leg_started(&mut self, leg: LegHandle, call: Option<CallHandle>, party: &str, call_id: &str) {
+    fn leg_started(
+        &mut self,
+        leg: LegHandle,
+        call: Option<CallHandle>,
+        transfer: Option<TransferHandle>,
+        party: &str,
+        call_id: &str,
+    ) {
         let dialog = self.dialogs.key(call_id);
         self.dialogs.claim(dialog, leg, party);
         self.legs.insert(leg, Started { dialog, calls: 0 });
         match call {
             Some(call) => self.belongs(call, leg),
-            // The target of a transfer, dialled for it: of the newest one that goes there.
-            None => {
-                let goes_there = |kept: &&mut Transfer| !kept.ended && user(&kept.target) == user(party);
-                match self.transfers.values_mut().rev().find(goes_there) {
-                    Some(kept) => {
-                        kept.legs.insert(leg);
-                    }
-                    None => {
-                        let gone = self.dialogs.unclaim(dialog);
-                        self.unstarted(gone);
-                    }
+            None => match transfer.and_then(|transfer| self.transfers.get_mut(&transfer)) {
+                Some(kept) => {
+                    kept.legs.insert(leg);
                 }
-            }
+                None => {
+                    let gone = self.dialogs.unclaim(dialog);
+                    self.unstarted(gone);
+                }
+            },
         }
     }
 
@@ -300,12 +306,6 @@ impl Book {
             redact: self.limits.redact,
         })
     }
-}
-
-/// The user part of a URI in text.
-fn user(uri: &str) -> &str {
-    let bare = uri.split_once(':').map_or(uri, |(_, bare)| bare);
-    bare.split(['@', ';', '?']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

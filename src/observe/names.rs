@@ -4,7 +4,7 @@ use crate::engine::{Event, HubNote, MediaNote, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 38] = [
+    pub const NAMES: [&'static str; 41] = [
         "call.connected",
         "call.ended",
         "call.forwarded",
@@ -39,10 +39,13 @@ impl Event {
         "message.refused",
         "registration.added",
         "registration.removed",
+        "source.banned",
+        "source.limited",
         "transfer.completed",
         "transfer.failed",
         "transfer.progress",
         "transfer.requested",
+        "webhook.failed",
     ];
 
     /// The name under which it is serialised.
@@ -65,6 +68,9 @@ impl Event {
             Event::TransferCompleted { .. } => "transfer.completed",
             Event::TransferFailed { .. } => "transfer.failed",
             Event::MessageRefused { .. } => "message.refused",
+            Event::WebhookFailed { .. } => "webhook.failed",
+            Event::SourceLimited { .. } => "source.limited",
+            Event::SourceBanned { .. } => "source.banned",
             Event::Media(note) => note.name(),
             Event::Hub(note) => note.name(),
         }

@@ -172,6 +172,7 @@ impl Transfers {
             transferor: place.replaced,
             transferee: place.peer,
             target: party.uri.to_string(),
+            target_leg: Some(newcomer),
         });
         self.join_if_quiet(now, handle);
         Ok(handle)

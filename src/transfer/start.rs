@@ -39,6 +39,10 @@ impl Transfers {
             Target::Consult { call, consult, .. } => Some((*call, *consult)),
             Target::Uri(..) | Target::Dead(_) => None,
         };
+        let target_leg = match &target {
+            Target::Consult { party, .. } => Some(*party),
+            Target::Uri(..) | Target::Dead(_) => None,
+        };
         let target_name = match &target {
             Target::Consult { party, .. } => self
                 .calls
@@ -88,6 +92,7 @@ impl Transfers {
             transferor,
             transferee,
             target: target_name,
+            target_leg,
         });
         let refers = matches!(mode, TransferMode::Refer | TransferMode::Pass);
         let falls_back = policy.mode == TransferMode::Auto;

@@ -1,6 +1,6 @@
 //! What happened, for observers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
@@ -87,6 +87,10 @@ pub enum Event {
         leg: LegHandle,
         /// Its call.
         call: Option<CallHandle>,
+        /// The transfer that dials it.
+        transfer: Option<TransferHandle>,
+        /// True: the party called the edge. False: the edge calls the party.
+        inbound: bool,
         /// The party.
         party: String,
         /// The dialog's Call-ID.
@@ -129,6 +133,8 @@ pub enum Event {
         transferee: LegHandle,
         /// The consult's address.
         target: String,
+        /// The consult's leg, if there is one already: attended, or the newcomer with its Replaces.
+        target_leg: Option<LegHandle>,
     },
     /// The target rings, or a step was reached; the rule that fired is named.
     #[serde(rename = "transfer.progress")]
@@ -173,6 +179,31 @@ pub enum Event {
         status: Option<u16>,
         /// What was wrong.
         why: String,
+    },
+    /// A notification to an application was given up: its webhook was not reached, or refused it.
+    #[serde(rename = "webhook.failed")]
+    WebhookFailed {
+        /// Scheme, host and port: what follows may be secret.
+        to: String,
+        /// In words.
+        why: String,
+        /// How often it was sent.
+        tries: u32,
+    },
+    /// A source asks for more than it may: what it sends outside of dialogs is dropped in silence. Told once, and again
+    /// when it was calm in between.
+    #[serde(rename = "source.limited")]
+    SourceLimited {
+        /// The address, or any of its IPv6 /64.
+        source: IpAddr,
+    },
+    /// A source showed too many wrong passwords: what it sends outside of dialogs is dropped in silence for a while.
+    #[serde(rename = "source.banned")]
+    SourceBanned {
+        /// The address, or any of its IPv6 /64.
+        source: IpAddr,
+        /// For how long.
+        seconds: u64,
     },
     /// Something about media that passes through the edge.
     #[serde(untagged)]

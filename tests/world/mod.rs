@@ -19,6 +19,7 @@
     reason = "every test file uses its own part of the harness"
 )]
 
+mod hub;
 mod media;
 mod network;
 mod seat;
@@ -36,6 +37,7 @@ use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
 use warmline::transport::locate::{Found, LookupFailed, Wanted};
 use warmline::transport::{Flow, Transport};
 
+pub(crate) use hub::party;
 pub(crate) use network::{Fate, Packet};
 pub(crate) use seat::Seat;
 pub(crate) use setup::{Warm, users};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use warmline::engine::{
-    CallView, Cause, Command, Event, LegHandle, LegView, Reply, Totals, TransferFailure, TransferView,
+    CallView, Cause, Command, Event, HubNote, LegHandle, LegView, Reply, Totals, TransferFailure, TransferView,
 };
 use warmline::media::{Hear, LocalPort};
 use warmline::phone::{CallState, Phone, PhoneCall, PhoneEvent};
@@ -386,6 +386,8 @@ impl World {
         for event in self.events() {
             match event {
                 Event::CallStarted { call, .. } => lives.entry(call.to_string()).or_default().0 += 1,
+                // One that begins with nobody in it.
+                Event::Hub(HubNote::Opened { call, .. }) => lives.entry(call.to_string()).or_default().0 = 1,
                 Event::CallEnded { call, .. } => lives.entry(call.to_string()).or_default().1 += 1,
                 Event::LegStarted { leg, .. } => lives.entry(leg.to_string()).or_default().0 += 1,
                 Event::LegEnded { leg, .. } => lives.entry(leg.to_string()).or_default().1 += 1,
@@ -403,8 +405,11 @@ impl World {
                 | Event::LegConfirmed { .. }
                 | Event::TransferProgress { .. }
                 | Event::Media(_)
+                | Event::SourceLimited { .. }
+                | Event::SourceBanned { .. }
                 | Event::Hub(_)
-                | Event::MessageRefused { .. } => {}
+                | Event::MessageRefused { .. }
+                | Event::WebhookFailed { .. } => {}
             }
         }
         for (name, (begun, ended)) in lives {

@@ -276,9 +276,12 @@ impl Stage {
             | Event::CallResumed { .. }
             | Event::CallForwarded { .. }
             | Event::CallEnded { .. }
-            | Event::MessageRefused { .. } => Some(stamped.event.name().replace('.', " ")),
+            | Event::MessageRefused { .. }
+            | Event::WebhookFailed { .. } => Some(stamped.event.name().replace('.', " ")),
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }

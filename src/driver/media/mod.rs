@@ -39,6 +39,7 @@ use super::clock;
 use crate::media::audio::Pcm;
 use crate::media::secure::Certificate;
 use crate::media::{MediaCommand, MediaEvent, MediaSettings, PromptName};
+use crate::observe::Metrics;
 
 /// How media is driven.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub struct MediaOptions {
     pub recordings: Option<PathBuf>,
     /// Times.
     pub settings: MediaSettings,
+    /// Where panics are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl MediaOptions {
@@ -67,6 +70,7 @@ impl MediaOptions {
             prompts: Vec::new(),
             recordings: None,
             settings: MediaSettings::new(clock::now()),
+            metrics: Arc::default(),
         }
     }
 }

@@ -36,10 +36,23 @@ fn message(start: &str, call_id: &str) -> Bytes {
     .into()
 }
 
+fn dialled_for(transfer: TransferHandle, slot: u32, party: &str, call_id: &str) -> Event {
+    Event::LegStarted {
+        leg: leg(slot),
+        call: None,
+        transfer: Some(transfer),
+        inbound: false,
+        party: party.to_owned(),
+        call_id: call_id.to_owned(),
+    }
+}
+
 fn started(slot: u32, of: Option<CallHandle>, party: &str, call_id: &str) -> Event {
     Event::LegStarted {
         leg: leg(slot),
         call: of,
+        transfer: None,
+        inbound: false,
         party: party.to_owned(),
         call_id: call_id.to_owned(),
     }
@@ -84,6 +97,7 @@ fn story(limits: LadderLimits) -> Book {
             transferor: leg(2),
             transferee: leg(1),
             target: "sip:carol@x".to_owned(),
+            target_leg: None,
         },
     );
     say(
@@ -93,7 +107,7 @@ fn story(limits: LadderLimits) -> Book {
         address(3),
         message("INVITE sip:carol@x SIP/2.0", "c"),
     );
-    book.event(later(6), &started(3, None, "sip:carol@x", "c"));
+    book.event(later(6), &dialled_for(transfer, 3, "sip:x7f@192.0.2.9", "c"));
     say(
         &mut book,
         later(7),
@@ -237,6 +251,7 @@ fn what_belongs_to_no_call_leaves_nothing_behind() {
                 transferor: leg(9_000),
                 transferee: leg(9_001),
                 target: "sip:carol@x".to_owned(),
+                target_leg: None,
             },
         );
         let id = format!("target{slot}");
@@ -247,7 +262,7 @@ fn what_belongs_to_no_call_leaves_nothing_behind() {
             address(3),
             message("INVITE sip:carol@x SIP/2.0", &id),
         );
-        book.event(now, &started(target, None, "sip:carol@x", &id));
+        book.event(now, &dialled_for(transfer, target, "sip:carol@x", &id));
     }
     assert!(book.transfers.is_empty());
     assert_eq!((book.dialogs.len(), book.legs.len()), (UNCLAIMED, UNCLAIMED));
