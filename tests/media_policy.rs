@@ -301,7 +301,18 @@ fn a_description_that_the_edge_cannot_answer_is_refused_with_the_reason() {
         )
     };
     let session = "v=0\r\no=- 1 1 IN IP4 10.0.1.12\r\ns=-\r\nc=IN IP4 10.0.1.12\r\nt=0 0\r\n";
+    let lines_of_media = "m=audio 4000 RTP/AVP 0\r\n".repeat(17);
+    let formats: String = (0..65).map(|number| format!(" {number}")).collect();
+    let formats = format!("m=audio 4000 RTP/AVP{formats}\r\n");
+    let keyed = |key: &str| format!("m=audio 4000 RTP/SAVP 0\r\na=crypto:1 AEAD_AES_128_GCM inline:{key}\r\n");
+    let (long, split) = (keyed(&"A".repeat(3_000)), "m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\na=ice-ufrag:abcd\r\n\
+         a=ice-pwd:abcdefghijklmnopqrstuv\r\na=setup:actpass\r\na=rtcp-mux\r\na=candidate:1 3 udp 1 192.0.2.1 9 typ host\r\n\
+         a=fingerprint:sha-256 ".to_owned() + &["AB"; 32].join(":") + "\r\n");
     for (media, status) in [
+        (lines_of_media.as_str(), "488 "),
+        (formats.as_str(), "488 Too Many Codecs"),
+        (long.as_str(), "488 No Usable Crypto Line"),
+        (split.as_str(), "400 Bad candidate In Session Description"),
         (
             "m=audio 4000 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n",
             "488 Fingerprint Missing",
@@ -313,11 +324,14 @@ fn a_description_that_the_edge_cannot_answer_is_refused_with_the_reason() {
         ("m=video 4000 RTP/AVP 31\r\n", "488 No Audio"),
     ] {
         world.tolerate("");
+        let before = world.lines(BOB).len();
         world.bob().send_octets(bad(&(session.to_owned() + media)));
         world.run();
-        let lines = world.lines(BOB);
-        let last = lines.last().expect("an answer");
-        assert!(last.starts_with(&format!("< {}", &status[..3])), "{status}, not {last}");
+        let lines = world.lines(BOB).split_off(before);
+        assert!(
+            lines.iter().any(|line| line.starts_with(&format!("< {status}"))),
+            "{status}, not {lines:?}"
+        );
     }
     assert_eq!(world.ends(), []);
     assert!(world.phone(CAROL).live().is_empty());

@@ -35,7 +35,9 @@ class Baresip:
         home.mkdir(parents=True, exist_ok=True)
         self.tone, self._home = frequency(user), home
         tone(home / "tone.wav", self.tone)
-        (home / "config").write_text(self._config(home), encoding="utf-8")
+        # RFC 8834 §4.5: with ICE there is one component.
+        mux = "rtcp_mux yes\n" if "medianat=ice" in options else ""
+        (home / "config").write_text(self._config(home) + mux, encoding="utf-8")
         (home / "accounts").write_text(
             f'"{user}" <sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass=pw{user}'
             f";answermode=manual;audio_codecs=PCMU;regint=120{options}\n", encoding="utf-8")

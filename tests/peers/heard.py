@@ -21,7 +21,7 @@ hold_music = "{folder}/music.wav"
 """
 # What makes the customer's phone protect its audio so.
 ACCOUNT = {
-    Baresip: {"relay": "", "srtp": ";mediaenc=srtp-mand", "dtls": ";mediaenc=dtls_srtp;medianat=ice;rtcp_mux=yes"},
+    Baresip: {"relay": "", "srtp": ";mediaenc=srtp-mand", "dtls": ";mediaenc=dtls_srtp;medianat=ice"},
     Linphonec: {"relay": "", "srtp": "media_encryption=srtp\nmedia_encryption_mandatory=1",
                 "dtls": "media_encryption=dtls\nmedia_encryption_mandatory=1"},
 }
