@@ -62,6 +62,11 @@ impl EngineHandle {
         self.events.push(super::time::now(), event);
     }
 
+    /// Where events are kept.
+    pub fn log(&self) -> Arc<EventLog> {
+        Arc::clone(&self.events)
+    }
+
     /// Everything that happens from now on; or, with `after`, everything kept since that sequence number.
     pub fn events(&self, after: Option<u64>) -> Subscription {
         EventLog::subscribe(&self.events, after)

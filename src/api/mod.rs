@@ -18,6 +18,7 @@
 //! assert!(runtime.block_on(handle.command(warmline::engine::Command::Calls)).is_err());
 //! ```
 
+pub mod audit;
 mod events;
 mod handle;
 pub mod native;
@@ -27,4 +28,4 @@ pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
-pub use time::rfc3339;
+pub use time::{moment, rfc3339, rfc3339_now};

@@ -52,8 +52,10 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let api = parts::api(file, problems);
     let log = log(file, problems);
     let store = parts::store(file, problems);
+    let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
+    let records = super::records::records(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let limits = super::limits::limits(file, problems);
 
@@ -96,7 +98,9 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         api,
         log,
         ladder,
+        records,
         store,
+        audit,
         softphone,
         tls,
         media,

@@ -97,6 +97,8 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
+//! [audit]                       # omit: no audit log
+//! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! [media]
@@ -119,6 +121,9 @@
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
 //! redact = false                # true: numbers and names are hidden
+//! [records]                     # one record a customer's call, with all its legs and transfers
+//! keep = 1000                   # complete ones in memory, for GET /v1/records
+//! file = "calls.jsonl"          # appended, a line of JSON each; opened again at SIGHUP; omit: none
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -132,12 +137,14 @@
 //! ```
 
 mod application;
+mod audit;
 mod check;
 mod dns;
 mod fields;
 mod limits;
 mod media;
 mod parts;
+mod records;
 mod reload;
 mod report;
 mod target;
@@ -162,6 +169,7 @@ use crate::transport::{Named, Transport};
 
 pub use dns::Dns;
 pub use media::MediaFiles;
+pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use target::Target;
@@ -188,8 +196,12 @@ pub struct Config {
     pub log: Log,
     /// Ladders of the last calls; `None`: not kept.
     pub ladder: Option<Ladder>,
+    /// What is kept of calls.
+    pub records: Records,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
+    /// The file of the audit log.
+    pub audit: Option<String>,
     /// The softphone page; `None`: not served.
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
@@ -341,7 +353,9 @@ impl Config {
                 json: false,
             },
             ladder: Some(Ladder::default()),
+            records: Records::default(),
             store: None,
+            audit: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
             media: MediaSettings::default(),

@@ -26,10 +26,12 @@
 //! [`Output::Store`]: crate::engine::Output::Store
 //! [`Input::Restored`]: crate::engine::Input::Restored
 
+mod audit;
 mod embedded;
 mod memory;
 mod writer;
 
+pub use audit::{Audit, AuditError, Broken, Chain};
 pub use embedded::Embedded;
 pub use memory::Memory;
 pub use writer::Writer;
