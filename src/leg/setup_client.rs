@@ -99,10 +99,6 @@ impl Legs {
         });
         let handle = LegHandle::from(handle);
         self.deadlines.add(ring_deadline, handle);
-        match wanted {
-            Some(wanted) => self.lookups.push_back((handle, wanted)),
-            None => self.send_invite(now, handle, None),
-        }
         if let Some(leg) = self.get(handle) {
             let (call, transfer) = match leg.owner {
                 LegOwner::Call(call) => (Some(call), None),
@@ -118,6 +114,11 @@ impl Legs {
                 call_id: leg.dialog.id.call_id.to_string(),
             };
             self.events.push_back(event);
+        }
+        // It may end at once, where there is no media port left: after its beginning has been told.
+        match wanted {
+            Some(wanted) => self.lookups.push_back((handle, wanted)),
+            None => self.send_invite(now, handle, None),
         }
         handle
     }
