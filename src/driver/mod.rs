@@ -71,7 +71,7 @@ pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
 
 use crate::api::softphone::Site;
-use crate::api::{EngineHandle, EventLog};
+use crate::api::{EngineHandle, EventLog, Sounds};
 use crate::engine::{Engine, Listener, Plugin, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
@@ -249,6 +249,8 @@ impl Edge {
         let listeners = settings.listeners.clone();
         let events = Arc::new(EventLog::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
+        let (sounds, made) = Sounds::new();
+        let handle = handle.with_sounds(sounds);
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
@@ -277,6 +279,7 @@ impl Edge {
                 records: maker,
                 media,
                 heard,
+                sounds: media::SoundBox::new(made),
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));

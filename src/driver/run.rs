@@ -16,7 +16,7 @@ use super::clock;
 use super::dns::Dns;
 use super::isolate::isolated;
 use super::ladders::Ladders;
-use super::media::MediaThread;
+use super::media::{MediaThread, SoundBox};
 use super::memory::Kept;
 use super::names::{Answer, Names};
 use super::records::RecordMaker;
@@ -69,6 +69,7 @@ pub(super) struct Parts {
     pub(super) records: RecordMaker,
     pub(super) media: MediaThread,
     pub(super) heard: mpsc::UnboundedReceiver<MediaEvent>,
+    pub(super) sounds: SoundBox,
 }
 
 struct Shell {
@@ -135,6 +136,7 @@ pub(super) async fn run(parts: Parts) {
         records,
         media,
         mut heard,
+        mut sounds,
     } = parts;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
@@ -180,6 +182,7 @@ pub(super) async fn run(parts: Parts) {
             Some(settings) = reloaded.recv() => shell.tell(Input::Reloaded { settings: Box::new(settings) }),
             Some(answer) = looked_up.recv() => shell.looked_up(answer),
             Some(event) = heard.recv() => shell.tell(Input::Media(event)),
+            made = sounds.next() => sounds.keep(made, &shell.media),
             Some(order) = orders.recv() => shell.order(order),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
