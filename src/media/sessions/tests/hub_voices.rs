@@ -164,7 +164,9 @@ fn silence_goes_on_and_is_encoded_once() {
     room.parties.iter_mut().for_each(|party| party.talks = false);
     room.run(150);
     room.parties.iter_mut().for_each(|party| party.heard.clear());
+    let before = room.world.sessions.encoded(HUB);
     room.run(50);
+    assert_eq!(room.world.sessions.encoded(HUB), before, "silence is encoded");
     for (at, codec) in MIXED.iter().enumerate() {
         assert_steady(&room, at, codec.clock());
         let heard = &room.parties[at].heard;
@@ -195,7 +197,11 @@ fn two_hundred_and_fifty_hear_three_by_one_encode_a_codec() {
         room.parties[at].talks = false;
     }
     room.conference();
-    room.run(60);
+    room.run(59);
+    let before = room.world.sessions.encoded(HUB);
+    room.run(1);
+    // One for each of the three who speak, and one a codec for all others.
+    assert_eq!(room.world.sessions.encoded(HUB) - before, 3 + 4);
     for at in 3..250 {
         let twin = 3 + (at + 1) % 4; // the first silent one of the same codec
         let (mine, other) = (&room.parties[at].heard, &room.parties[twin].heard);
