@@ -28,6 +28,7 @@ pub mod ringcentral;
 pub mod softphone;
 mod sounds;
 mod time;
+pub mod twilio;
 pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};

@@ -7,7 +7,7 @@ use axum::http::Request;
 use bytes::Bytes;
 
 use super::failure::{Failure, UNSTARTED};
-use crate::api::{EngineHandle, Sounds, bot, ringcentral, webhook};
+use crate::api::{EngineHandle, Sounds, bot, ringcentral, twilio, webhook};
 use crate::config::Config;
 
 /// Starts what the file names, and gives its routes: each has prefixes and an authentication of its own. `domain` is the
@@ -36,6 +36,16 @@ pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle) -> Resu
         let router =
             ringcentral::router(section, &config.domain(), &listens, edge.clone(), hooks.clone()).map_err(random)?;
         routes = routes.merge(router);
+    }
+    let listen = config.api.as_ref().map(|api| api.listen);
+    if let (Some(account), Some(listen)) = (config.twilio.clone(), listen) {
+        routes = routes.merge(twilio::start(twilio::Options {
+            base_url: account.base_url.clone().unwrap_or_else(|| format!("http://{listen}")),
+            account,
+            domain: domain.to_owned(),
+            edge: edge.clone(),
+            hooks,
+        }));
     }
     Ok(routes)
 }

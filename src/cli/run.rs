@@ -64,8 +64,8 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config).await?;
     let hold = settings.hold;
-    let open = settings.open;
     let domain = settings.domain.clone();
+    let open = settings.open;
     let limits = |ladder: crate::config::Ladder| LadderLimits {
         calls: ladder.calls,
         messages: ladder.messages,

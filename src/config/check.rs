@@ -60,6 +60,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let bot = super::bot::bot(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let ringcentral = super::ringcentral::ringcentral(file, &users, problems);
+    let twilio = super::twilio::twilio(file, problems);
     let limits = super::limits::limits(file, problems);
 
     if let Some(span) = open {
@@ -112,6 +113,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         dns,
         webhook,
         ringcentral,
+        twilio,
         limits,
     }
 }

@@ -135,6 +135,20 @@
 //! flip = ["+4917155501"]        # its other phones: `callFlipId` 1 is the first
 //! jwt = "a-long-random-word"    # the assertion of its JWT login
 //! password = "…"                # for the password grant
+//! [twilio]                      # calls, conferences and TwiML for applications written for that API; omit: none
+//! account_sid = "AC…"           # AC and 32 hexadecimal digits
+//! auth_token = "…"              # its password; signs what applications are sent
+//! base_url = "https://edge.example.test" # how clients reach this API; default: [api] listen
+//! [[twilio.key]]                # API keys, also for access tokens of browsers
+//! sid = "SK…"
+//! secret = "…"
+//! [[twilio.number]]
+//! application = "sales"         # the [[application]] whose calls it answers
+//! phone_number = "+15550001"    # only calls to this one; omit: all of that application
+//! app_sid = "AP…"               # its name as a TwiML application
+//! voice_url = "https://app.example.test/voice" # says what to do; voice_method = "POST"
+//! fallback_url = "https://other.example.test/" # when that cannot; fallback_method = "POST"
+//! status_callback = "https://app.example.test/ended" # status_callback_method = "POST"
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
@@ -184,6 +198,7 @@ mod ringcentral;
 mod target;
 mod tls;
 mod transfer;
+mod twilio;
 mod webhook;
 
 use std::fmt;
@@ -210,6 +225,7 @@ pub use report::{Problem, Report};
 pub use ringcentral::{RingCentral, RingCentralExtension, Secret};
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
+pub use twilio::{Hook, Twilio, TwilioNumber};
 pub use webhook::Webhook;
 
 /// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
@@ -254,6 +270,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// The RingCentral-style API; `None`: not served.
     pub ringcentral: Option<RingCentral>,
+    /// The Twilio-style API; `None`: not served.
+    pub twilio: Option<Twilio>,
     /// How much a source and a user may ask for.
     pub limits: RequestLimits,
 }
@@ -404,6 +422,7 @@ impl Config {
             dns: Dns::default(),
             webhook: Webhook::default(),
             ringcentral: None,
+            twilio: None,
             limits: RequestLimits::default(),
         }
     }
