@@ -57,6 +57,7 @@ impl Engine {
                 ring_timeout,
                 on_failure,
             } => {
+                self.check_ladder(on_failure.as_ref())?;
                 let Engine {
                     settings,
                     transfers,

@@ -111,10 +111,6 @@ impl Legs {
         });
         let handle = LegHandle::from(handle);
         self.deadlines.add(ring_deadline, handle);
-        match wanted {
-            Some(wanted) => self.lookups.push_back((handle, wanted)),
-            None => self.send_invite(now, handle, None),
-        }
         if let Some(leg) = self.get(handle) {
             let (call, transfer) = match leg.owner {
                 LegOwner::Call(call) => (Some(call), None),
@@ -130,6 +126,11 @@ impl Legs {
                 call_id: leg.dialog.id.call_id.to_string(),
             };
             self.events.push_back(event);
+        }
+        // Behind the event: a leg that cannot be offered anything ends at once.
+        match wanted {
+            Some(wanted) => self.lookups.push_back((handle, wanted)),
+            None => self.send_invite(now, handle, None),
         }
         handle
     }

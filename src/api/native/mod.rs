@@ -14,6 +14,11 @@
 //! | `/v1/legs/{leg}/digits` | POST |
 //! | `/v1/legs/{leg}/recording` | POST, DELETE |
 //! | `/v1/legs/{leg}/hold`, `/v1/legs/{leg}/resume` | POST |
+//! | `/v1/hubs`, `/v1/calls/{call}/parties`, `…/to-hub`, `…/to-pair` | POST |
+//! | `/v1/calls/{call}/play`, `…/recording` | POST, DELETE |
+//! | `/v1/legs/{leg}/ring`, `…/answer`, `…/reject`, `…/move`, `…/refer` | POST |
+//! | `/v1/legs/{leg}/role` | PUT |
+//! | `/v1/legs/{leg}/play` | POST, DELETE |
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
 //! | `/v1/registrations` | GET |
 //! | `/v1/records`, `/v1/records/{record}` | GET |
@@ -37,15 +42,18 @@ mod auth;
 mod body;
 mod calls;
 mod dial;
+mod hubs;
 mod idempotency;
 mod ladder;
 mod media;
+mod members;
 mod named;
 mod order;
 mod page;
 mod problem;
 pub mod record_schema;
 mod records;
+mod role;
 pub mod schema;
 mod softphone;
 mod stream;
@@ -204,6 +212,19 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(calls::registrations))
         .routes(routes!(records::list))
         .routes(routes!(records::show))
+        .routes(routes!(hubs::open))
+        .routes(routes!(hubs::add))
+        .routes(routes!(hubs::to_hub))
+        .routes(routes!(hubs::to_pair))
+        .routes(routes!(hubs::play, hubs::stop_playing))
+        .routes(routes!(hubs::record, hubs::stop))
+        .routes(routes!(members::ring))
+        .routes(routes!(members::answer))
+        .routes(routes!(members::reject))
+        .routes(routes!(members::set_role))
+        .routes(routes!(members::move_to))
+        .routes(routes!(members::play, members::stop_playing))
+        .routes(routes!(members::refer))
         .routes(routes!(transfers::list, transfers::start))
         .routes(routes!(transfers::show, transfers::cancel))
         .routes(routes!(stream::events))
