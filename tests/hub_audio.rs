@@ -123,14 +123,12 @@ impl World {
         legs[0]
     }
 
-    /// The phone's call is up and calm, and its ear knows where the edge is.
+    /// The phone's call is up and calm.
     fn settled(&mut self, who: usize) {
         let call = self.phones.phone(who).latest().unwrap();
         self.phones.until("it is up", |phones| {
             phones.phone(who).state(call) == Some(CallState::Connected) && !phones.phone(who).is_busy()
         });
-        let told = self.phones.phone(who).remote_media(call).unwrap();
-        self.ears[who].set_edge(told.parse().unwrap());
         self.speaking.insert(who);
     }
 
@@ -146,6 +144,10 @@ impl World {
         }
         for _ in 0..WINDOW {
             for who in &self.speaking {
+                // Where it was told last: the edge, or another phone.
+                let call = self.phones.phone(*who).latest().unwrap();
+                let told = self.phones.phone(*who).remote_media(call).unwrap();
+                self.ears[*who].set_edge(told.parse().unwrap());
                 let payload = tone::make(TONES[*who], self.sent * 160, 160);
                 self.ears[*who].send(0, &payload);
             }
@@ -193,11 +195,17 @@ impl World {
                 self.hang_up(who);
             }
         }
-        let Reply::Totals(totals) = self.order(Command::Totals) else {
-            panic!("no totals")
-        };
-        assert_eq!((totals.calls, totals.media_ports), (0, 0), "{totals:?}");
-        self.edge.stop();
+        let World {
+            edge,
+            mut phones,
+            runtime,
+            ..
+        } = self;
+        phones.until("nothing is left", |_| {
+            let reply = runtime.block_on(edge.handle().command(Command::Totals));
+            matches!(reply, Ok(Reply::Totals(totals)) if (totals.calls, totals.dialogs, totals.media_ports) == (0, 0, 0))
+        });
+        edge.stop();
     }
 }
 
@@ -292,11 +300,11 @@ fn a_whisper_before_the_call_is_for_the_agent_alone_and_a_transfer_leaves_nobody
     world.hears("an announcement to all", &[(B, &[C, SOUND]), (C, &[B, SOUND])]);
     world.order(Command::StopPlaying { to });
     world.order(Command::ToPair { call: hub });
-    // Directly again, phone to phone: what each is told is where the other is.
-    for who in [B, C] {
-        world.settled(who);
-    }
+    // Through the edge at first, and directly, phone to phone, as soon as both have agreed.
     world.hears("a pair", &[(B, &[C]), (C, &[B])]);
+    let there = world.ears[C].address();
+    assert_eq!(world.ears[B].edge(), there, "what each is told is where the other is");
+    world.hears("and it stays so", &[(B, &[C]), (C, &[B])]);
     world.over();
 }
 
