@@ -57,7 +57,10 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
     let records = super::records::records(file, problems);
+    let bot = super::bot::bot(file, problems);
     let webhook = super::webhook::webhook(file, problems);
+    let ringcentral = super::ringcentral::ringcentral(file, &users, problems);
+    let twilio = super::twilio::twilio(file, problems);
     let limits = super::limits::limits(file, problems);
 
     if let Some(span) = open {
@@ -100,6 +103,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         log,
         ladder,
         records,
+        bot,
         store,
         audit,
         softphone,
@@ -108,6 +112,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         media_files,
         dns,
         webhook,
+        ringcentral,
+        twilio,
         limits,
     }
 }
