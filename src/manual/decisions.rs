@@ -132,10 +132,48 @@
 //! to somebody who is not to hear it. So the held party is offered `sendonly` (or `inactive`), and the other side
 //! `inactive`; resuming offers both `sendrecv`. With the media rooms the first will carry music.
 //!
-//! ## Join is refused with 488
+//! ## Join makes a hub
 //!
-//! RFC 3911 wants a mixer, and there is none before the media rooms. §3 has a UA that cannot mix answer 488; `join` is in no
-//! `Supported`, so `Require: join` gets 420. Weighed against 481: the dialog exists, and its owner would look for it.
+//! RFC 3911: the dialog that is named is one of a pair, which becomes a hub for it, or of a hub, which grows. Who may is who
+//! could take that party's place by Replaces: the same user, a trusted peer. A dialog that is not answered yet is 481, a full
+//! hub 488.
+//!
+//! ## A hub's member talks with the edge's own voice
+//!
+//! A party of a hub has no one other side whose description it could be told. It is told the edge's: one fixed description
+//! (Opus, G.722, G.711, DTMF) with a mark of its own, put where the other side's stands in a pair (`leg::voice`). So offers,
+//! answers, ICE, DTLS and SDES need no second form, and whether a leg has to be re-INVITEd is one question: does its media
+//! come here, in codecs that can be mixed, both ways? A pair through the edge becomes a hub, and a hub such a pair, without
+//! a message to anybody: the packet half is told who hears whom. Where the pair's media went directly, one re-INVITE to
+//! each does it, and afterwards it goes directly again.
+//!
+//! Weighed against a re-INVITE for each role (`sendonly` for the held, `recvonly` for listeners): phones would show it, but
+//! each would cost a round trip, meet glare, and change a browser's direction; the roles are the mixer's alone.
+//!
+//! ## A party that holds a hub is muted
+//!
+//! Its re-INVITE is answered at once in the mirror of its direction, nobody else is told, and nobody hears what it sends: a
+//! phone with music of its own would play it to all, the oldest complaint of conferences. Who else is there counts it as
+//! absent, so that a customer whose agent puts the phone on hold hears the edge's music.
+//!
+//! ## Who keeps a hub alive
+//!
+//! Speakers and muted ones. Supervisors alone (monitor, coach) hear nobody and are heard by nobody, so the hub ends with the
+//! last of the others, unless it stays. One that nobody has joined ends after a minute; a caller for an application that no
+//! client answers is told 480 when it has rung as long as anybody may.
+//!
+//! ## Places in a hub are taken without a transfer
+//!
+//! REFER by a participant gives its place and role to the target, in one with RFC 5589: the phone's user pressed "transfer".
+//! RFC 4579 §5.5 would have a REFER to the focus add somebody; the API and Join do that. The hub answers by itself, so there
+//! is nothing to match and nobody to wait for: no transfer object, no `transfer.*`, but `hub.joined` and `hub.left`. The one
+//! who leaves is released behind the answer to its last NOTIFY, as in every transfer. Two hubs are not made one: 488.
+//!
+//! ## A ladder's application has the customer on trial
+//!
+//! `on_failure = "ladder"` may offer the transferee to an application in the middle. It waits there in a hub of its own, with
+//! music, and its old call stands; only when a client answers or moves it does the transferor hear 200 and leave. Until then
+//! it hears 182. So a queue that is full, or dead, costs nobody the call.
 //!
 //! ## A REFER outside of dialogs needs the same party, not only both tags
 //!
