@@ -19,9 +19,12 @@
 //! ```
 
 pub mod audit;
+pub mod bot;
 mod events;
+mod follow;
 mod handle;
 pub mod native;
+pub mod ringcentral;
 pub mod softphone;
 mod sounds;
 mod time;

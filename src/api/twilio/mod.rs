@@ -52,6 +52,7 @@ mod events;
 mod fetch;
 mod flow;
 mod form;
+mod openapi;
 mod page;
 mod participant;
 mod participants;
@@ -68,6 +69,8 @@ mod twiml;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::{Router, middleware};
+
+pub use openapi::openapi;
 
 use super::webhook::Client;
 use super::{CommandError, EngineHandle};

@@ -68,7 +68,7 @@ impl Flow {
                 "bridged"
             }
             Stop::Dequeued(Dequeue::Conference { name, ends, beep }) => {
-                self.into_room(&name, ends, beep).await?;
+                self.attend_room(&name, ends, beep).await?;
                 "bridged"
             }
             Stop::Leave => "leave",
@@ -85,7 +85,7 @@ impl Flow {
     }
 
     /// A conference in which somebody waits for this call already.
-    async fn into_room(&mut self, name: &str, ends: bool, beep: bool) -> Result<(), Stop> {
+    async fn attend_room(&mut self, name: &str, ends: bool, beep: bool) -> Result<(), Stop> {
         let mut place = Participant::new(self.sid.clone(), time::now());
         (place.ends, place.beep) = (ends, (beep, beep));
         let sid = self.app.state().conference(name).map(|found| found.sid.clone());

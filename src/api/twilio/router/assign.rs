@@ -94,6 +94,7 @@ impl App {
                     created: now,
                     updated: now,
                     conference: None,
+                    ringing: None,
                     post_work: None,
                 };
                 let sid = reservation.sid.clone();
@@ -183,6 +184,14 @@ impl App {
         Some((url, fallback, form, timeout))
     }
 
+    /// Nobody waits for this call any more.
+    pub(super) fn stop_ringing(self: &Arc<App>, call: Option<Sid>) {
+        if let Some(call) = call {
+            let app = Arc::clone(self);
+            tokio::spawn(async move { app.hang_up(&call).await });
+        }
+    }
+
     /// A reservation that came to nothing: the task looks for another worker.
     pub(super) fn give_back(self: &Arc<App>, sid: &Sid, status: Reserved) -> bool {
         {
@@ -197,6 +206,7 @@ impl App {
             };
             (one.status, one.updated) = (status, time::now());
             let (task, worker) = (one.task.clone(), one.worker.clone());
+            self.stop_ringing(one.ringing.take());
             if let Some(task) = router.task_mut(&task).filter(|task| !task.status.is_over()) {
                 task.status = TaskStatus::Pending;
                 task.refused.insert(worker.clone());

@@ -164,6 +164,8 @@ struct Reservation {
     updated: SystemTime,
     /// Which conference it brought both into, and the worker's call there.
     conference: Option<(Sid, Sid)>,
+    /// The call that rings at the worker.
+    ringing: Option<Sid>,
     /// What the worker does afterwards.
     post_work: Option<Sid>,
 }

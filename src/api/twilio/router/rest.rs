@@ -258,8 +258,9 @@ impl Router {
         })
     }
 
-    /// Ends every open reservation of a task.
-    pub(super) fn release(&mut self, task: &Sid, status: Reserved) {
+    /// Ends every open reservation of a task; gives the calls that ring for it.
+    pub(super) fn release(&mut self, task: &Sid, status: Reserved) -> Vec<Sid> {
+        let mut ringing = Vec::new();
         let open = |one: &&super::Reservation| one.task == *task && one.status.holds();
         let open: Vec<Sid> = self
             .reservations
@@ -273,10 +274,12 @@ impl Router {
             };
             (one.status, one.updated) = (status, time::now());
             let worker = one.worker.clone();
+            ringing.extend(one.ringing.take());
             if let Some(worker) = self.worker_mut(&worker) {
                 worker.idle_since = time::now();
             }
         }
+        ringing
     }
 }
 
@@ -301,7 +304,9 @@ async fn change(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -
         );
         let is_task = router.task(&sid).is_some();
         if is_task {
-            places::change_task(router, &sid, &form)?;
+            for call in places::change_task(router, &sid, &form)? {
+                app.stop_ringing(Some(call));
+            }
         }
         let found = router
             .entries

@@ -32,6 +32,8 @@ pub(super) struct Mix {
     pub(super) quiet: u32,
     tick: u64,
     tracks: Vec<Track>,
+    /// Frames encoded so far.
+    pub(super) encoded: u64,
 }
 
 /// One rate.
@@ -88,6 +90,7 @@ impl Default for Mix {
             quiet: FLUSH,
             tick: 0,
             tracks: Vec::new(),
+            encoded: 0,
         }
     }
 }
@@ -223,6 +226,7 @@ impl Mix {
             let bus = if rate == NARROW { &self.narrow } else { &self.wide };
             if let Some(track) = self.tracks.get_mut(at) {
                 track.tick = tick;
+                self.encoded += 1;
                 track.payload.clear();
                 track.encoder.encode(&bus.shared.1, &mut track.payload);
             }

@@ -154,6 +154,7 @@ impl Ear {
     ) -> &'a [u8] {
         let rate = bus::rate(codec);
         self.prepare(codec, mix, desk);
+        mix.encoded += 1;
         let whole = mix.whole(rate, sounds);
         let own = match own {
             Some((pcm, from)) if from != rate => Some(convert(&mut self.own, pcm, from, rate)),

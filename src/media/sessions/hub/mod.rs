@@ -101,6 +101,12 @@ impl Hub {
         self.seats.iter().map(|seat| seat.leg)
     }
 
+    /// Frames that it has encoded so far.
+    #[cfg(test)]
+    pub(super) fn encoded(&self) -> u64 {
+        self.mix.encoded
+    }
+
     /// Who is in it from now on; whoever stays keeps encoder and decoder.
     pub(super) fn set(&mut self, members: &[Member]) {
         let place = |(at, member): (usize, &Member)| (member.leg, at);
