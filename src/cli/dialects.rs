@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::Request;
 use bytes::Bytes;
+use utoipa::openapi::OpenApi;
 
 use super::failure::{Failure, UNSTARTED};
 use crate::api::{EngineHandle, Sounds, bot, ringcentral, twilio, webhook};
@@ -48,6 +49,13 @@ pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle) -> Resu
         }));
     }
     Ok(routes)
+}
+
+/// What `/openapi.json` says of them.
+pub(super) fn descriptions(config: &Config) -> Vec<OpenApi> {
+    let ringcentral = config.ringcentral.as_ref().map(|_| ringcentral::openapi());
+    let twilio = config.twilio.as_ref().map(|_| twilio::openapi());
+    ringcentral.into_iter().chain(twilio).collect()
 }
 
 /// What bots say: sounds that are fetched.

@@ -85,7 +85,11 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        let router = native::router(api_options(&edge, given.clone())).merge(dialects);
+        let options = native::Options {
+            dialects: dialects::descriptions(&config),
+            ..api_options(&edge, given.clone())
+        };
+        let router = native::router(options).merge(dialects);
         let router = match audited.clone() {
             Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
                 api::audit::note_orders(Arc::clone(&sink), request, next)
