@@ -19,15 +19,19 @@
 //! ```
 
 pub mod audit;
+pub mod bot;
 mod events;
+mod follow;
 mod handle;
 pub mod native;
+pub mod ringcentral;
 pub mod softphone;
 mod sounds;
 mod time;
+pub mod twilio;
 pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
 pub use sounds::{KEPT_SECONDS, MOST_OCTETS, SoundError, SoundOrder, SoundSource, Sounds};
-pub use time::{rfc3339, rfc3339_now};
+pub use time::{moment, rfc3339, rfc3339_now};

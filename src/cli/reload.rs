@@ -25,6 +25,8 @@ pub(super) struct Reload {
 impl Reload {
     /// Reads the file again. A bad one changes nothing and is told whole, as `warmline check` would.
     pub(super) async fn again(&mut self, edge: &Edge) {
+        // Whoever moves the file of call records away sends SIGHUP, whatever this configuration says.
+        edge.records().reopen();
         let new = match file::read(&self.path) {
             Ok(new) => new,
             Err(failure) => {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,13 +17,14 @@ use super::file;
 use super::reload::{Level, Reload};
 use super::say::say;
 use super::{audit, dialects};
-use crate::api::native::{self, Access, Readiness};
-use crate::api::{self};
+use crate::api;
+use crate::api::native::{self, Access, Readiness, RecordSource};
 use crate::config::{Config, Log};
-use crate::driver::{self, DRAIN, Edge, Hangups, Options, StartError};
-use crate::observe::LadderLimits;
+use crate::driver::{self, CallRecords, DRAIN, Edge, Hangups, Options, StartError};
+use crate::observe::{LadderLimits, RecordPage};
 use crate::store::{Embedded, Store};
 use crate::transport::Transport;
+use crate::vocabulary::RecordQuery;
 
 /// Start the edge
 ///
@@ -62,6 +64,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config).await?;
     let hold = settings.hold;
+    let domain = settings.domain.clone();
     let open = settings.open;
     let limits = |ladder: crate::config::Ladder| LadderLimits {
         calls: ladder.calls,
@@ -77,11 +80,12 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     greet(&edge, open, &config, file.is_none());
     let (closing, closed) = watch::channel(false);
     let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
+    let dialects = dialects::routes(&config, &domain, edge.handle())?;
     let mut access = None;
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        let router = native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, edge.handle())?);
+        let router = native::router(api_options(&edge, given.clone())).merge(dialects);
         let router = match audited.clone() {
             Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
                 api::audit::note_orders(Arc::clone(&sink), request, next)
@@ -230,6 +234,7 @@ fn api_options(edge: &Edge, access: Access) -> native::Options {
     let ladders = edge.ladders().cloned();
     native::Options {
         softphone: edge.softphone().cloned(),
+        records: Arc::new(Records(edge.records().clone())),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
         ready: Arc::new(move || Readiness {
@@ -237,6 +242,24 @@ fn api_options(edge: &Edge, access: Access) -> native::Options {
             pbx_up: state.pbx_up(),
         }),
         ..native::Options::new(edge.handle().clone(), access)
+    }
+}
+
+/// The edge's call records, as the API gives them.
+struct Records(CallRecords);
+
+impl RecordSource for Records {
+    fn page(&self, query: &RecordQuery) -> Value {
+        let RecordPage { records, total, next } = self.0.page(query);
+        let records: Vec<_> = records
+            .iter()
+            .filter_map(|record| serde_json::to_value(&**record).ok())
+            .collect();
+        json!({ "records": records, "total": total, "next": next })
+    }
+
+    fn find(&self, id: &str) -> Option<Value> {
+        serde_json::to_value(&*self.0.find(id)?).ok()
     }
 }
 

@@ -40,6 +40,7 @@ mod memory;
 mod names;
 mod page;
 mod probe;
+mod records;
 mod resolve;
 mod run;
 mod stop;
@@ -62,6 +63,7 @@ pub use bind::{StartError, bind_hint};
 pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
 pub use media::{MediaFiles, MediaOptions, MediaThread};
+pub use records::{CallRecords, RecordOptions};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
@@ -75,6 +77,7 @@ use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
 use crate::transport::Transport;
 use bind::Bound;
+use records::RecordMaker;
 use run::{Parts, Phase};
 use stream::Door;
 use tls::Acceptor;
@@ -93,6 +96,8 @@ pub struct Options {
     pub streams: StreamLimits,
     /// Ladders of the last calls; `None`: not kept.
     pub ladders: Option<LadderLimits>,
+    /// Call records.
+    pub records: RecordOptions,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
     /// Certificates and trust.
@@ -167,6 +172,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     ladders: Option<Ladders>,
+    records: CallRecords,
     site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
@@ -192,6 +198,7 @@ impl Edge {
             tap,
             streams: limits,
             ladders,
+            records,
             store,
             softphone,
             media,
@@ -206,6 +213,9 @@ impl Edge {
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
         let kept = memory::recall(&mut settings, store)?;
+        let metrics = Arc::new(Metrics::new());
+        let maker = RecordMaker::start(&records, &metrics)?;
+        let records = maker.records();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -266,6 +276,7 @@ impl Edge {
                 limits,
                 kept,
                 ladders: written,
+                records: maker,
                 media,
                 heard,
                 sounds: media::SoundBox::new(made),
@@ -285,6 +296,7 @@ impl Edge {
             listeners,
             metrics,
             ladders,
+            records,
             site,
             phase,
             reloads,
@@ -312,6 +324,11 @@ impl Edge {
     /// What was said in the last calls, where that is kept.
     pub fn ladders(&self) -> Option<&Ladders> {
         self.ladders.as_ref()
+    }
+
+    /// One record for each customer's call.
+    pub fn records(&self) -> &CallRecords {
+        &self.records
     }
 
     /// The softphone page, where it is served.

@@ -19,11 +19,12 @@ use super::ladders::Ladders;
 use super::media::{MediaThread, SoundBox};
 use super::memory::Kept;
 use super::names::{Answer, Names};
+use super::records::RecordMaker;
 use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
-use crate::api::{EventLog, Order};
+use crate::api::{EventLog, Order, moment};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
 use crate::media::MediaEvent;
 use crate::observe::{self, Metrics, Seen, Way};
@@ -65,6 +66,7 @@ pub(super) struct Parts {
     pub(super) limits: StreamLimits,
     pub(super) kept: Kept,
     pub(super) ladders: Option<Ladders>,
+    pub(super) records: RecordMaker,
     pub(super) media: MediaThread,
     pub(super) heard: mpsc::UnboundedReceiver<MediaEvent>,
     pub(super) sounds: SoundBox,
@@ -84,6 +86,7 @@ struct Shell {
     tap: Option<Tap>,
     writer: Option<Writer>,
     ladders: Option<Ladders>,
+    records: RecordMaker,
     media: MediaThread,
     stun: Stun,
 }
@@ -130,6 +133,7 @@ pub(super) async fn run(parts: Parts) {
         limits,
         kept,
         ladders,
+        records,
         media,
         mut heard,
         mut sounds,
@@ -154,6 +158,7 @@ pub(super) async fn run(parts: Parts) {
         tap,
         writer: kept.writer,
         ladders,
+        records,
         media,
         stun: Stun {
             second: clock::now(),
@@ -347,7 +352,9 @@ impl Shell {
                         if let Some(ladders) = &self.ladders {
                             ladders.event(now, &event);
                         }
-                        self.events.push(clock::wall(), event);
+                        let at = clock::wall();
+                        self.records.event(moment(at), &event);
+                        self.events.push(at, event);
                     }
                     Output::Reply { id, reply } => {
                         if let Some(answer) = self.waiting.remove(&id) {

@@ -33,9 +33,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use warmline::engine::{Command, CommandId, Engine, Event, Input, LookupId, Output, Plugin, Refusal, Reply, Settings};
 use warmline::media::MediaCommand;
+use warmline::observe::Records;
 use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
 use warmline::transport::locate::{Found, LookupFailed, Wanted};
 use warmline::transport::{Flow, Transport};
+use warmline::vocabulary::Moment;
 
 pub(crate) use hub::party;
 pub(crate) use network::{Fate, Packet};
@@ -112,6 +114,9 @@ pub(crate) struct World {
     phones: Vec<Phone>,
     heard: Vec<(Who, PhoneEvent)>,
     events: Vec<(Instant, Event)>,
+    /// Shown every event, whether a test forgets them or not.
+    records: Records,
+    legs_started: usize,
     replies: BTreeMap<u64, Result<Reply, Refusal>>,
     next_command: u64,
     in_flight: BTreeMap<(Instant, u64), Delivery>,
@@ -195,6 +200,8 @@ impl World {
             phones: EVERYBODY.into_iter().map(phone).collect(),
             heard: Vec::new(),
             events: Vec::new(),
+            records: Records::new(10_000),
+            legs_started: 0,
             replies: BTreeMap::new(),
             next_command: 1,
             in_flight: BTreeMap::new(),
@@ -350,6 +357,8 @@ impl World {
                 Output::Event(event) => {
                     let text = serde_json::to_string(&event).expect("an event is plain data");
                     self.ladder.push(format!("{:>8}  · {text}", self.clock()));
+                    self.legs_started += usize::from(matches!(event, Event::LegStarted { .. }));
+                    self.records.event(self.moment(), &event);
                     self.events.push((self.now, event));
                 }
                 Output::Reply { id, reply } => {
@@ -404,6 +413,12 @@ impl World {
         let flow = self.flow_of(who);
         self.engine.handle_input(self.now, Input::FlowFailed { flow });
         self.pump();
+    }
+
+    /// The time of day in this world, which began in 1970.
+    pub(crate) fn moment(&self) -> Moment {
+        let since = self.now.duration_since(self.start);
+        Moment(u64::try_from(since.as_millis()).expect("not that long"))
     }
 
     /// Milliseconds since the beginning, for ladders.

@@ -14,8 +14,14 @@
 //! | `/v1/legs/{leg}/digits` | POST |
 //! | `/v1/legs/{leg}/recording` | POST, DELETE |
 //! | `/v1/legs/{leg}/hold`, `/v1/legs/{leg}/resume` | POST |
+//! | `/v1/hubs`, `/v1/calls/{call}/parties`, `…/to-hub`, `…/to-pair` | POST |
+//! | `/v1/calls/{call}/play`, `…/recording` | POST, DELETE |
+//! | `/v1/legs/{leg}/ring`, `…/answer`, `…/reject`, `…/move`, `…/refer` | POST |
+//! | `/v1/legs/{leg}/role` | PUT |
+//! | `/v1/legs/{leg}/play` | POST, DELETE |
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
 //! | `/v1/registrations` | GET |
+//! | `/v1/records`, `/v1/records/{record}` | GET |
 //! | `/v1/events` | GET (server-sent events, or WebSocket) |
 //! | `/healthz`, `/readyz` (no token), `/metrics`, `/openapi.json` | GET |
 //! | `/phone/` (no token) | GET, the softphone page |
@@ -36,13 +42,18 @@ mod auth;
 mod body;
 mod calls;
 mod dial;
+mod hubs;
 mod idempotency;
 mod ladder;
 mod media;
+mod members;
 mod named;
 mod order;
 mod page;
 mod problem;
+pub mod record_schema;
+mod records;
+mod role;
 pub mod schema;
 mod softphone;
 mod stream;
@@ -62,6 +73,7 @@ use utoipa_axum::routes;
 
 pub use access::Access;
 pub use problem::Problem;
+pub use records::RecordSource;
 pub use system::Readiness;
 
 use super::EngineHandle;
@@ -94,6 +106,8 @@ pub struct Options {
     pub ready: ReadyCheck,
     /// For `/v1/calls/{call}/ladder`.
     pub ladder: LadderSource,
+    /// For `/v1/records`.
+    pub records: Arc<dyn RecordSource>,
     /// For `/phone/`; `None`: no page.
     pub softphone: Option<Arc<Site>>,
 }
@@ -107,6 +121,7 @@ impl Options {
             metrics: Arc::new(|_| String::new()),
             ready: Arc::new(Readiness::default),
             ladder: Arc::new(|_| None),
+            records: Arc::new(records::Nothing),
             softphone: None,
         }
     }
@@ -118,6 +133,7 @@ struct Shared {
     metrics: MetricsPage,
     ready: ReadyCheck,
     ladder: LadderSource,
+    records: Arc<dyn RecordSource>,
     answers: Mutex<Answers>,
     description: String,
 }
@@ -154,6 +170,7 @@ pub fn router(options: Options) -> Router {
         metrics,
         ready,
         ladder,
+        records,
         softphone,
     } = options;
     let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
@@ -164,6 +181,7 @@ pub fn router(options: Options) -> Router {
         metrics,
         ready,
         ladder,
+        records,
         answers,
         description,
     });
@@ -192,6 +210,21 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(media::digits))
         .routes(routes!(media::record, media::stop))
         .routes(routes!(calls::registrations))
+        .routes(routes!(records::list))
+        .routes(routes!(records::show))
+        .routes(routes!(hubs::open))
+        .routes(routes!(hubs::add))
+        .routes(routes!(hubs::to_hub))
+        .routes(routes!(hubs::to_pair))
+        .routes(routes!(hubs::play, hubs::stop_playing))
+        .routes(routes!(hubs::record, hubs::stop))
+        .routes(routes!(members::ring))
+        .routes(routes!(members::answer))
+        .routes(routes!(members::reject))
+        .routes(routes!(members::set_role))
+        .routes(routes!(members::move_to))
+        .routes(routes!(members::play, members::stop_playing))
+        .routes(routes!(members::refer))
         .routes(routes!(transfers::list, transfers::start))
         .routes(routes!(transfers::show, transfers::cancel))
         .routes(routes!(stream::events))
