@@ -474,6 +474,26 @@
 //! oracle and a reflector, so such requests are counted and dropped; authentic ones get 400, 420 and 487 as the RFCs say.
 //! The edge is a lite agent only; full ICE would need candidates of its own and checks, and nothing has asked for it yet.
 //!
+//! ## A hub sums at two rates, and resamples sums
+//!
+//! G.711 is summed at 8 kHz, G.722 and Opus at 16 kHz. One internal rate of 48 kHz would make telephones pay for browsers: six
+//! times the additions and two filters for each of them. Two sums cost a hub of telephones nothing, and where both kinds are
+//! there, it is the *sums* that go through a filter, so that a hub has two of them however many speak. Opus is decoded to 16 kHz by
+//! itself, and encoded from it: 32 kbit/s with FEC is wideband, and nobody would hear the difference.
+//!
+//! A voice below -56 dBFS for 400 ms is not mixed. Hundreds of quiet lines would add up to noise, and each of them would want an
+//! encode of its own, because whoever is in the sum must hear it without itself. Where nobody speaks, frames of silence that were
+//! encoded once go out: an RTP stream that stops closes NAT bindings and looks like a dead line to whoever counts packets,
+//! and DTX would be the same for every codec but Opus.
+//!
+//! G.722 and Opus remember what they encoded. Whoever speaks gets an encoder of its own, fed with the frame that was heard
+//! last, and keeps it for two seconds; then it hears the shared one again (a test measures that a tone goes on through both changes).
+//!
+//! ## A hub's recording has no whispers
+//!
+//! It is one channel of what all hear. Whoever plays it to the customer must not play the coach with it; who wants the coach
+//! records the coached leg, whose right side is what it heard.
+//!
 //! ## Media is described at the leg's edge, and calls do not know of it
 //!
 //! Call and transfer hand descriptions from party to party, as they did when all media was direct. Where a leg prints one for
