@@ -59,7 +59,7 @@ mod queue;
 mod recordings;
 mod sid;
 mod sign;
-mod sound;
+pub(crate) mod sound;
 mod state;
 mod table;
 mod twiml;

@@ -28,10 +28,10 @@ const MOST_TEXT: usize = 4_096;
 /// Why there is no sound.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{of}: {why}")]
-pub(super) struct NoSound {
+pub(crate) struct NoSound {
     /// Scheme, host and port, or `speech`, or `tone`.
-    pub(super) of: String,
-    pub(super) why: String,
+    pub(crate) of: String,
+    pub(crate) why: String,
 }
 
 fn no(of: &str, why: impl ToString) -> NoSound {
@@ -42,14 +42,14 @@ fn no(of: &str, why: impl ToString) -> NoSound {
 }
 
 /// Brings sounds to where the engine can play them.
-pub(super) struct Shop {
+pub(crate) struct Shop {
     hooks: Client,
     sounds: Sounds,
     fetched: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 impl Shop {
-    pub(super) fn new(hooks: Client, sounds: Sounds) -> Shop {
+    pub(crate) fn new(hooks: Client, sounds: Sounds) -> Shop {
         Shop {
             hooks,
             sounds,
@@ -58,7 +58,7 @@ impl Shop {
     }
 
     /// The name under which the sound at a URL can be played.
-    pub(super) async fn fetch(&self, url: &str) -> Result<String, NoSound> {
+    pub(crate) async fn fetch(&self, url: &str) -> Result<String, NoSound> {
         if let Some(name) = self.remembered(url) {
             return Ok(name);
         }
@@ -93,7 +93,7 @@ impl Shop {
     }
 
     /// A text as speech, by the first synthesiser that is installed.
-    pub(super) async fn say(&self, text: &str, language: Option<&str>) -> Result<String, NoSound> {
+    pub(crate) async fn say(&self, text: &str, language: Option<&str>) -> Result<String, NoSound> {
         let text: String = text
             .chars()
             .filter(|c| !c.is_control() || *c == '\n')
@@ -120,7 +120,7 @@ impl Shop {
     }
 
     /// A tone of so many milliseconds and a pause after it, to be played again and again or once.
-    pub(super) async fn tone(&self, hertz: &[u32], on: u32, off: u32) -> Result<String, NoSound> {
+    pub(crate) async fn tone(&self, hertz: &[u32], on: u32, off: u32) -> Result<String, NoSound> {
         self.add("tone", wav(hertz, on, off)).await
     }
 }
