@@ -1,0 +1,21 @@
+//! Queues: who waits, who serves, and who gets whom.
+//!
+//! Owns: the matching ([`desk::Desk`]), pure and usable by every dialect.
+//!
+//! Refuses: to call anybody by itself; what the desk says is to be done, its owner does with
+//! [`Command`](crate::engine::Command)s.
+//!
+//! ```
+//! use std::collections::BTreeSet;
+//! use std::time::Instant;
+//! use warmline::api::queue::desk::{Action, Desk, Rules, UserState};
+//!
+//! let (mut desk, now) = (Desk::default(), Instant::now());
+//! desk.set_queue(now, "sales", Rules::default());
+//! desk.set_user(now, "ann", BTreeSet::new());
+//! desk.set_state(now, "ann", UserState::Available);
+//! desk.enqueue(now, "sales", 1, 0).unwrap();
+//! assert!(matches!(desk.poll_action(), Some(Action::Offer { caller: 1, .. })));
+//! ```
+
+pub mod desk;
