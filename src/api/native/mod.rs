@@ -110,6 +110,8 @@ pub struct Options {
     pub records: Arc<dyn RecordSource>,
     /// For `/phone/`; `None`: no page.
     pub softphone: Option<Arc<Site>>,
+    /// What dialects serve beside this API, for `/openapi.json`.
+    pub dialects: Vec<OpenApi>,
 }
 
 impl Options {
@@ -123,6 +125,7 @@ impl Options {
             ladder: Arc::new(|_| None),
             records: Arc::new(records::Nothing),
             softphone: None,
+            dialects: Vec::new(),
         }
     }
 }
@@ -172,8 +175,13 @@ pub fn router(options: Options) -> Router {
         ladder,
         records,
         softphone,
+        dialects,
     } = options;
-    let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
+    let mut description = describe(description);
+    for dialect in dialects {
+        description.merge(dialect);
+    }
+    let description = serde_json::to_string_pretty(&description).unwrap_or_default();
     let answers = Mutex::new(Answers::default());
     let shared = Arc::new(Shared {
         edge,
