@@ -535,6 +535,7 @@ impl Config {
             prompts: self.media_files.prompts.iter().map(|(name, _)| name.clone()).collect(),
             recordings: self.media_files.recordings.is_some(),
             process: Process::default(),
+            label: None,
             names,
             reach: self.edge.reach.clone(),
             avoid: self.dns.avoid,

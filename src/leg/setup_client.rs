@@ -192,6 +192,15 @@ impl Legs {
         for (name, value) in &invitation.extra {
             draft = draft.header_named(name, value);
         }
+        if let (Some(label), LegOwner::Call(call)) = (&self.identity.label, leg.owner)
+            && invitation.reached != super::Reached::Place
+            && !invitation
+                .extra
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(&label.header))
+        {
+            draft = draft.header_named(&label.header, &label.text(call, true));
+        }
         if let Some(offer) = offer {
             draft = draft.body("application/sdp", offer.wire);
         }
