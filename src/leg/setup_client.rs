@@ -115,6 +115,7 @@ impl Legs {
             };
             self.events.push_back(event);
         }
+        self.record_by_policy(handle, policy, false);
         // It may end at once, where there is no media port left: after its beginning has been told.
         match wanted {
             Some(wanted) => self.lookups.push_back((handle, wanted)),
