@@ -113,6 +113,7 @@
 //! srtp = "off"                  # off preferred required: keys in the descriptions (RFC 4568); also in [[peer]]
 //! hold_music = "builtin"        # or a WAV, MP3 or OGG file; omit: none
 //! recordings = "recordings"     # folder; omit: nothing is recorded
+//! record = "none"               # all: every call, on its caller's leg; [[peer]] record = true: every leg of that peer
 //! timeout_s = 0                 # a party that is silent for so long although it may speak is hung up; 0: never
 //! [[prompt]]                    # further files for held parties and announcements
 //! name = "sales"
