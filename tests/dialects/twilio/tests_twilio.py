@@ -267,7 +267,7 @@ def wrong_states_are_refused_and_change_nothing(stage):
     refused(21220, 400, lambda: stage.sdk.calls(places["agent"].call_sid).update(status="canceled"))
     refused(20001, 400, lambda: stage.sdk.calls.create(to="client:agent", from_=NUMBER, twiml="<Response/>", timeout=700))
     from sdk import client as sdk_client
-    refused(20003, 401, lambda: sdk_client(stage.edge._api, ACCOUNT, "wrong").calls.list())
+    refused(20003, 401, lambda: sdk_client(stage.edge._api, ACCOUNT, "wrong").calls(places["agent"].call_sid).fetch())
     keyed = sdk_client(stage.edge._api, ACCOUNT, SECRET, user=KEY)
     assert keyed.calls(places["agent"].call_sid).fetch().status == "in-progress"
     hears_exactly(calls["customer"], AGENT1, BOSS)
