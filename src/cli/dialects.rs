@@ -3,7 +3,7 @@
 use axum::Router;
 
 use super::failure::{Failure, UNSTARTED};
-use crate::api::{EngineHandle, bot, ringcentral, twilio, webhook};
+use crate::api::{EngineHandle, bot, queue, ringcentral, twilio, webhook};
 use crate::config::Config;
 
 /// Starts what the file names, and gives its routes: each has prefixes and an authentication of its own. `domain` is the
@@ -39,4 +39,10 @@ pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle) -> Resu
         }));
     }
     Ok(routes)
+}
+
+/// Serves the callers of the queues that the file names; gives what the API asks about them.
+pub(super) fn queues(config: &Config, domain: &str, edge: &EngineHandle) -> Option<queue::Handle> {
+    let queues = config.queues.clone();
+    (!queues.queues.is_empty()).then(|| queue::start(queues, domain.to_owned(), edge.clone()))
 }

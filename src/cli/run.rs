@@ -81,11 +81,16 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let (closing, closed) = watch::channel(false);
     let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
     let dialects = dialects::routes(&config, &domain, edge.handle())?;
+    let queues = dialects::queues(&config, &domain, edge.handle());
     let mut access = None;
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        let router = native::router(api_options(&edge, given.clone())).merge(dialects);
+        let options = native::Options {
+            queues,
+            ..api_options(&edge, given.clone())
+        };
+        let router = native::router(options).merge(dialects);
         let router = match audited.clone() {
             Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
                 api::audit::note_orders(Arc::clone(&sink), request, next)
