@@ -4,7 +4,7 @@ use axum::Router;
 use utoipa::openapi::OpenApi;
 
 use super::failure::{Failure, UNSTARTED};
-use crate::api::{EngineHandle, bot, ringcentral, twilio, webhook};
+use crate::api::{EngineHandle, bot, queue, ringcentral, twilio, webhook};
 use crate::config::Config;
 use crate::engine::CallLabel;
 
@@ -57,4 +57,10 @@ pub(super) fn descriptions(config: &Config) -> Vec<OpenApi> {
     let ringcentral = config.ringcentral.as_ref().map(|_| ringcentral::openapi());
     let twilio = config.twilio.as_ref().map(|_| twilio::openapi());
     ringcentral.into_iter().chain(twilio).collect()
+}
+
+/// Serves the callers of the queues that the file names; gives what the API asks about them.
+pub(super) fn queues(config: &Config, domain: &str, edge: &EngineHandle) -> Option<queue::Handle> {
+    let queues = config.queues.clone();
+    (!queues.queues.is_empty()).then(|| queue::start(queues, domain.to_owned(), edge.clone()))
 }

@@ -65,6 +65,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let softphone = parts::softphone(file, problems);
     let records = super::records::records(file, problems);
     let bot = super::bot::bot(file, problems);
+    let queues = super::queue::queues(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let ringcentral = super::ringcentral::ringcentral(file, &users, problems);
     let twilio = super::twilio::twilio(file, problems);
@@ -111,6 +112,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         ladder,
         records,
         bot,
+        queues,
         store,
         audit,
         softphone,

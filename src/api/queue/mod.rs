@@ -1,9 +1,9 @@
 //! Queues: who waits, who serves, and who gets whom.
 //!
-//! Owns: the matching ([`desk::Desk`]), pure and usable by every dialect.
+//! Owns: the matching ([`desk::Desk`]), pure and usable by every dialect, and the task that serves the callers of `[[queue]]`
+//! by it: they wait with music in hubs of their own, a user is rung into the hub, hears the whisper alone, and talks.
 //!
-//! Refuses: to call anybody by itself; what the desk says is to be done, its owner does with
-//! [`Command`](crate::engine::Command)s.
+//! Refuses: call logic; everything is a [`Command`](crate::engine::Command).
 //!
 //! ```
 //! use std::collections::BTreeSet;
@@ -19,3 +19,6 @@
 //! ```
 
 pub mod desk;
+mod run;
+
+pub use run::{Handle, start};
