@@ -14,6 +14,7 @@
 pub mod bridge;
 mod command;
 mod dial;
+mod kept;
 mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,7 @@ use crate::transaction::ServerHandle;
 use crate::vocabulary::{CallHandle, CallView, Cause, CommandId, Event, LegHandle, LegOwner, Refusal, Reply, Slots};
 use bridge::Bridge;
 pub use dial::Dialled;
+pub use kept::StoredCall;
 
 /// What a call cannot decide by itself.
 #[derive(Clone, Debug)]

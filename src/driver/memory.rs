@@ -3,11 +3,11 @@
 use super::bind::StartError;
 use super::clock;
 use crate::engine::{Process, Settings};
-use crate::store::{Identity, Store, StoredUser, Writer};
+use crate::store::{Identity, Store, Stored, Writer};
 
 /// What was kept, and who keeps on keeping.
 pub(super) struct Kept {
-    pub(super) users: Vec<StoredUser>,
+    pub(super) records: Vec<Stored>,
     pub(super) writer: Option<Writer>,
     /// Connections are numbered from here: a sealed flow of an earlier process must not name one of this process.
     pub(super) first_connection: u64,
@@ -28,7 +28,7 @@ pub(super) fn recall(settings: &mut Settings, store: Option<Box<dyn Store>>) -> 
     let first_connection = (settings.process.seed >> 1).max(1);
     let Some(mut store) = store else {
         return Ok(Kept {
-            users: Vec::new(),
+            records: Vec::new(),
             writer: None,
             first_connection,
         });
@@ -38,11 +38,11 @@ pub(super) fn recall(settings: &mut Settings, store: Option<Box<dyn Store>>) -> 
         node: settings.node,
     })?;
     settings.key = identity.key;
-    let users = store.users()?;
-    let writer = Writer::start(store).map_err(system("a thread"))?;
-    tracing::info!(users = users.len(), "restored from the store");
+    let records = store.records()?;
+    let writer = Writer::start(store, Box::new(|_| {})).map_err(system("a thread"))?;
+    tracing::info!(records = records.len(), "read from the store");
     Ok(Kept {
-        users,
+        records,
         writer: Some(writer),
         first_connection,
     })

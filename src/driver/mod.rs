@@ -240,7 +240,9 @@ impl Edge {
         let counted = Arc::clone(&metrics);
         let (asked, told) = (settings.clone(), Arc::clone(&metrics));
         let serve = move || {
-            let engine = Engine::new(settings, clock::now());
+            let now = clock::now();
+            let engine = Engine::new(settings, now);
+            let engine = if kept.writer.is_some() { engine.keeping(now) } else { engine };
             let parts = Parts {
                 engine,
                 udp,

@@ -157,7 +157,7 @@ pub(super) async fn run(parts: Parts) {
             left: STUN_PER_SECOND,
         },
     };
-    shell.tell(Input::Restored { users: kept.users });
+    shell.tell(Input::Restored { records: kept.records });
     loop {
         let deadline = shell.engine.poll_timeout();
         tokio::select! {
@@ -323,9 +323,9 @@ impl Shell {
                 match output {
                     Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
                     Output::Resolve { id, wanted, ours, seed } => self.names.resolve(now, id, wanted, ours, seed),
-                    Output::Store { user } => {
-                        if let Some(writer) = &self.writer {
-                            writer.keep(user);
+                    Output::Store { changes } => {
+                        if let Some(writer) = &mut self.writer {
+                            writer.keep(changes);
                         }
                     }
                     Output::Media(command) => self.media.send(command),

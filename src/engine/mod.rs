@@ -17,7 +17,8 @@
 //! | `refer` | REFER: what the site says to it, and those outside of dialogs |
 //! | `plugin` | site policy as code |
 //! | `command` | orders of API clients |
-//! | `reload` | what may change while calls are up; what an earlier process left |
+//! | `kept` | what outlives the process |
+//! | `reload` | what may change while calls are up |
 //! | `dial` | calls that an API client has the edge make |
 //! | `media` | what the packet half tells, digits, recordings |
 //! | `divert` | phones that send their calls on by 3xx |
@@ -46,6 +47,7 @@ mod divert;
 mod forward;
 mod invite;
 mod io;
+mod kept;
 mod locate;
 mod media;
 mod plugin;
@@ -64,6 +66,7 @@ use std::time::Instant;
 pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
 pub use io::{Input, LookupId, Output};
+pub use kept::Stored;
 pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
 pub use settings::*;
 
@@ -97,6 +100,8 @@ pub struct Engine {
     plugin: Option<Box<dyn Plugin>>,
     /// On the way out: when callers may try again, in seconds.
     draining: Option<u32>,
+    /// `None`: the host keeps nothing but registrations.
+    keeper: Option<Box<kept::Keeper>>,
 }
 
 impl Engine {
@@ -177,6 +182,7 @@ impl Engine {
             outputs: VecDeque::new(),
             plugin: None,
             draining: None,
+            keeper: None,
             settings,
         };
         let large = engine.large();
@@ -199,7 +205,7 @@ impl Engine {
                 }
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
-            Input::Restored { users } => self.restored(now, users),
+            Input::Restored { records } => self.restored(now, records),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),

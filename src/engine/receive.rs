@@ -21,8 +21,13 @@ impl Engine {
         }
         match Message::parse(bytes.clone()).and_then(|message| message.validate().map(|()| message)) {
             Ok(message) => {
-                if let Some(received) = self.legs().transactions.receive(now, flow, message) {
-                    self.dispatch(now, flow, received);
+                // A process before this one may have asked.
+                let accepted = matches!(message.status(), Some(200..=299)) && *message.method() == Method::Invite;
+                let copy = (accepted && self.keeper.is_some()).then(|| message.clone());
+                match (self.legs().transactions.receive(now, flow, message), copy) {
+                    (Some(received), _) => self.dispatch(now, flow, received),
+                    (None, Some(response)) => self.stray(now, flow, &response),
+                    (None, None) => {}
                 }
             }
             Err(error) => self.malformed(flow, &bytes, error),

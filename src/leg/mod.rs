@@ -45,6 +45,7 @@ mod event;
 mod flow;
 mod identity;
 mod invitation;
+mod kept;
 mod media;
 mod offer;
 mod offered;
@@ -68,6 +69,7 @@ pub use deadline::Deadlines;
 pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
 pub use invitation::{Invitation, Reached};
+pub use kept::{StoredDialog, StoredFlow, StoredLeg, Unfinished, WallClock};
 pub use offer::Carrier;
 pub use refer::ReferProgress;
 
@@ -144,6 +146,8 @@ pub struct Leg {
     pub(crate) subscriber: Option<Subscriber>,
     pub(crate) owed: u16,
     pub(crate) refers: u16,
+    /// The number of the last REFER that was accepted: after a restart it may come again.
+    pub(crate) referred: Option<u32>,
     /// The ACKs of those INVITEs of ours whose transactions live: a 2xx may come again behind the next re-INVITE's.
     pub(crate) acks: Vec<offer::Acknowledged>,
     pub(crate) cause: Option<Cause>,
@@ -206,6 +210,7 @@ impl Leg {
             subscriber: None,
             owed: 0,
             refers: 0,
+            referred: None,
             acks: Default::default(),
             cause: None,
             credentials: None,

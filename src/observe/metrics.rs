@@ -123,6 +123,7 @@ impl Metrics {
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
             | Event::CallForwarded { .. }
+            | Event::CallRestored { .. }
             | Event::CallEnded { .. }
             | Event::LegStarted { .. }
             | Event::LegRinging { .. }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Identity, Store, StoreError, same_node};
-use crate::registrar::StoredUser;
+use super::key::place;
+use super::{Identity, Store, StoreError, Stored, same_node};
 
 #[derive(Debug, Default)]
 struct Kept {
     identity: Option<Identity>,
-    users: BTreeMap<String, StoredUser>,
+    records: BTreeMap<(&'static str, String), Stored>,
 }
 
 /// A store in memory. Copies are the same store: one that was copied outlives the edge that it was given to.
@@ -23,23 +23,32 @@ impl Memory {
     }
 }
 
+fn is_gone(record: &Stored) -> bool {
+    match record {
+        Stored::User(user) => user.bindings.is_empty(),
+        Stored::Leg(_, leg) => leg.is_none(),
+        Stored::Call(_, call) => call.is_none(),
+        Stored::Transfer(_, transfer) => transfer.is_none(),
+    }
+}
+
 impl Store for Memory {
     fn identity(&mut self, fresh: Identity) -> Result<Identity, StoreError> {
         let found = self.lock().identity.get_or_insert_with(|| fresh.clone()).clone();
         same_node(found, &fresh)
     }
 
-    fn users(&mut self) -> Result<Vec<StoredUser>, StoreError> {
-        Ok(self.lock().users.values().cloned().collect())
+    fn records(&mut self) -> Result<Vec<Stored>, StoreError> {
+        Ok(self.lock().records.values().cloned().collect())
     }
 
-    fn keep(&mut self, users: &[StoredUser]) -> Result<(), StoreError> {
+    fn keep(&mut self, records: &[Stored]) -> Result<(), StoreError> {
         let mut kept = self.lock();
-        for user in users {
-            if user.bindings.is_empty() {
-                kept.users.remove(user.user.as_str());
+        for record in records {
+            if is_gone(record) {
+                kept.records.remove(&place(record));
             } else {
-                kept.users.insert(user.user.to_string(), user.clone());
+                kept.records.insert(place(record), record.clone());
             }
         }
         Ok(())

@@ -46,6 +46,7 @@ mod begin;
 mod blind;
 mod fallback;
 mod join;
+mod kept;
 mod outcome;
 mod policy;
 mod recovery;
@@ -65,6 +66,7 @@ use crate::vocabulary::{
 };
 use recovery::Plan;
 
+pub use kept::{StoredState, StoredTransfer};
 pub use policy::{Answer, Asked, Limits, Policy, Referral};
 pub use replaced::ReplacesRefused;
 

@@ -57,7 +57,10 @@ fn another_may_help(reason: TransferFailure) -> bool {
         | TransferFailure::JoinRefused
         | TransferFailure::ReferRefused
         | TransferFailure::NoOutcome => true,
-        TransferFailure::TransfereeGone | TransferFailure::Cancelled | TransferFailure::TimedOut => false,
+        TransferFailure::TransfereeGone
+        | TransferFailure::Cancelled
+        | TransferFailure::TimedOut
+        | TransferFailure::Interrupted => false,
     }
 }
 

@@ -275,6 +275,7 @@ impl Stage {
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
             | Event::CallForwarded { .. }
+            | Event::CallRestored { .. }
             | Event::CallEnded { .. }
             | Event::MessageRefused { .. } => Some(stamped.event.name().replace('.', " ")),
             Event::RegistrationAdded { .. }
