@@ -17,10 +17,20 @@ fn ends_clean(world: &mut World) {
     world.advance(seconds(40));
     world.run();
     let totals = world.totals();
-    let left = (totals.dialogs, totals.calls, totals.transfers, totals.transactions, totals.media_ports);
+    let left = (
+        totals.dialogs,
+        totals.calls,
+        totals.transfers,
+        totals.transactions,
+        totals.media_ports,
+    );
     assert_eq!(left, (0, 0, 0, 0, 0), "{}", world.ladder());
     let kept = world.kept();
-    assert_eq!((kept.get("leg"), kept.get("call"), kept.get("transfer")), (None, None, None), "{kept:?}");
+    assert_eq!(
+        (kept.get("leg"), kept.get("call"), kept.get("transfer")),
+        (None, None, None),
+        "{kept:?}"
+    );
     for who in EVERYBODY {
         assert_eq!(world.phone(who).live(), [], "{}", who.user());
     }
@@ -32,9 +42,17 @@ fn either_party_hangs_up_after_a_restart() {
         let mut world = world();
         let callee = if caller == ALICE { BOB } else { ALICE };
         world.call(caller, callee);
-        let before: Vec<_> = world.calls().iter().flat_map(|call| call.legs.iter().map(|leg| leg.id).collect::<Vec<_>>()).collect();
+        let before: Vec<_> = world
+            .calls()
+            .iter()
+            .flat_map(|call| call.legs.iter().map(|leg| leg.id).collect::<Vec<_>>())
+            .collect();
         world.restart(millis(300));
-        let after: Vec<_> = world.calls().iter().flat_map(|call| call.legs.iter().map(|leg| leg.id).collect::<Vec<_>>()).collect();
+        let after: Vec<_> = world
+            .calls()
+            .iter()
+            .flat_map(|call| call.legs.iter().map(|leg| leg.id).collect::<Vec<_>>())
+            .collect();
         assert_eq!(before, after, "legs keep their handles");
         assert!(world.connected(ALICE, BOB), "{}", world.ladder());
         world.hang_up(leaves);
@@ -100,7 +118,12 @@ fn still_answers(world: &mut World, who: Who) {
         if world.phone(who).state(call) == Some(CallState::Connected) {
             world.seat(who).hold(call);
             world.run();
-            assert!(world.phone(who).is_holding(call), "{} holds\n{}", who.user(), world.ladder());
+            assert!(
+                world.phone(who).is_holding(call),
+                "{} holds\n{}",
+                who.user(),
+                world.ladder()
+            );
             world.seat(who).resume(call);
             world.run();
         }

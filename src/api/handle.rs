@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::{EventLog, Subscription};
-use crate::engine::{Command, Refusal, Reply};
+use crate::engine::{Command, Event, Refusal, Reply};
 
 /// How many orders may wait; more callers wait for their turn.
 const WAITING: usize = 1_024;
@@ -55,6 +55,11 @@ impl EngineHandle {
             .await
             .map_err(|_| CommandError::Stopped)?
             .map_err(CommandError::Refused)
+    }
+
+    /// Shows every reader of events what happened outside of the engine.
+    pub fn tell(&self, event: Event) {
+        self.events.push(super::time::now(), event);
     }
 
     /// Everything that happens from now on; or, with `after`, everything kept since that sequence number.

@@ -2,7 +2,7 @@
 //! vocabulary.
 //!
 //! Owns: the handle that orders travel by, the numbered event log, the HTTP dialects (`native/` in this version), and the
-//! softphone page.
+//! softphone page, and the client by which applications are told and asked (`webhook/`).
 //!
 //! Refuses: call logic (the engine's), sockets (the driver binds them), and to know who carries the orders.
 //!
@@ -23,6 +23,7 @@ mod handle;
 pub mod native;
 pub mod softphone;
 mod time;
+pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};

@@ -2,6 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The time of day.
+#[expect(clippy::disallowed_methods, reason = "the API dates what happens in it")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// RFC 3339 in UTC with milliseconds: `2026-11-20T10:33:34.120Z`. Times before 1970 are shown as 1970.
 pub fn rfc3339(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();

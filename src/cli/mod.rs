@@ -22,6 +22,7 @@
 mod check;
 mod client;
 mod demo;
+mod dialects;
 mod failure;
 mod file;
 mod orders;

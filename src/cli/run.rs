@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::dialects;
 use super::failure::{CALLS_LEFT, FAILED, Failure, UNSTARTED};
 use super::file;
 use super::reload::{Level, Reload};
@@ -78,7 +79,8 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        server = Some(serve(&edge, listener, &token, given.clone(), closed)?);
+        let router = native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, edge.handle())?);
+        server = Some(serve(listener, &token, router, closed)?);
         access = Some(given);
     }
     let reload = file.map(|path| Reload {
@@ -184,10 +186,9 @@ fn random_token() -> Result<String, Failure> {
 }
 
 fn serve(
-    edge: &Edge,
     listener: TcpListener,
     token: &Token,
-    access: Access,
+    router: axum::Router,
     mut closed: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, Failure> {
     let address = listener.local_addr().map_err(|error| Failure::new(UNSTARTED, error))?;
@@ -198,7 +199,6 @@ fn serve(
             say!("  try   WARMLINE_TOKEN={token} warmline calls{}", elsewhere(address));
         }
     }
-    let router = native::router(api_options(edge, access));
     let shutdown = async move {
         closed.wait_for(|closed| *closed).await.ok(); // the sender has gone: the process ends
     };

@@ -53,6 +53,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let store = parts::store(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
+    let webhook = super::webhook::webhook(file, problems);
+    let limits = super::limits::limits(file, problems);
 
     if let Some(span) = open {
         let through = pbx.as_ref().is_some_and(|(_, register)| *register == Register::Through);
@@ -98,6 +100,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         media,
         media_files,
         dns,
+        webhook,
+        limits,
     }
 }
 

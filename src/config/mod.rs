@@ -19,6 +19,16 @@
 //! servers = ["192.0.2.53"]      # default: the system's
 //! timeout_ms = 5000             # for one look-up
 //! avoid_s = 32                  # a place that failed is tried last for so long; 0: never
+//! [limits]                      # of sources and users; the values are the defaults
+//! requests_per_minute = 6000    # outside of dialogs, by source address (IPv6: by /64); 0: no limit
+//! requests_burst = 1000         # at once
+//! calls_per_minute = 60         # by user; also calls_burst
+//! transfers_per_minute = 30     # by user; also transfers_burst
+//! failures = 10                 # wrong passwords that ban a source; 0: nobody is banned
+//! failures_within_s = 60
+//! ban_s = 900                   # doubled each time
+//! longest_ban_s = 86400
+//! allow = ["127.0.0.0/8", "::1"] # never limited, as are peers and the PBX
 //! [transfer]
 //! on_failure = "next"           # transferor (default: the call is given back) next hang_up
 //! next = ["sip:reception@example.test"]
@@ -99,6 +109,9 @@
 //! [[prompt]]                    # further files for held parties and announcements
 //! name = "sales"
 //! file = "sales.ogg"
+//! [webhook]                     # HTTP that the edge sends to applications
+//! allow = ["127.0.0.0/8"]       # private, loopback and other special networks that may be asked; default: none
+//! ca = "own-roots.pem"          # trusted beside the system's roots
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
@@ -118,6 +131,7 @@
 mod check;
 mod dns;
 mod fields;
+mod limits;
 mod media;
 mod parts;
 mod reload;
@@ -125,6 +139,7 @@ mod report;
 mod target;
 mod tls;
 mod transfer;
+mod webhook;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -133,7 +148,8 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, Route, Settings, TransferMode, User,
+    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings, TransferMode,
+    User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -146,6 +162,7 @@ pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
+pub use webhook::Webhook;
 
 /// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
 #[derive(Clone, Debug)]
@@ -178,6 +195,10 @@ pub struct Config {
     pub media_files: MediaFiles,
     /// How host names are looked up.
     pub dns: Dns,
+    /// Whom the API may tell and ask over HTTP.
+    pub webhook: Webhook,
+    /// How much a source and a user may ask for.
+    pub limits: RequestLimits,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -320,6 +341,8 @@ impl Config {
             media: MediaSettings::default(),
             media_files: MediaFiles::default(),
             dns: Dns::default(),
+            webhook: Webhook::default(),
+            limits: RequestLimits::default(),
         }
     }
 
@@ -429,6 +452,7 @@ impl Config {
             reach: self.edge.reach.clone(),
             avoid: self.dns.avoid,
             lookup_timeout: self.dns.timeout,
+            limits: self.limits.clone(),
         })
     }
 }

@@ -191,7 +191,7 @@ fn peer_credentials(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<
     }
 }
 
-fn network(block: &Found<&str>, problems: &mut Problems) -> Option<Network> {
+pub(super) fn network(block: &Found<&str>, problems: &mut Problems) -> Option<Network> {
     let (address, prefix) = match block.value.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (block.value, None),

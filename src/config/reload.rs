@@ -77,6 +77,7 @@ impl Config {
                 self.media == new.media && self.media_files == new.media_files,
             ),
             ("[softphone]", self.softphone == new.softphone),
+            ("[webhook]", self.webhook == new.webhook),
             ("[store]", self.store == new.store),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -122,6 +123,7 @@ impl Config {
             ("[edge] ring_timeout_s", self.edge.ring_timeout == new.edge.ring_timeout),
             ("[registrar]", registrar(self) == registrar(new)),
             ("[edge] reach", self.edge.reach == new.edge.reach),
+            ("[limits]", self.limits == new.limits),
             (
                 "[dns]",
                 (self.dns.timeout, self.dns.avoid) == (new.dns.timeout, new.dns.avoid),
@@ -166,6 +168,7 @@ impl Config {
             transfer: new.transfer,
             ladder: self.ladder,
             store: self.store.clone(),
+            webhook: self.webhook.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),
             media: self.media.clone(),
@@ -174,6 +177,7 @@ impl Config {
                 servers: self.dns.servers.clone(),
                 ..new.dns
             },
+            limits: new.limits,
         }
     }
 }

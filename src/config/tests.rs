@@ -463,3 +463,32 @@ fn look_ups_foreign_hosts_and_certificates_are_checked() {
     let not = ["partner.example", "xpartner.example", "192.0.2.70", ""].map(|host| settings.reaches_out_to(host));
     assert_eq!(not, [false; 4]);
 }
+
+#[test]
+fn limits_are_checked_and_have_their_defaults() {
+    let start = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n";
+    let defaults = Config::read("x.toml", start).unwrap();
+    assert_eq!(defaults.limits, crate::engine::RequestLimits::default());
+    let config = Config::read(
+        "x.toml",
+        &format!(
+            "{start}[limits]\nrequests_per_minute = 120\ncalls_burst = 3\nfailures = 0\nallow = [\"10.0.0.0/8\"]\n"
+        ),
+    )
+    .unwrap();
+    let limits = config.limits;
+    assert_eq!((limits.source.per_minute, limits.source.burst), (120, 120));
+    assert_eq!(
+        (limits.calls.per_minute, limits.calls.burst, limits.failures),
+        (60, 3, 0)
+    );
+    assert_eq!(limits.allow.len(), 1);
+    let report = Config::read(
+        "x.toml",
+        &format!("{start}[limits]\nban_s = 0\nallow = [\"here\"]\nrequests = 1\n"),
+    );
+    let report = report.unwrap_err().to_string();
+    for part in ["`ban_s` is out of bounds", "`here` is no address block", "requests"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+}

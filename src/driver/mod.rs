@@ -33,6 +33,7 @@ mod bind;
 mod clock;
 mod dns;
 mod dtls_certificate;
+mod isolate;
 mod ladders;
 mod media;
 mod memory;
@@ -69,7 +70,7 @@ pub use tls::{KeyFiles, TlsOptions};
 
 use crate::api::softphone::Site;
 use crate::api::{EngineHandle, EventLog};
-use crate::engine::{Engine, Listener, Settings};
+use crate::engine::{Engine, Listener, Plugin, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
 use crate::transport::Transport;
@@ -104,6 +105,8 @@ pub struct Options {
     pub softphone: Option<SoftphoneOptions>,
     /// Prompts and recordings.
     pub media: MediaFiles,
+    /// Site policy of the embedding host.
+    pub plugin: Option<Box<dyn Plugin>>,
 }
 
 /// What the softphone page is told beyond what the listeners say.
@@ -192,9 +195,11 @@ impl Edge {
             store,
             softphone,
             media,
+            plugin,
             ..
         } = options;
-        let (media, heard) = media::wire(&mut settings, media)?;
+        let metrics = Arc::new(Metrics::new());
+        let (media, heard) = media::wire(&mut settings, media, &metrics)?;
         // The ports are known by now.
         let site = softphone
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
@@ -233,7 +238,6 @@ impl Edge {
         };
         let listeners = settings.listeners.clone();
         let events = Arc::new(EventLog::new());
-        let metrics = Arc::new(Metrics::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
@@ -242,7 +246,15 @@ impl Edge {
         let serve = move || {
             let now = clock::now();
             let engine = Engine::new(settings, now);
-            let engine = if kept.writer.is_some() { engine.keeping(now) } else { engine };
+            let engine = if kept.writer.is_some() {
+                engine.keeping(now)
+            } else {
+                engine
+            };
+            let engine = match plugin {
+                Some(plugin) => engine.with_boxed_plugin(plugin),
+                None => engine,
+            };
             let parts = Parts {
                 engine,
                 udp,

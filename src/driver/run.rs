@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
 use super::dns::Dns;
+use super::isolate::isolated;
 use super::ladders::Ladders;
 use super::media::MediaThread;
 use super::memory::Kept;
@@ -212,8 +213,16 @@ async fn readable(sockets: &[(Listener, UdpSocket)]) -> usize {
 impl Shell {
     fn tell(&mut self, input: Input) {
         let now = clock::now();
-        self.engine.handle_input(now, input);
+        self.input(now, input);
         self.perform(now);
+    }
+
+    fn input(&mut self, now: Instant, input: Input) {
+        isolated(&self.metrics, "input", || self.engine.handle_input(now, input));
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        isolated(&self.metrics, "timeout", || self.engine.handle_timeout(now));
     }
 
     fn looked_up(&mut self, answer: Answer) {
@@ -227,14 +236,14 @@ impl Shell {
 
     fn time_has_come(&mut self) {
         let now = clock::now();
-        self.engine.handle_timeout(now);
+        self.timeout(now);
         self.perform(now);
     }
 
     /// Timers that fell due while messages kept us busy are not left to wait for a quiet moment.
     fn catch_up(&mut self, now: Instant) {
         if self.engine.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            self.engine.handle_timeout(now);
+            self.timeout(now);
             self.perform(now);
         }
     }
@@ -244,7 +253,7 @@ impl Shell {
         self.next_command += 1;
         self.waiting.insert(id, order.answer);
         let now = clock::now();
-        self.engine.handle_input(
+        self.input(
             now,
             Input::Command {
                 id,
@@ -312,7 +321,7 @@ impl Shell {
     fn received(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.metrics.message(Way::In, flow.transport);
         self.tapped(now, Way::In, flow, &bytes);
-        self.engine.handle_input(now, Input::Received { flow, bytes });
+        self.input(now, Input::Received { flow, bytes });
         self.perform(now);
     }
 
@@ -345,7 +354,7 @@ impl Shell {
                 }
             }
             let Some(flow) = self.failed.pop_front() else { return };
-            self.engine.handle_input(now, Input::FlowFailed { flow });
+            self.input(now, Input::FlowFailed { flow });
         }
     }
 

@@ -72,6 +72,12 @@ impl Engine {
                 .refuse(now, server, &request, 403, Some("From Is Not The Authenticated User"));
             return;
         }
+        if let Some(user) = &user
+            && !self.guard.may_call(now, user)
+        {
+            self.refuse_too_many(now, server, &request);
+            return;
+        }
         if wants_sips(&request) && !is_secure(&flow) {
             self.refuse_sips(now, server, &request);
             return;
@@ -273,7 +279,7 @@ impl Engine {
     }
 
     /// Whose phone a leg leads to: who proved it in its INVITE, or whose binding the edge called.
-    fn user_of(&self, now: Instant, leg: LegHandle) -> Option<CompactString> {
+    pub(super) fn user_of(&self, now: Instant, leg: LegHandle) -> Option<CompactString> {
         let leg = self.transfers.calls.legs.get(leg)?;
         if leg.user.is_some() {
             return leg.user.clone();

@@ -156,7 +156,10 @@ impl Engine {
         // Whatever does not come back is forgotten by the store as well.
         keeper.legs = legs.keys().map(|leg| (*leg, 0)).collect();
         keeper.calls = calls.clone();
-        keeper.transfers = transfers.iter().map(|(handle, stored)| (*handle, (**stored).clone())).collect();
+        keeper.transfers = transfers
+            .iter()
+            .map(|(handle, stored)| (*handle, (**stored).clone()))
+            .collect();
         self.keeper = Some(keeper);
         let mut known: Vec<LegHandle> = legs.keys().copied().collect();
         let mut unfinished = Vec::new();
@@ -208,8 +211,15 @@ impl Engine {
     fn restored_leg(&mut self, clock: &WallClock, mut stored: StoredLeg) -> Option<crate::leg::Unfinished> {
         self.adapt_flow(&mut stored.dialog.flow);
         let flow = stored.dialog.flow.flow()?;
-        let aors: Vec<_> = self.registrar.by_flow(&flow).into_iter().map(|binding| binding.aor.clone()).collect();
-        let Engine { settings, transfers, .. } = self;
+        let aors: Vec<_> = self
+            .registrar
+            .by_flow(&flow)
+            .into_iter()
+            .map(|binding| binding.aor.clone())
+            .collect();
+        let Engine {
+            settings, transfers, ..
+        } = self;
         let password = |user: &str, realm: Option<&str>| settings.credentials_of(user, realm);
         let unfinished = transfers.calls.legs.restore(clock, stored, password)?;
         if flow.transport.is_reliable() {

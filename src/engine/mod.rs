@@ -45,6 +45,7 @@ mod command;
 mod dial;
 mod divert;
 mod forward;
+mod guard;
 mod invite;
 mod io;
 mod kept;
@@ -59,9 +60,12 @@ mod route;
 mod secure;
 mod settings;
 mod settle;
+mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
+
+pub use guard::{Rate, RequestLimits};
 
 pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
@@ -75,6 +79,7 @@ use crate::dialog::{Seal, Table};
 use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
 use crate::media::describe::Endpoints;
 use forward::Passing;
+use guard::Guard;
 use locate::Lookups;
 
 use crate::proxy::{Proxy, ProxyConfig};
@@ -96,6 +101,7 @@ pub struct Engine {
     lookups: Lookups,
     /// Forks that are waited for, until then.
     patience: Deadlines<ServerHandle>,
+    guard: Guard,
     outputs: VecDeque<Output>,
     plugin: Option<Box<dyn Plugin>>,
     /// On the way out: when callers may try again, in seconds.
@@ -179,6 +185,7 @@ impl Engine {
             forwarded: BTreeMap::new(),
             lookups: Lookups::default(),
             patience: Deadlines::default(),
+            guard: Guard::new(settings.limits.clone()),
             outputs: VecDeque::new(),
             plugin: None,
             draining: None,

@@ -111,8 +111,13 @@ pub trait Plugin: Debug + Send {
 impl Engine {
     /// The same engine with a site's policy.
     #[must_use]
-    pub fn with_plugin(mut self, plugin: impl Plugin + 'static) -> Engine {
-        self.plugin = Some(Box::new(plugin));
+    pub fn with_plugin(self, plugin: impl Plugin + 'static) -> Engine {
+        self.with_boxed_plugin(Box::new(plugin))
+    }
+
+    /// The same for one that is known at run time only.
+    pub fn with_boxed_plugin(mut self, plugin: Box<dyn Plugin>) -> Engine {
+        self.plugin = Some(plugin);
         self
     }
 

@@ -21,6 +21,9 @@ impl Engine {
         }
         match Message::parse(bytes.clone()).and_then(|message| message.validate().map(|()| message)) {
             Ok(message) => {
+                if !self.is_welcome(now, &flow, &message) {
+                    return;
+                }
                 // A process before this one may have asked.
                 let accepted = matches!(message.status(), Some(200..=299)) && *message.method() == Method::Invite;
                 let copy = (accepted && self.keeper.is_some()).then(|| message.clone());
@@ -29,6 +32,7 @@ impl Engine {
                     (None, Some(response)) => self.stray(now, flow, &response),
                     (None, None) => {}
                 }
+                self.count_failure(now, &flow);
             }
             Err(error) => self.malformed(flow, &bytes, error),
         }

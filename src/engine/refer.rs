@@ -45,6 +45,12 @@ impl Engine {
     }
 
     fn refer(&mut self, now: Instant, call: CallHandle, transferor: LegHandle, referral: Referral) {
+        if let Some(user) = self.user_of(now, transferor)
+            && !self.guard.may_transfer(now, &user)
+        {
+            self.refuse_too_many(now, referral.server, &referral.request);
+            return;
+        }
         let Engine {
             settings,
             transfers,

@@ -51,6 +51,8 @@ impl Engine {
         kept.expires = new.expires;
         kept.max_contacts = new.max_contacts;
         kept.digest = new.digest;
+        kept.limits = new.limits;
+        self.guard.reload(self.settings.limits.clone());
         let peers = self.settings.media_peers();
         self.legs().set_media_peers(peers);
         let large = self.large();

@@ -96,7 +96,7 @@ impl Engine {
         if known { Caller::Phone } else { Caller::Stranger }
     }
 
-    fn is_pbx(&self, pbx: &Pbx, from: impl Fn(SocketAddr) -> bool) -> bool {
+    pub(super) fn is_pbx(&self, pbx: &Pbx, from: impl Fn(SocketAddr) -> bool) -> bool {
         self.transfers.calls.legs.book.is_at(&pbx.host, pbx.place(), from)
     }
 
@@ -311,7 +311,7 @@ impl Settings {
         self.peers.iter().flat_map(of).collect()
     }
 
-    fn peer(&self, address: std::net::IpAddr) -> Option<&super::Peer> {
+    pub(super) fn peer(&self, address: std::net::IpAddr) -> Option<&super::Peer> {
         self.peers
             .iter()
             .find(|peer| peer.networks.iter().any(|network| network.contains(address)))

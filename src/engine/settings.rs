@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use super::guard::RequestLimits;
 pub use crate::media::describe::{MediaSettings, PeerMedia};
 use crate::sip::Algorithm;
 use crate::transaction::Timers;
@@ -83,6 +84,8 @@ pub struct Settings {
     pub avoid: Duration,
     /// For how long a look-up is waited for.
     pub lookup_timeout: Duration,
+    /// How much a source and a user may ask for.
+    pub limits: RequestLimits,
 }
 
 /// What no two processes have in common. The key outlives a process (it may stand in a store), and under it nothing that
@@ -277,6 +280,7 @@ impl Settings {
             reach: Vec::new(),
             avoid: Duration::from_secs(32),
             lookup_timeout: Duration::from_secs(5),
+            limits: RequestLimits::default(),
         }
     }
 }

@@ -140,7 +140,11 @@ impl StoredDialog {
             local: dialog.local.clone(),
             remote: dialog.remote.clone(),
             target: dialog.remote_target.as_str().into(),
-            routes: dialog.route_set.iter().map(ToCompactString::to_compact_string).collect(),
+            routes: dialog
+                .route_set
+                .iter()
+                .map(ToCompactString::to_compact_string)
+                .collect(),
             local_cseq: dialog.local_cseq,
             remote_cseq: dialog.remote_cseq,
             flow: StoredFlow::of(&dialog.flow),
@@ -367,7 +371,10 @@ impl Leg {
         ];
         let flags = flags.iter().fold(0, |flags, flag| flags << 1 | u64::from(*flag));
         let held = self.held_by_command.map_or(0, |direction| 1 + direction as u64);
-        let mut stamp = mix(flags, exchange | held << 4 | u64::from(self.dialog.local_cseq / (AHEAD / 2)) << 8);
+        let mut stamp = mix(
+            flags,
+            exchange | held << 4 | u64::from(self.dialog.local_cseq / (AHEAD / 2)) << 8,
+        );
         stamp = mix(stamp, self.dialog.flow.remote.port().into());
         stamp = mix(stamp, self.dialog.flow.connection);
         stamp = mix(stamp, place(&self.remote));
@@ -431,7 +438,10 @@ impl Leg {
             refers: (self.refers, self.referred),
             contact: self.contact.clone(),
             follows_contact: self.follows_contact,
-            credentials: self.credentials.as_ref().map(|known| (known.user.clone(), known.realm.clone())),
+            credentials: self
+                .credentials
+                .as_ref()
+                .map(|known| (known.user.clone(), known.realm.clone())),
             end: self.our_end().and_then(|end| end.stored()),
             recorded: more.is_some_and(|more| more.recording.is_some()),
             music: more.and_then(|more| more.music.as_ref().map(|name| name.0.clone())),
@@ -573,7 +583,10 @@ impl Legs {
                 | StoredExchange::OwesAck { .. }
                 | StoredExchange::Asked { .. }) => exchange,
             },
-            report: stored.notifier.filter(|notifier| notifier.over).map(|notifier| notifier.said),
+            report: stored
+                .notifier
+                .filter(|notifier| notifier.over)
+                .map(|notifier| notifier.said),
             ending: stored.ending,
         })
     }

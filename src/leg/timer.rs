@@ -76,7 +76,9 @@ impl SessionTimer {
         let interval = stored.interval.clamp(LEAST, MOST);
         let whole = Duration::from_secs(u64::from(interval));
         let refresh = stored.refresh.map(|at| clock.now + clock.left(at).min(whole));
-        let end = clock.left(stored.end).clamp(Duration::from_secs(u64::from(LEAST)), whole);
+        let end = clock
+            .left(stored.end)
+            .clamp(Duration::from_secs(u64::from(LEAST)), whole);
         SessionTimer {
             interval,
             ours: stored.ours,

@@ -193,8 +193,11 @@ impl Book {
             | Event::LegConfirmed { .. }
             | Event::LegEnded { .. }
             | Event::Media(_)
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
-            | Event::MessageRefused { .. } => {}
+            | Event::MessageRefused { .. }
+            | Event::WebhookFailed { .. } => {}
         }
     }
 

@@ -64,8 +64,12 @@ pub fn log(event: &Event) {
             MediaNote::Flowing { leg } => debug!(event = name, %leg),
             MediaNote::PromptEnded { leg, prompt } => debug!(event = name, %leg, prompt),
         },
+        Event::SourceLimited { source } => warn!(event = name, %source),
+        Event::SourceBanned { source, seconds } => warn!(event = name, %source, seconds),
         Event::Hub(note) => debug!(event = name, call = %note.call()),
         // A stranger can cause as many of these as it likes: at info they would be its pen.
         Event::MessageRefused { source, status, why } => debug!(event = name, %source, ?status, why),
+        // Told by the API to its readers; the engine sends none.
+        Event::WebhookFailed { to, why, tries } => info!(event = name, to, why, tries),
     }
 }

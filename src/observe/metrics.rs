@@ -23,6 +23,7 @@ pub enum Way {
 pub struct Metrics {
     messages: [[AtomicU64; 2]; 5],
     send_failures: AtomicU64,
+    panics: AtomicU64,
     /// In the order of [`Event::NAMES`].
     events: Vec<AtomicU64>,
     /// In the order of [`TransferFailure::NAMES`].
@@ -66,6 +67,7 @@ impl Metrics {
         Metrics {
             messages: Default::default(),
             send_failures: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
             events: zero(Event::NAMES.len()),
             failures: zero(TransferFailure::NAMES.len()),
             completed: AtomicU64::new(0),
@@ -87,6 +89,11 @@ impl Metrics {
     /// One message could not be handed to the network.
     pub fn send_failure(&self) {
         add(Some(&self.send_failures));
+    }
+
+    /// A piece of work panicked, and was given up.
+    pub fn panicked(&self) {
+        add(Some(&self.panics));
     }
 
     /// The edge is on its way out.
@@ -116,7 +123,8 @@ impl Metrics {
             Event::TransferCompleted { .. } => add(Some(&self.completed)),
             Event::TransferFailed { reason, .. } => add(named(&TransferFailure::NAMES, &self.failures, reason.name())),
             Event::MessageRefused { status, .. } => add(self.refused.get(usize::from(status.unwrap_or(0)))),
-            Event::RegistrationAdded { .. }
+            Event::WebhookFailed { .. }
+            | Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
             | Event::CallStarted { .. }
             | Event::CallConnected { .. }
@@ -131,6 +139,8 @@ impl Metrics {
             | Event::LegEnded { .. }
             | Event::TransferRequested { .. }
             | Event::Media(_)
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
             | Event::TransferProgress { .. } => {}
         }
@@ -191,6 +201,12 @@ impl Metrics {
             "Messages that the network did not take.",
         );
         page.line("warmline_send_failures_total", &[], read(&self.send_failures));
+        page.family(
+            "warmline_panics_total",
+            "counter",
+            "Defects that ended the work at hand and nothing else.",
+        );
+        page.line("warmline_panics_total", &[], read(&self.panics));
         page.family("warmline_events_total", "counter", "Events, by name.");
         for (name, count) in Event::NAMES.iter().zip(&self.events) {
             page.line("warmline_events_total", &[("event", name)], read(count));

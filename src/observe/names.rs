@@ -4,7 +4,7 @@ use crate::engine::{Event, HubNote, MediaNote, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 39] = [
+    pub const NAMES: [&'static str; 42] = [
         "call.connected",
         "call.ended",
         "call.forwarded",
@@ -40,10 +40,13 @@ impl Event {
         "message.refused",
         "registration.added",
         "registration.removed",
+        "source.banned",
+        "source.limited",
         "transfer.completed",
         "transfer.failed",
         "transfer.progress",
         "transfer.requested",
+        "webhook.failed",
     ];
 
     /// The name under which it is serialised.
@@ -67,6 +70,9 @@ impl Event {
             Event::TransferCompleted { .. } => "transfer.completed",
             Event::TransferFailed { .. } => "transfer.failed",
             Event::MessageRefused { .. } => "message.refused",
+            Event::WebhookFailed { .. } => "webhook.failed",
+            Event::SourceLimited { .. } => "source.limited",
+            Event::SourceBanned { .. } => "source.banned",
             Event::Media(note) => note.name(),
             Event::Hub(note) => note.name(),
         }

@@ -72,6 +72,8 @@ impl Registrar {
         let time = self.nonce_time(now);
         let lives = u64::try_from(NONCE_LIVES.as_nanos()).unwrap_or(u64::MAX);
         let state = self.nonce_key().check(&credentials.nonce, time, &source(flow), lives);
+        let proven = flow.transport.is_reliable() || matches!(state, NonceState::Fresh | NonceState::Stale);
+        self.wrong |= !right && proven;
         match (right, credentials.nonce_count, state) {
             (false, _, _) => Verdict::Wrong,
             // We offered qop, so RFC 7616 §3.4 has the phone use it. Without a count there is no defence against replay.

@@ -176,6 +176,8 @@ pub struct Registrar {
     nonces: NonceCounts,
     /// The time in the last nonce that was given out.
     last_nonce: u64,
+    /// The last request's credentials were wrong, and it came by a proven way back.
+    wrong: bool,
 }
 
 impl Registrar {
@@ -190,7 +192,14 @@ impl Registrar {
             bindings: Bindings::default(),
             nonces: NonceCounts::default(),
             last_nonce: 0,
+            wrong: false,
         }
+    }
+
+    /// Whether wrong credentials were shown since this was last asked, by somebody who has proven that what is sent to its
+    /// address reaches it: over a connection, or with a nonce that was made for this address.
+    pub fn take_wrong(&mut self) -> bool {
+        std::mem::take(&mut self.wrong)
     }
 
     /// The same with the Unix time, in seconds, at the epoch. Responses then carry Date (RFC 3261 §10.3 step 8), and a

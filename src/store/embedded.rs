@@ -179,7 +179,11 @@ impl Store for Embedded {
                     continue;
                 };
                 match row.value {
-                    Some(value) => drop(table.insert(row.key.as_str(), value.as_slice()).map_err(|error| self.broken(error))?),
+                    Some(value) => drop(
+                        table
+                            .insert(row.key.as_str(), value.as_slice())
+                            .map_err(|error| self.broken(error))?,
+                    ),
                     None => drop(table.remove(row.key.as_str()).map_err(|error| self.broken(error))?),
                 }
             }

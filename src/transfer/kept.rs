@@ -146,7 +146,11 @@ impl Transfers {
         if let State::Referring { until, .. } | State::Reporting { until, .. } = &state {
             wake.push(*until);
         }
-        let legs = [Some(stored.transferor), stored.consult.map(|(_, leg)| leg), target_of(&state)];
+        let legs = [
+            Some(stored.transferor),
+            stored.consult.map(|(_, leg)| leg),
+            target_of(&state),
+        ];
         let transfer = Transfer {
             handle,
             kind: stored.kind,
@@ -176,7 +180,11 @@ impl Transfers {
             }
         }
         for leg in legs.into_iter().flatten() {
-            let free = self.calls.legs.get(leg).is_some_and(|leg| leg.owner == LegOwner::Nobody);
+            let free = self
+                .calls
+                .legs
+                .get(leg)
+                .is_some_and(|leg| leg.owner == LegOwner::Nobody);
             if free {
                 self.own(leg, handle);
             }

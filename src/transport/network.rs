@@ -24,6 +24,18 @@ impl Network {
     }
 }
 
+/// This machine.
+pub const LOOPBACK: [Network; 2] = [
+    Network {
+        address: IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 0)),
+        prefix: 8,
+    },
+    Network {
+        address: IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        prefix: 128,
+    },
+];
+
 #[cfg(test)]
 mod tests {
     use super::Network;

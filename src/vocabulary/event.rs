@@ -1,6 +1,6 @@
 //! What happened, for observers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -187,6 +187,31 @@ pub enum Event {
         status: Option<u16>,
         /// What was wrong.
         why: String,
+    },
+    /// A notification to an application was given up: its webhook was not reached, or refused it.
+    #[serde(rename = "webhook.failed")]
+    WebhookFailed {
+        /// Scheme, host and port: what follows may be secret.
+        to: String,
+        /// In words.
+        why: String,
+        /// How often it was sent.
+        tries: u32,
+    },
+    /// A source asks for more than it may: what it sends outside of dialogs is dropped in silence. Told once, and again
+    /// when it was calm in between.
+    #[serde(rename = "source.limited")]
+    SourceLimited {
+        /// The address, or any of its IPv6 /64.
+        source: IpAddr,
+    },
+    /// A source showed too many wrong passwords: what it sends outside of dialogs is dropped in silence for a while.
+    #[serde(rename = "source.banned")]
+    SourceBanned {
+        /// The address, or any of its IPv6 /64.
+        source: IpAddr,
+        /// For how long.
+        seconds: u64,
     },
     /// Something about media that passes through the edge.
     #[serde(untagged)]

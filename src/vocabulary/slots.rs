@@ -79,7 +79,8 @@ impl<H: Handle, T> Slots<H, T> {
     /// Puts in what `make` makes of its own handle.
     pub fn insert_with(&mut self, make: impl FnOnce(H) -> T) -> H {
         // A place that is free may have been taken by its former owner in the meantime.
-        let vacant = |rows: &[(u32, Option<T>)], slot: &u32| rows.get(*slot as usize).is_some_and(|row| row.1.is_none());
+        let vacant =
+            |rows: &[(u32, Option<T>)], slot: &u32| rows.get(*slot as usize).is_some_and(|row| row.1.is_none());
         let slot = loop {
             match self.free.pop() {
                 Some(slot) if vacant(&self.rows, &slot) => break slot,

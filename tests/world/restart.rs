@@ -88,7 +88,8 @@ impl World {
     pub(crate) fn kill(&mut self) {
         self.process.left = None;
         self.process.dead = true;
-        self.ladder.push(format!("{:>8}  ✝ the process is killed", self.clock()));
+        self.ladder
+            .push(format!("{:>8}  ✝ the process is killed", self.clock()));
         // One that hears nothing and has nothing to do.
         self.engine = Engine::new(self.process.settings.clone(), self.now);
         // Its packets went with it.
@@ -171,4 +172,3 @@ fn name(record: &Stored) -> String {
         Stored::Transfer(transfer, stored) => format!("{}{transfer}", mark(stored.is_some())),
     }
 }
-

@@ -404,8 +404,11 @@ impl World {
                 | Event::LegConfirmed { .. }
                 | Event::TransferProgress { .. }
                 | Event::Media(_)
+                | Event::SourceLimited { .. }
+                | Event::SourceBanned { .. }
                 | Event::Hub(_)
-                | Event::MessageRefused { .. } => {}
+                | Event::MessageRefused { .. }
+                | Event::WebhookFailed { .. } => {}
             }
         }
         for (name, (begun, ended)) in lives {

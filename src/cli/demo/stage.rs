@@ -277,9 +277,12 @@ impl Stage {
             | Event::CallForwarded { .. }
             | Event::CallRestored { .. }
             | Event::CallEnded { .. }
-            | Event::MessageRefused { .. } => Some(stamped.event.name().replace('.', " ")),
+            | Event::MessageRefused { .. }
+            | Event::WebhookFailed { .. } => Some(stamped.event.name().replace('.', " ")),
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
+            | Event::SourceLimited { .. }
+            | Event::SourceBanned { .. }
             | Event::Hub(_)
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }

@@ -38,6 +38,7 @@ use super::clock;
 use crate::media::audio::Pcm;
 use crate::media::secure::Certificate;
 use crate::media::{MediaCommand, MediaEvent, MediaSettings, PromptName};
+use crate::observe::Metrics;
 
 /// How media is driven.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub struct MediaOptions {
     pub recordings: Option<PathBuf>,
     /// Times.
     pub settings: MediaSettings,
+    /// Where panics are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl MediaOptions {
@@ -66,6 +69,7 @@ impl MediaOptions {
             prompts: Vec::new(),
             recordings: None,
             settings: MediaSettings::new(clock::now()),
+            metrics: Arc::default(),
         }
     }
 }

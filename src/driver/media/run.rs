@@ -1,6 +1,7 @@
 //! The loop of the media thread.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,9 @@ use super::files::Files;
 use super::sockets::Sockets;
 use super::{MediaOptions, Order};
 use crate::driver::clock;
+use crate::driver::isolate::isolated;
 use crate::media::{Local, MediaEvent, MediaOutput, Sessions};
+use crate::observe::Metrics;
 
 /// What epoll calls the arrival of an order.
 pub(super) const WAKER: Token = Token(usize::MAX);
@@ -46,6 +49,7 @@ struct Shell {
     datagram: Box<[u8; TOO_LONG]>,
     packet: Vec<u8>,
     failures: u64,
+    metrics: Arc<Metrics>,
 }
 
 /// Runs until the other end of the orders is gone.
@@ -61,13 +65,15 @@ pub(super) fn run(parts: Parts) {
         datagram: Box::new([0; TOO_LONG]),
         packet: Vec::with_capacity(TOO_LONG),
         failures: 0,
+        metrics: parts.options.metrics,
     };
     for (name, pcm) in parts.options.prompts {
         shell.sessions.prompts().insert(name, pcm);
     }
     let mut happened = Events::with_capacity(1_024);
     let mut more_orders = true;
-    while shell.turn(&mut happened, &mut more_orders) {}
+    let metrics = Arc::clone(&shell.metrics);
+    while isolated(&metrics, "media", || shell.turn(&mut happened, &mut more_orders)).unwrap_or(true) {}
     shell.sessions.close_all(clock::now());
     shell.perform();
 }

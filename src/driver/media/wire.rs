@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -13,6 +14,7 @@ use crate::driver::{StartError, clock};
 use crate::engine::Settings;
 use crate::media::audio::Pcm;
 use crate::media::{MediaEvent, PromptName};
+use crate::observe::Metrics;
 use crate::transport::Transport;
 
 /// Files of media.
@@ -29,6 +31,7 @@ pub struct MediaFiles {
 pub(in crate::driver) fn wire(
     settings: &mut Settings,
     files: MediaFiles,
+    metrics: &Arc<Metrics>,
 ) -> Result<(MediaThread, UnboundedReceiver<MediaEvent>), StartError> {
     let system = |what| move |source| StartError::System { what, source };
     let certificate = dtls_certificate().map_err(io::Error::other);
@@ -46,6 +49,7 @@ pub(in crate::driver) fn wire(
     let shared = browsers.then(|| SocketAddr::new(address, media.browser_port));
     let mut options = MediaOptions::new(address, certificate);
     options.shared = shared;
+    options.metrics = Arc::clone(metrics);
     options.prompts = files.prompts.into_iter().filter_map(load).collect();
     options.recordings = files.recordings.inspect(|folder| {
         if let Err(error) = std::fs::create_dir_all(folder) {
