@@ -115,9 +115,11 @@ impl Edge {
     }
 
     fn bans(&self) -> Vec<(IpAddr, u64)> {
-        let ban = |event: &Event| match event {
-            Event::SourceBanned { source, seconds } => Some((*source, *seconds)),
-            _ => None,
+        let ban = |event: &Event| {
+            let Event::SourceBanned { source, seconds } = event else {
+                return None;
+            };
+            Some((*source, *seconds))
         };
         self.events.iter().filter_map(ban).collect()
     }
