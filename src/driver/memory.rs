@@ -39,7 +39,8 @@ pub(super) fn recall(settings: &mut Settings, store: Option<Box<dyn Store>>) -> 
     })?;
     settings.key = identity.key;
     let records = store.records()?;
-    let writer = Writer::start(store, Box::new(|_| {})).map_err(system("a thread"))?;
+    let journal = store.journal()?;
+    let writer = Writer::start(store, journal, Box::new(|_| {})).map_err(system("a thread"))?;
     tracing::info!(records = records.len(), "read from the store");
     Ok(Kept {
         records,

@@ -334,7 +334,7 @@ impl Shell {
                     Output::Resolve { id, wanted, ours, seed } => self.names.resolve(now, id, wanted, ours, seed),
                     Output::Store { changes } => {
                         if let Some(writer) = &mut self.writer {
-                            writer.keep(changes);
+                            writer.keep(&changes);
                         }
                     }
                     Output::Media(command) => self.media.send(command),

@@ -22,7 +22,8 @@ use std::path::Path;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use super::key::{TABLES, record, row};
+use super::journal::Journal;
+use super::key::{Row, TABLES, record};
 use super::{Identity, Store, StoreError, Stored, same_node};
 
 const MAIN: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("warmline");
@@ -68,11 +69,17 @@ impl Embedded {
                 broken(&error)
             }
         })?;
-        let store = Embedded {
+        let mut store = Embedded {
             database,
             path: name.clone(),
         };
         store.check_format()?;
+        // What the process before this one had noted, and had no time to write.
+        let noted = Journal::read(path).map_err(|error| broken(&error))?;
+        if !noted.is_empty() {
+            tracing::info!(rows = noted.len(), "taken from the store's journal");
+            store.keep(&noted)?;
+        }
         Ok(store)
     }
 
@@ -165,30 +172,32 @@ impl Store for Embedded {
         Ok(records)
     }
 
-    fn keep(&mut self, records: &[Stored]) -> Result<(), StoreError> {
+    fn keep(&mut self, rows: &[Row]) -> Result<(), StoreError> {
         let write = self.database.begin_write().map_err(|error| self.broken(error))?;
         {
             let mut open = Vec::new();
             for name in TABLES {
                 open.push(write.open_table(table(name)).map_err(|error| self.broken(error))?);
             }
-            for record in records {
-                let row = row(record).map_err(|error| self.broken(error))?;
+            for row in rows {
                 let at = TABLES.iter().position(|name| *name == row.table);
                 let Some(table) = at.and_then(|at| open.get_mut(at)) else {
                     continue;
                 };
-                match row.value {
-                    Some(value) => drop(
-                        table
-                            .insert(row.key.as_str(), value.as_slice())
-                            .map_err(|error| self.broken(error))?,
-                    ),
-                    None => drop(table.remove(row.key.as_str()).map_err(|error| self.broken(error))?),
-                }
+                let key = row.key.as_str();
+                let before = match &row.value {
+                    Some(value) => table.insert(key, value.as_slice()),
+                    None => table.remove(key),
+                };
+                before.map_err(|error| self.broken(error))?;
             }
         }
         write.commit().map_err(|error| self.broken(error))
+    }
+
+    fn journal(&mut self) -> Result<Option<Journal>, StoreError> {
+        let journal = Journal::begin(self.path.as_ref());
+        journal.map(Some).map_err(|error| self.broken(error))
     }
 }
 

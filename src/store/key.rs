@@ -9,33 +9,41 @@ use crate::registrar::StoredUser;
 /// Kinds of records, as the tables of a back end are named.
 pub(super) const TABLES: [&str; 4] = ["bindings", "legs", "calls", "transfers"];
 
-/// A record's table, its key there, and its value as JSON; no value: it is to be forgotten.
-pub(super) struct Row {
-    pub(super) table: &'static str,
-    pub(super) key: String,
-    pub(super) value: Option<Vec<u8>>,
+/// A record as it is written: its table, its key there, and its value as JSON; no value: it is to be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which table.
+    pub table: &'static str,
+    /// Which record.
+    pub key: String,
+    /// What it is now.
+    pub value: Option<Vec<u8>>,
 }
 
-/// The table and key of a record.
-pub(super) fn place(record: &Stored) -> (&'static str, String) {
+/// Records as rows.
+pub fn rows(records: &[Stored]) -> Vec<Row> {
+    let row = |record| match row(record) {
+        Ok(row) => Some(row),
+        Err(error) => {
+            tracing::error!(%error, "a record cannot be written and is left out");
+            None
+        }
+    };
+    records.iter().filter_map(row).collect()
+}
+
+fn row(record: &Stored) -> Result<Row, serde_json::Error> {
     let [bindings, legs, calls, transfers] = TABLES;
-    match record {
-        Stored::User(user) => (bindings, user.user.to_string()),
-        Stored::Leg(leg, _) => (legs, leg.to_string()),
-        Stored::Call(call, _) => (calls, call.to_string()),
-        Stored::Transfer(transfer, _) => (transfers, transfer.to_string()),
-    }
-}
-
-/// A record as a row.
-pub(super) fn row(record: &Stored) -> Result<Row, serde_json::Error> {
-    let (table, key) = place(record);
-    let value = match record {
-        Stored::User(user) if user.bindings.is_empty() => None,
-        Stored::User(user) => Some(serde_json::to_vec(&user.bindings)?),
-        Stored::Leg(_, leg) => json(leg.as_ref())?,
-        Stored::Call(_, call) => json(call.as_ref())?,
-        Stored::Transfer(_, transfer) => json(transfer.as_ref())?,
+    let (table, key, value) = match record {
+        Stored::User(user) if user.bindings.is_empty() => (bindings, user.user.to_string(), None),
+        Stored::User(user) => (
+            bindings,
+            user.user.to_string(),
+            Some(serde_json::to_vec(&user.bindings)?),
+        ),
+        Stored::Leg(leg, stored) => (legs, leg.to_string(), json(stored.as_ref())?),
+        Stored::Call(call, stored) => (calls, call.to_string(), json(stored.as_ref())?),
+        Stored::Transfer(transfer, stored) => (transfers, transfer.to_string(), json(stored.as_ref())?),
     };
     Ok(Row { table, key, value })
 }

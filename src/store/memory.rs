@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::key::place;
+use super::key::{Row, record};
 use super::{Identity, Store, StoreError, Stored, same_node};
 
 #[derive(Debug, Default)]
 struct Kept {
     identity: Option<Identity>,
-    records: BTreeMap<(&'static str, String), Stored>,
+    rows: BTreeMap<(&'static str, String), Vec<u8>>,
 }
 
 /// A store in memory. Copies are the same store: one that was copied outlives the edge that it was given to.
@@ -23,15 +23,6 @@ impl Memory {
     }
 }
 
-fn is_gone(record: &Stored) -> bool {
-    match record {
-        Stored::User(user) => user.bindings.is_empty(),
-        Stored::Leg(_, leg) => leg.is_none(),
-        Stored::Call(_, call) => call.is_none(),
-        Stored::Transfer(_, transfer) => transfer.is_none(),
-    }
-}
-
 impl Store for Memory {
     fn identity(&mut self, fresh: Identity) -> Result<Identity, StoreError> {
         let found = self.lock().identity.get_or_insert_with(|| fresh.clone()).clone();
@@ -39,16 +30,21 @@ impl Store for Memory {
     }
 
     fn records(&mut self) -> Result<Vec<Stored>, StoreError> {
-        Ok(self.lock().records.values().cloned().collect())
+        let kept = self.lock();
+        let read = kept
+            .rows
+            .iter()
+            .filter_map(|((table, key), value)| record(table, key, value));
+        Ok(read.collect())
     }
 
-    fn keep(&mut self, records: &[Stored]) -> Result<(), StoreError> {
+    fn keep(&mut self, rows: &[Row]) -> Result<(), StoreError> {
         let mut kept = self.lock();
-        for record in records {
-            if is_gone(record) {
-                kept.records.remove(&place(record));
-            } else {
-                kept.records.insert(place(record), record.clone());
+        for row in rows {
+            let place = (row.table, row.key.clone());
+            match &row.value {
+                Some(value) => drop(kept.rows.insert(place, value.clone())),
+                None => drop(kept.rows.remove(&place)),
             }
         }
         Ok(())

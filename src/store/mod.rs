@@ -13,8 +13,10 @@
 //! | confirmed legs, connected calls | parties can hang up, hold and transfer as if nothing had been |
 //! | transfers in flight | each is finished or taken back, exactly one of the two |
 //!
-//! The newest change may be lost when the process dies within the moment between a message and the write. A phone refreshes
-//! its binding in time; a leg's sequence goes on further than what can be lost (`leg::kept`).
+//! A change is noted in a journal before the messages of the same moment leave, which takes some microseconds and no disk:
+//! the kernel has it when the process dies. A thread brings it into the tables and onto the disk; what it has not yet, a
+//! machine that dies may lose. A phone refreshes its binding in time; a leg's sequence goes on further than what can be
+//! lost (`leg::kept`). With `durability = "confirmed"` messages wait until the disk has it.
 //!
 //! ```
 //! use warmline::store::{Identity, Memory, Store};
@@ -29,11 +31,14 @@
 //! [`Input::Restored`]: crate::engine::Input::Restored
 
 mod embedded;
+mod journal;
 mod key;
 mod memory;
 mod writer;
 
 pub use embedded::Embedded;
+pub use journal::Journal;
+pub use key::{Row, rows};
 pub use memory::Memory;
 pub use writer::{Committed, Writer};
 
@@ -126,11 +131,19 @@ pub trait Store: Send + std::fmt::Debug {
     /// When the store cannot be used.
     fn records(&mut self) -> Result<Vec<Stored>, StoreError>;
 
-    /// Keeps all of these or none, in this order, each in place of what was kept of the same.
+    /// Keeps all of these or none, in this order, each in place of what was kept of the same. May wait for a disk.
     ///
     /// # Errors
     /// When the store cannot be used; nothing was changed.
-    fn keep(&mut self, records: &[Stored]) -> Result<(), StoreError>;
+    fn keep(&mut self, rows: &[Row]) -> Result<(), StoreError>;
+
+    /// Where changes are noted at once, until [`Store::keep`] has them; `None`: nowhere. Asked once.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn journal(&mut self) -> Result<Option<Journal>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// The node of an identity that was found must be the one that is wanted.

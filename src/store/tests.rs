@@ -31,13 +31,13 @@ fn file(name: &str) -> std::path::PathBuf {
 fn serves(mut store: impl Store, mut again: impl FnMut() -> Box<dyn Store>) {
     let identity = Identity { key: [7; 16], node: 3 };
     assert_eq!(store.identity(identity.clone()).unwrap(), identity);
-    store.keep(&[user("alice", 1), user("bob", 1)]).unwrap();
-    store.keep(&[user("alice", 2)]).unwrap();
+    store.keep(&rows(&[user("alice", 1), user("bob", 1)])).unwrap();
+    store.keep(&rows(&[user("alice", 2)])).unwrap();
     let nobody = StoredUser {
         user: "bob".into(),
         bindings: Vec::new(),
     };
-    store.keep(&[Stored::User(nobody)]).unwrap();
+    store.keep(&rows(&[Stored::User(nobody)])).unwrap();
     drop(store);
     let mut store = again();
     let other = Identity { key: [8; 16], node: 3 };
@@ -81,10 +81,10 @@ fn a_file_that_is_in_use_or_no_store_says_so() {
 #[test]
 fn the_writer_writes_all_before_it_ends() {
     let memory = Memory::default();
-    let mut writer = Writer::start(Box::new(memory.clone()), Box::new(|_| {})).unwrap();
+    let mut writer = Writer::start(Box::new(memory.clone()), None, Box::new(|_| {})).unwrap();
     for cseq in 0..500 {
-        writer.keep(vec![user("alice", cseq)]);
-        writer.keep(vec![user(&format!("user{cseq}"), 1)]);
+        writer.keep(&[user("alice", cseq)]);
+        writer.keep(&[user(&format!("user{cseq}"), 1)]);
     }
     drop(writer);
     let users = memory.clone().records().unwrap();
@@ -122,4 +122,39 @@ fn a_store_of_format_1_is_taken_over_and_a_newer_one_refused() {
     assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
     assert!(!error.hint().is_empty());
     std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn what_was_only_noted_when_the_process_died_is_there_afterwards() {
+    let path = file("journal");
+    let mut store = Embedded::open(&path).unwrap();
+    store.keep(&rows(&[user("alice", 1), user("bob", 1)])).unwrap();
+    let mut journal = store.journal().unwrap().unwrap();
+    let nobody = StoredUser {
+        user: "bob".into(),
+        bindings: Vec::new(),
+    };
+    journal.note(1, &rows(&[user("alice", 2), user("carol", 1)])).unwrap();
+    journal
+        .note(2, &rows(&[user("alice", 3), Stored::User(nobody)]))
+        .unwrap();
+    drop((store, journal));
+    // The process died in the middle of a line.
+    let noted = std::path::PathBuf::from(format!("{}-journal0", path.display()));
+    let mut octets = std::fs::read(&noted).unwrap();
+    octets.extend_from_slice(b"[3,[[\"bindings\",\"al");
+    std::fs::write(&noted, octets).unwrap();
+    let mut store = Embedded::open(&path).unwrap();
+    assert_eq!(store.records().unwrap(), [user("alice", 3), user("carol", 1)]);
+    // And only once: what comes later is newer.
+    drop(store.journal().unwrap());
+    store.keep(&rows(&[user("alice", 4)])).unwrap();
+    drop(store);
+    let mut store = Embedded::open(&path).unwrap();
+    assert_eq!(store.records().unwrap(), [user("alice", 4), user("carol", 1)]);
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&noted).unwrap().permissions().mode() & 0o077, 0);
+    for path in [path.clone(), noted, format!("{}-journal1", path.display()).into()] {
+        std::fs::remove_file(path).ok();
+    }
 }

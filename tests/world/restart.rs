@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use warmline::engine::{Engine, Input, Settings, Stored};
-use warmline::store::{Memory, Store};
+use warmline::store::{Memory, Store, rows};
 
 use super::World;
 
@@ -102,12 +102,7 @@ impl World {
         self.process.number += 1;
         self.start_process();
         self.ladder.push(format!("{:>8}  ✶ another process", self.clock()));
-        let mut records = self.process.store.records().expect("memory is always there");
-        // As they come back from a file.
-        for record in &mut records {
-            let text = serde_json::to_string(record).expect("plain data");
-            *record = serde_json::from_str(&text).expect("plain data");
-        }
+        let records = self.process.store.records().expect("memory is always there");
         self.engine.handle_input(self.now, Input::Restored { records });
         self.pump();
     }
@@ -127,7 +122,10 @@ impl World {
     pub(super) fn keep(&mut self, changes: Vec<Stored>) {
         let kinds: Vec<String> = changes.iter().map(name).collect();
         self.ladder.push(format!("{:>8}  ▣ {}", self.clock(), kinds.join(", ")));
-        self.process.store.keep(&changes).expect("memory is always there");
+        self.process
+            .store
+            .keep(&rows(&changes))
+            .expect("memory is always there");
     }
 
     /// What is in the store, by kind: users, legs, calls, transfers.
