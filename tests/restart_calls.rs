@@ -2,9 +2,10 @@
 
 mod world;
 
-use warmline::engine::Event;
-use warmline::phone::CallState;
-use world::{ALICE, BOB, CAROL, EVERYBODY, Who, World, millis, seconds};
+use warmline::engine::{Cause, Event};
+use warmline::media::describe::{Mode, Srtp};
+use warmline::phone::{CallState, PhoneTransport};
+use world::{ALICE, BOB, CAROL, DAVE, EVERYBODY, Who, World, millis, seconds};
 
 fn world() -> World {
     World::keeping(|_| {})
@@ -90,6 +91,132 @@ fn a_warm_transfer_goes_on_after_a_restart_before_it() {
     world.run();
     assert!(world.connected(BOB, CAROL), "{}", world.ladder());
     assert_eq!(world.completed(), 1);
+    ends_clean(&mut world);
+}
+
+/// The connection of a phone is another one, and the phone registers on it.
+fn back_again(world: &mut World, who: &[Who]) {
+    for who in who {
+        world.reconnect(*who);
+        world.seat(*who).register();
+    }
+    world.run();
+}
+
+#[test]
+fn phones_on_connections_get_their_dialogs_back_with_their_registration() {
+    for transport in [PhoneTransport::Tcp, PhoneTransport::Ws] {
+        let mut world = World::keeping_over(|_| {}, |_| transport);
+        let (at_bob, at_alice) = world.call(BOB, ALICE);
+        world.restart(millis(500));
+        assert!(!world.calls().is_empty(), "the call waits for its phones");
+        world.advance(seconds(2));
+        back_again(&mut world, &EVERYBODY);
+        world.bob().hold(at_bob);
+        world.run();
+        assert!(world.phone(ALICE).is_held(at_alice), "{}", world.ladder());
+        world.bob().resume(at_bob);
+        world.run();
+        assert!(world.connected(ALICE, BOB), "{}", world.ladder());
+        world.restart(millis(500));
+        back_again(&mut world, &EVERYBODY);
+        world.carol().answers_after(millis(200));
+        world.alice().refer(at_alice, CAROL);
+        world.run();
+        assert!(world.connected(BOB, CAROL), "{}", world.ladder());
+        ends_clean(&mut world);
+    }
+}
+
+#[test]
+fn a_phone_that_does_not_come_back_is_ended_and_the_other_told() {
+    let mut world = World::keeping_over(
+        |_| {},
+        |who| {
+            if who == BOB {
+                PhoneTransport::Ws
+            } else {
+                PhoneTransport::Udp
+            }
+        },
+    );
+    let (_, at_alice) = world.call(BOB, ALICE);
+    world.restart(millis(500));
+    world.advance(seconds(31));
+    assert_eq!(world.phone(ALICE).state(at_alice), Some(CallState::Connected));
+    world.advance(seconds(3));
+    world.run();
+    assert!(world.phone(ALICE).live().is_empty(), "{}", world.ladder());
+    let ended = |event: &&Event| matches!(event, Event::LegEnded { cause: Cause::Lost, .. });
+    assert_eq!(world.events().into_iter().filter(ended).count(), 1);
+    let totals = world.totals();
+    assert_eq!((totals.dialogs, totals.calls), (0, 0));
+}
+
+#[test]
+fn media_ports_and_who_hears_whom_come_back() {
+    for srtp in [Srtp::Off, Srtp::Preferred] {
+        let mut world = World::keeping(|settings| {
+            settings.media.mode = Mode::Relay;
+            settings.media.srtp = srtp;
+        });
+        let (at_bob, _) = world.call(BOB, ALICE);
+        let told = |world: &World| {
+            [
+                world.phone(ALICE).remote_media(world.the(ALICE)),
+                world.phone(BOB).remote_media(world.the(BOB)),
+            ]
+        };
+        let before = told(&world);
+        let ports = world.totals().media_ports;
+        world.restart(millis(300));
+        world.run();
+        assert_eq!(world.totals().media_ports, ports);
+        assert_eq!(
+            world.count(BOB, "< INVITE"),
+            0,
+            "nobody is asked for anything: {}",
+            world.ladder()
+        );
+        assert_eq!(told(&world), before);
+        world.assert_paired();
+        // And once more, with what the second process wrote.
+        world.bob().hold(at_bob);
+        world.run();
+        world.restart(millis(300));
+        world.run();
+        world.assert_paired();
+        world.bob().resume(at_bob);
+        world.run();
+        assert_eq!(told(&world), before, "{}", world.ladder());
+        // A new call gets no port that somebody has.
+        world.call(CAROL, DAVE);
+        world.assert_paired();
+        ends_clean(&mut world);
+    }
+}
+
+#[test]
+fn a_session_that_is_refreshed_is_refreshed_after_a_restart() {
+    let mut world = world();
+    world.call(BOB, ALICE);
+    world.advance(seconds(600));
+    world.restart(seconds(5));
+    world.advance(seconds(2_400));
+    assert!(world.connected(ALICE, BOB), "{}", world.ladder());
+    ends_clean(&mut world);
+}
+
+#[test]
+fn a_party_that_left_while_nobody_was_there_ends_the_call() {
+    let mut world = world();
+    let (at_bob, _) = world.call(BOB, ALICE);
+    world.kill();
+    world.bob().bye(at_bob);
+    world.advance(seconds(1));
+    world.start_again();
+    world.run();
+    assert!(world.phone(ALICE).live().is_empty(), "{}", world.ladder());
     ends_clean(&mut world);
 }
 

@@ -94,8 +94,9 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
-//! [store]                       # omit: bindings end with the process
+//! [store]                       # omit: calls and bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! durability = "relaxed"        # relaxed: it survives the process at any moment. confirmed: the machine, too; messages wait for the disk
 //! [media]
 //! mode = "auto"                 # auto relay off: when media passes through the edge; also in [[peer]], as `media`
 //! address = "203.0.113.7"       # default: what the listener is called on which the party came
@@ -136,6 +137,7 @@ mod media;
 mod parts;
 mod reload;
 mod report;
+mod store;
 mod target;
 mod tls;
 mod transfer;
@@ -160,6 +162,7 @@ pub use dns::Dns;
 pub use media::MediaFiles;
 pub use reload::Changes;
 pub use report::{Problem, Report};
+pub use store::StoreFile;
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
 pub use webhook::Webhook;
@@ -183,8 +186,8 @@ pub struct Config {
     pub log: Log,
     /// Ladders of the last calls; `None`: not kept.
     pub ladder: Option<Ladder>,
-    /// The file that outlives the process; `None`: bindings end with it.
-    pub store: Option<String>,
+    /// What outlives the process; `None`: nothing, calls and bindings end with it.
+    pub store: Option<StoreFile>,
     /// The softphone page; `None`: not served.
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.

@@ -33,6 +33,7 @@ mod bind;
 mod clock;
 mod dns;
 mod dtls_certificate;
+mod held;
 mod isolate;
 mod ladders;
 mod media;
@@ -95,6 +96,8 @@ pub struct Options {
     pub ladders: Option<LadderLimits>,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
+    /// Messages wait until the store has what led to them.
+    pub confirmed: bool,
     /// Certificates and trust.
     pub tls: TlsOptions,
     /// Name servers for what is looked up while the edge runs; empty: those of the system.
@@ -193,6 +196,7 @@ impl Edge {
             streams: limits,
             ladders,
             store,
+            confirmed,
             softphone,
             media,
             plugin,
@@ -205,7 +209,7 @@ impl Edge {
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
-        let kept = memory::recall(&mut settings, store)?;
+        let kept = memory::recall(&mut settings, store, confirmed)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -246,13 +246,17 @@ impl Engine {
             Match::Found(leg) => {
                 let leg = LegHandle::from(leg);
                 let owner = self.legs().get(leg).map(|leg| leg.owner);
-                if self.legs().stray_accepted(leg, response)
+                if matches!(response.status(), Some(200..=299))
+                    && self.legs().stray_accepted(leg, response)
                     && let Some(LegOwner::Call(call)) = owner
                 {
                     self.transfers.calls.bring_together(now, call, None);
                 }
             }
-            Match::Gone(_) => self.legs().end_stray(now, flow, response),
+            Match::Gone(_) if matches!(response.status(), Some(200..=299)) => {
+                self.legs().end_stray(now, flow, response);
+            }
+            Match::Gone(_) => self.legs().acknowledge_stray(flow, response),
             Match::NotOurs | Match::Forged | Match::OtherNode(_) | Match::Mismatch => {}
         }
     }

@@ -25,8 +25,8 @@ impl Engine {
                     return;
                 }
                 // A process before this one may have asked.
-                let accepted = matches!(message.status(), Some(200..=299)) && *message.method() == Method::Invite;
-                let copy = (accepted && self.keeper.is_some()).then(|| message.clone());
+                let decided = matches!(message.status(), Some(200..)) && *message.method() == Method::Invite;
+                let copy = (decided && self.keeper.is_some()).then(|| message.clone());
                 match (self.legs().transactions.receive(now, flow, message), copy) {
                     (Some(received), _) => self.dispatch(now, flow, received),
                     (None, Some(response)) => self.stray(now, flow, &response),

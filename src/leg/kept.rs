@@ -27,12 +27,12 @@ use serde::{Deserialize, Serialize};
 use super::offer::{AwaitAck, Exchange, OurInvite};
 use super::refer::{Notifier, Subscriber};
 use super::timer::SessionTimer;
-use super::{Abilities, Credentials, Leg, LegHandle, LegOwner, Legs, State, TransactionUser};
+use super::{Abilities, Credentials, Leg, LegHandle, LegOwner, Legs, Setup, State, TransactionUser};
 use crate::dialog::{Dialog, DialogId, Role, RouteSet};
 use crate::media::describe::StoredEnd;
 use crate::media::{PromptName, RecordingName};
 use crate::sdp::{Description, Direction};
-use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
+use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Uri};
 use crate::transport::{Flow, Transport};
 use crate::vocabulary::{Cause, Event};
 
@@ -256,6 +256,16 @@ pub enum StoredExchange {
         #[serde(with = "octets")]
         request: Bytes,
     },
+}
+
+/// A CANCEL that was not needed yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredCancel {
+    /// Where it goes.
+    pub flow: StoredFlow,
+    /// The whole request.
+    #[serde(with = "octets")]
+    pub request: Bytes,
 }
 
 /// A confirmed leg as plain data, without clocks and connections of the process.
@@ -489,6 +499,49 @@ impl Legs {
     /// What outlives the process.
     pub fn stored(&self, handle: LegHandle, clock: &WallClock) -> Option<StoredLeg> {
         self.get(handle).map(|leg| leg.stored(clock))
+    }
+
+    /// What stops a phone from ringing that we called, whoever sends it.
+    pub fn cancel_of(&self, handle: LegHandle) -> Option<StoredCancel> {
+        match &self.get(handle)?.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => {
+                let (flow, request) = self.transactions.cancel_of(client.invite?)?;
+                Some(StoredCancel {
+                    flow: StoredFlow::of(&flow),
+                    request,
+                })
+            }
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
+        }
+    }
+
+    /// Stops a phone from ringing that a process before this one has called. One that did not hear it is released when it
+    /// answers ([`Legs::end_stray`]).
+    pub fn cancel_stray(&mut self, cancel: &StoredCancel) {
+        if let Some(flow) = cancel.flow.flow() {
+            self.transactions.send_stateless(flow, cancel.request.clone());
+        }
+    }
+
+    /// A refusal of an INVITE of a process before this one is acknowledged, so that it is not repeated (RFC 3261 §17.1.1.3).
+    pub fn acknowledge_stray(&mut self, flow: Flow, response: &Message) {
+        let value = |name| response.text(name).unwrap_or_default();
+        let (Some(via), Ok(to)) = (response.values(HeaderName::Via).next(), response.to()) else {
+            return;
+        };
+        // Its Request-URI is not known any more; the branch is what it is found by.
+        let ack = Draft::request(&Method::Ack, to.uri.without_headers().as_str())
+            .header(HeaderName::Via, via)
+            .header(HeaderName::MaxForwards, 70)
+            .header(HeaderName::From, value(HeaderName::From))
+            .header(HeaderName::To, value(HeaderName::To))
+            .header(HeaderName::CallId, response.call_id())
+            .header(HeaderName::CSeq, format_args!("{} ACK", response.cseq()));
+        self.transactions.send_stateless(flow, ack.print());
     }
 
     /// Ends a dialog that a party made by accepting an INVITE of a process before this one.

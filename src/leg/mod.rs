@@ -69,7 +69,7 @@ pub use deadline::Deadlines;
 pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
 pub use invitation::{Invitation, Reached};
-pub use kept::{StoredDialog, StoredFlow, StoredLeg, Unfinished, WallClock};
+pub use kept::{StoredCancel, StoredDialog, StoredFlow, StoredLeg, Unfinished, WallClock};
 pub use offer::Carrier;
 pub use refer::ReferProgress;
 

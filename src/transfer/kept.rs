@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::recovery::Plan;
 use super::{State, Transfer, Transfers};
-use crate::leg::WallClock;
+use crate::leg::{StoredCancel, WallClock};
 use crate::vocabulary::{
     CallHandle, LegHandle, LegOwner, OnFailure, TransferFailure, TransferHandle, TransferKind, TransferMode,
 };
@@ -22,7 +22,10 @@ use crate::vocabulary::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoredState {
     /// The target has not answered.
-    Undecided,
+    Undecided {
+        /// What stops the targets from ringing.
+        ringing: Vec<StoredCancel>,
+    },
     /// The target has answered.
     Joining {
         /// The target.
@@ -96,7 +99,10 @@ impl Transfers {
             kind: transfer.kind,
             mode: transfer.mode,
             state: match &transfer.state {
-                State::Trying { .. } | State::Recovering { .. } | State::Taking { .. } => StoredState::Undecided,
+                State::Trying { forks, .. } => StoredState::Undecided {
+                    ringing: forks.iter().filter_map(|leg| self.calls.legs.cancel_of(*leg)).collect(),
+                },
+                State::Recovering { .. } | State::Taking { .. } => StoredState::Undecided { ringing: Vec::new() },
                 State::Joining { target, .. } => StoredState::Joining { target: *target },
                 State::Referring { target, until, .. } => StoredState::Referring {
                     target: *target,
@@ -118,14 +124,20 @@ impl Transfers {
         })
     }
 
-    /// Takes a transfer back, with the legs that it had; calls and legs are back already. Nothing is said to anybody yet.
+    /// Takes a transfer back, with the legs that it had; calls and legs are back already. Only who rings is told
+    /// to stop.
     pub fn take_back(&mut self, clock: &WallClock, handle: TransferHandle, stored: &StoredTransfer) -> bool {
         let until = clock.now + clock.left(stored.until).min(self.limits.total);
         let state = match &stored.state {
-            StoredState::Undecided => State::Trying {
-                forks: Vec::new(),
-                best: None,
-            },
+            StoredState::Undecided { ringing } => {
+                for cancel in ringing {
+                    self.calls.legs.cancel_stray(cancel);
+                }
+                State::Trying {
+                    forks: Vec::new(),
+                    best: None,
+                }
+            }
             StoredState::Joining { target } => State::Joining {
                 target: *target,
                 offered: None,
