@@ -186,8 +186,16 @@ impl Transfers {
             return false;
         }
         if !decided {
-            self.calls.lend(stored.call, owner);
-            if let Some((consult, _)) = stored.consult {
+            match stored.by {
+                // The rest of the call is that other transfer's.
+                Some(_) => self.own(stored.transferee, handle),
+                None => self.calls.lend(stored.call, owner),
+            }
+            // A newcomer may have taken the consult's place already: then its call is nobody's but its own.
+            let still_in = |call: &crate::call::Call, leg| call.legs().contains(&leg);
+            if let Some((consult, leg)) = stored.consult
+                && self.calls.get(consult).is_some_and(|call| still_in(call, leg))
+            {
                 self.calls.lend(consult, owner);
             }
         }

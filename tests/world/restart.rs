@@ -114,6 +114,21 @@ impl World {
         self.start_again();
     }
 
+    /// The edge has every call that both of its phones have.
+    pub(crate) fn assert_paired_if_answered(&mut self) {
+        use warmline::phone::CallState;
+        let connected = |world: &World, who: super::Who| {
+            let phone = world.phone(who);
+            phone
+                .live()
+                .iter()
+                .any(|call| phone.state(*call) == Some(CallState::Connected))
+        };
+        if super::EVERYBODY.into_iter().filter(|who| connected(self, *who)).count() == 2 {
+            self.assert_paired();
+        }
+    }
+
     /// Another process after the same settings.
     pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.process.settings);
