@@ -456,6 +456,8 @@ async fn metrics_and_the_description_are_there() {
         ("/v1/transfers", &["get", "post"]),
         ("/v1/transfers/{transfer}", &["get"]),
         ("/v1/registrations", &["get"]),
+        ("/v1/records", &["get"]),
+        ("/v1/records/{record}", &["get"]),
         ("/v1/events", &["get"]),
         ("/healthz", &["get"]),
         ("/metrics", &["get"]),
@@ -468,7 +470,7 @@ async fn metrics_and_the_description_are_there() {
             );
         }
     }
-    assert_eq!(description["paths"].as_object().unwrap().len(), 16);
+    assert_eq!(description["paths"].as_object().unwrap().len(), 18);
     for name in [
         "Call",
         "Leg",

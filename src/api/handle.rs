@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::{EventLog, Subscription};
+use super::sounds::Sounds;
 use crate::engine::{Command, Event, Refusal, Reply};
 
 /// How many orders may wait; more callers wait for their turn.
@@ -35,13 +36,26 @@ pub enum CommandError {
 pub struct EngineHandle {
     orders: mpsc::Sender<Order>,
     events: Arc<EventLog>,
+    sounds: Sounds,
 }
 
 impl EngineHandle {
     /// A handle, and the end at which the engine's owner receives the orders.
     pub fn new(events: Arc<EventLog>) -> (EngineHandle, mpsc::Receiver<Order>) {
         let (orders, receiver) = mpsc::channel(WAITING);
-        (EngineHandle { orders, events }, receiver)
+        // Until somebody makes sounds, there are none.
+        let (sounds, _) = Sounds::new();
+        (EngineHandle { orders, events, sounds }, receiver)
+    }
+
+    /// The same with sounds that somebody makes.
+    pub fn with_sounds(self, sounds: Sounds) -> EngineHandle {
+        EngineHandle { sounds, ..self }
+    }
+
+    /// Adds sounds that may be played.
+    pub fn sounds(&self) -> &Sounds {
+        &self.sounds
     }
 
     /// Carries out one command and waits for what came of it. Some wait for a party's answer (hold, resume).
@@ -60,6 +74,11 @@ impl EngineHandle {
     /// Shows every reader of events what happened outside of the engine.
     pub fn tell(&self, event: Event) {
         self.events.push(super::time::now(), event);
+    }
+
+    /// Where events are kept.
+    pub fn log(&self) -> Arc<EventLog> {
+        Arc::clone(&self.events)
     }
 
     /// Everything that happens from now on; or, with `after`, everything kept since that sequence number.

@@ -18,13 +18,16 @@
 //! assert!(runtime.block_on(handle.command(warmline::engine::Command::Calls)).is_err());
 //! ```
 
+pub mod audit;
 mod events;
 mod handle;
 pub mod native;
 pub mod softphone;
+mod sounds;
 mod time;
 pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
-pub use time::rfc3339;
+pub use sounds::{KEPT_SECONDS, MOST_OCTETS, SoundError, SoundOrder, SoundSource, Sounds};
+pub use time::{moment, rfc3339, rfc3339_now};

@@ -43,6 +43,10 @@ impl Calls {
             what: "call",
             handle: handle.to_string(),
         })?;
+        if self.hub(handle).is_some() {
+            self.end_hub(now, handle, Cause::Command);
+            return Ok(());
+        }
         let lent = |leg: &LegHandle| {
             self.legs
                 .get(*leg)
@@ -96,6 +100,9 @@ impl Calls {
             Some((CallState::Connected { .. }, Bridge::Relaying { .. } | Bridge::Matching { .. })) => {
                 conflict(format!("{call} is busy with another re-INVITE; try again"))
             }
+            Some((CallState::Hub(_), _)) => conflict(format!(
+                "{call} is a hub; PUT /v1/legs/{handle}/role holds, mutes and moves who is in it"
+            )),
             Some((CallState::Alerting { .. }, _)) => conflict(format!("{call} is not answered yet")),
             None => conflict(format!("{handle} is in no call")),
         }

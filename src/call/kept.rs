@@ -28,7 +28,7 @@ impl Calls {
                 callee,
                 transfers: call.transfers,
             }),
-            CallState::Alerting { .. } => None,
+            CallState::Alerting { .. } | CallState::Hub(_) => None,
         }
     }
 
@@ -57,12 +57,42 @@ impl Calls {
         for leg in legs {
             self.legs.set_owner(leg, LegOwner::Call(handle));
         }
-        let event = Event::CallRestored {
-            call: handle,
-            legs: legs.into(),
-        };
-        self.legs.note_restored(event);
+        self.tell_restored(handle, legs);
         true
+    }
+
+    /// Observers of this process have never heard of the call: they are told what there is.
+    fn tell_restored(&mut self, call: CallHandle, legs: [LegHandle; 2]) {
+        let mut events = Vec::new();
+        for handle in legs {
+            let Some(leg) = self.legs.get(handle) else { continue };
+            events.push(Event::LegStarted {
+                leg: handle,
+                call: Some(call),
+                transfer: None,
+                inbound: !leg.we_called(),
+                party: leg.party.uri.to_string(),
+                call_id: leg.dialog.id.call_id.to_string(),
+            });
+            events.push(Event::LegConfirmed { leg: handle });
+        }
+        let party = |handle| self.legs.get(handle).map(|leg| leg.party.uri.to_string());
+        let [caller, callee] = legs;
+        events.push(Event::CallStarted {
+            call,
+            leg: caller,
+            from: party(caller).unwrap_or_default(),
+            to: party(callee).unwrap_or_default(),
+        });
+        events.push(Event::CallConnected {
+            call,
+            legs: legs.into(),
+        });
+        events.push(Event::CallRestored {
+            call,
+            legs: legs.into(),
+        });
+        self.legs.events.extend(events);
     }
 
     /// Which calls may have changed since this was asked last.

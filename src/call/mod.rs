@@ -7,6 +7,7 @@
 //! ```text
 //! Alerting ──first 2xx──▶ Connected ⇄ Held ──a side leaves──▶ Ended
 //!     └── all forks refused, caller gone ────────────────────▶ Ended
+//! Connected ⇄ Hub ──nobody is left──▶ Ended          (a hub may also begin as one: [`hub`])
 //! ```
 //!
 //! RFC 3261 §16.7 (best response of the forks), RFC 3264, RFC 5359 §2.1.
@@ -14,18 +15,20 @@
 pub mod bridge;
 mod command;
 mod dial;
+pub mod hub;
 mod kept;
 mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use crate::leg::{Leg, LegEvent, Legs};
+use crate::leg::{Deadlines, Leg, LegEvent, Legs};
 use crate::sip::Message;
 use crate::transaction::ServerHandle;
 use crate::vocabulary::{CallHandle, CallView, Cause, CommandId, Event, LegHandle, LegOwner, Refusal, Reply, Slots};
 use bridge::Bridge;
 pub use dial::Dialled;
+pub use hub::Hub;
 pub use kept::StoredCall;
 
 /// What a call cannot decide by itself.
@@ -66,7 +69,15 @@ pub enum CallState {
         /// The party that answered.
         callee: LegHandle,
     },
+    /// Any number of parties, and who hears whom.
+    Hub(Box<Hub>),
 }
+
+/// Nobody's leg: the caller of a call that has none.
+pub(crate) const NOBODY: LegHandle = LegHandle {
+    slot: u32::MAX,
+    generation: 0,
+};
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -88,10 +99,7 @@ impl Call {
     fn alerting(handle: CallHandle) -> Call {
         Call {
             handle,
-            caller: LegHandle {
-                slot: u32::MAX,
-                generation: 0,
-            },
+            caller: NOBODY,
             state: CallState::Alerting {
                 forks: Vec::new(),
                 best: None,
@@ -109,18 +117,18 @@ impl Call {
             // A call that rings has an other side for its caller when there is no choice.
             CallState::Alerting { forks, .. } if self.caller == leg && forks.len() == 1 => forks.first().copied(),
             CallState::Alerting { forks, .. } if forks.contains(&leg) => Some(self.caller),
-            CallState::Connected { .. } | CallState::Alerting { .. } => None,
+            // In a hub nobody is the other side of anybody.
+            CallState::Connected { .. } | CallState::Alerting { .. } | CallState::Hub(_) => None,
         }
     }
 
     /// Its legs, the caller's first.
     pub fn legs(&self) -> Vec<LegHandle> {
-        let mut legs = vec![self.caller];
         match &self.state {
-            CallState::Alerting { forks, .. } => legs.extend(forks),
-            CallState::Connected { callee } => legs.push(*callee),
+            CallState::Alerting { forks, .. } => std::iter::once(&self.caller).chain(forks).copied().collect(),
+            CallState::Connected { callee } => vec![self.caller, *callee],
+            CallState::Hub(hub) => hub.legs(),
         }
-        legs
     }
 }
 
@@ -134,6 +142,8 @@ pub struct Calls {
     pub(crate) table: Slots<CallHandle, Call>,
     /// Calls that an API client has the edge dial, until they are connected.
     pub(crate) dials: BTreeMap<CallHandle, Dialled>,
+    /// Of hubs.
+    pub(crate) deadlines: Deadlines<CallHandle>,
 }
 
 impl Calls {
@@ -144,6 +154,7 @@ impl Calls {
             replies: VecDeque::new(),
             table: Slots::default(),
             dials: BTreeMap::new(),
+            deadlines: Deadlines::default(),
         }
     }
 
@@ -168,7 +179,11 @@ impl Calls {
             return self.dial_reported(now, handle, leg, event);
         }
         let call = self.table.get(handle)?;
-        let alerting = matches!(call.state, CallState::Alerting { .. });
+        let alerting = match &call.state {
+            CallState::Hub(_) => return self.hub_reported(now, handle, leg, event),
+            CallState::Alerting { .. } => true,
+            CallState::Connected { .. } => false,
+        };
         match event {
             LegEvent::Ringing { status, description } => self.ringing(now, handle, leg, status, description.as_ref()),
             LegEvent::Answered { description } => self.answered(now, handle, leg, description.as_ref()),
@@ -292,22 +307,27 @@ impl Calls {
     /// What an observer sees of a call.
     pub fn view(&self, handle: CallHandle) -> Option<CallView> {
         let call = self.table.get(handle)?;
-        let legs: Vec<_> = call
-            .legs()
-            .into_iter()
-            .filter_map(|leg| self.legs.get(leg))
-            .map(Leg::view)
-            .collect();
-        let state = match call.state {
-            CallState::Alerting { .. } => "alerting",
-            CallState::Connected { .. } if legs.iter().any(|leg| leg.held) => "held",
-            CallState::Connected { .. } => "connected",
+        let legs = |call: &Call| -> Vec<_> {
+            let legs = call.legs().into_iter();
+            legs.filter_map(|leg| self.legs.get(leg)).map(Leg::view).collect()
+        };
+        let (state, legs, hub) = match &call.state {
+            CallState::Hub(hub) => {
+                let (legs, hub) = self.hub_view(hub);
+                ("hub", legs, Some(hub))
+            }
+            CallState::Alerting { .. } => ("alerting", legs(call), None),
+            CallState::Connected { .. } => {
+                let legs = legs(call);
+                let held = legs.iter().any(|leg| leg.held);
+                (if held { "held" } else { "connected" }, legs, None)
+            }
         };
         Some(CallView {
             id: handle,
             state,
             legs,
-            hub: None,
+            hub,
         })
     }
 

@@ -230,6 +230,7 @@ impl Calls {
             forks.retain(|other| *other != fork);
             forks.extend(&called);
         }
+        self.replace_invited(handle, fork, &called);
         called
     }
 

@@ -19,6 +19,7 @@
 //! assert!(command.get_subcommands().any(|sub| sub.get_name() == "demo"));
 //! ```
 
+mod audit;
 mod check;
 mod client;
 mod demo;
@@ -62,6 +63,8 @@ enum Command {
     Run(run::Args),
     /// Check a configuration without starting anything
     Check(check::Args),
+    /// Check that nobody has changed an audit log
+    Audit(audit::Args),
     /// List the calls of a running edge
     Calls(orders::Calls),
     /// Call one party and, when it has answered, the other
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
+        Command::Audit(args) => audit::main(&args),
         Command::Calls(args) => orders::calls(&args),
         Command::Dial(args) => orders::dial(&args),
         Command::Ladder(args) => orders::ladder(&args),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::{file, run};
+use crate::api::audit;
 use crate::api::native::Access;
 use crate::config::Config;
 use crate::driver::{self, Edge};
@@ -18,11 +19,14 @@ pub(super) struct Reload {
     pub(super) running: Config,
     pub(super) access: Option<Access>,
     pub(super) level: Option<Level>,
+    pub(super) audited: Option<audit::Sink>,
 }
 
 impl Reload {
     /// Reads the file again. A bad one changes nothing and is told whole, as `warmline check` would.
     pub(super) async fn again(&mut self, edge: &Edge) {
+        // Whoever moves the file of call records away sends SIGHUP, whatever this configuration says.
+        edge.records().reopen();
         let new = match file::read(&self.path) {
             Ok(new) => new,
             Err(failure) => {
@@ -56,6 +60,9 @@ impl Reload {
         edge.reload(settings);
         self.running = next;
         tracing::info!(taken = %changes.taken.join("; "), left = %changes.left.join(", "), "reloaded");
+        if let Some(sink) = &self.audited {
+            sink(serde_json::json!({"what": "reloaded", "changes": changes.to_string()}));
+        }
         super::say::say!("reloaded: {changes}");
     }
 }

@@ -1,9 +1,10 @@
 //! `warmline run`: configuration, driver and API put together; runs until it is asked to stop.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -11,17 +12,19 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::dialects;
 use super::failure::{CALLS_LEFT, FAILED, Failure, UNSTARTED};
 use super::file;
 use super::reload::{Level, Reload};
 use super::say::say;
-use crate::api::native::{self, Access, Readiness};
+use super::{audit, dialects};
+use crate::api;
+use crate::api::native::{self, Access, Readiness, RecordSource};
 use crate::config::{Config, Log};
-use crate::driver::{self, DRAIN, Edge, Hangups, Options, StartError};
-use crate::observe::LadderLimits;
+use crate::driver::{self, CallRecords, DRAIN, Edge, Hangups, Options, StartError};
+use crate::observe::{LadderLimits, RecordPage};
 use crate::store::{Embedded, Store};
 use crate::transport::Transport;
+use crate::vocabulary::RecordQuery;
 
 /// Start the edge
 ///
@@ -76,11 +79,18 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let edge = Edge::start(settings, options).map_err(unstarted)?;
     greet(&edge, open, &config, file.is_none());
     let (closing, closed) = watch::channel(false);
+    let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
     let mut access = None;
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
         let router = native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, edge.handle())?);
+        let router = match audited.clone() {
+            Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
+                api::audit::note_orders(Arc::clone(&sink), request, next)
+            })),
+            None => router,
+        };
         server = Some(serve(listener, &token, router, closed)?);
         access = Some(given);
     }
@@ -89,11 +99,15 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
         running: config,
         access,
         level,
+        audited: audited.clone(),
     });
     let signal = until_stopped(&edge, reload).await?;
     tracing::info!(signal, "stopping");
     closing.send_replace(true);
     let stopped = stop(edge).await;
+    if let Some(sink) = audited {
+        sink(serde_json::json!({"what": "stopped", "signal": signal}));
+    }
     if let Some(server) = server {
         server.abort(); // clients that read events would never end by themselves
     }
@@ -206,7 +220,10 @@ fn serve(
         closed.wait_for(|closed| *closed).await.ok(); // the sender has gone: the process ends
     };
     Ok(tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
+        if let Err(error) = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(shutdown)
+            .await
+        {
             tracing::error!(%error, "the API has ended");
         }
     }))
@@ -218,6 +235,7 @@ fn api_options(edge: &Edge, access: Access) -> native::Options {
     let ladders = edge.ladders().cloned();
     native::Options {
         softphone: edge.softphone().cloned(),
+        records: Arc::new(Records(edge.records().clone())),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
         ready: Arc::new(move || Readiness {
@@ -225,6 +243,24 @@ fn api_options(edge: &Edge, access: Access) -> native::Options {
             pbx_up: state.pbx_up(),
         }),
         ..native::Options::new(edge.handle().clone(), access)
+    }
+}
+
+/// The edge's call records, as the API gives them.
+struct Records(CallRecords);
+
+impl RecordSource for Records {
+    fn page(&self, query: &RecordQuery) -> Value {
+        let RecordPage { records, total, next } = self.0.page(query);
+        let records: Vec<_> = records
+            .iter()
+            .filter_map(|record| serde_json::to_value(&**record).ok())
+            .collect();
+        json!({ "records": records, "total": total, "next": next })
+    }
+
+    fn find(&self, id: &str) -> Option<Value> {
+        serde_json::to_value(&*self.0.find(id)?).ok()
     }
 }
 

@@ -46,13 +46,16 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let peers = parts::peers(file, edge.transfer, transfer.refer_answer, of_peers, &mut tls, problems);
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
+    let applications = super::application::applications(file, problems);
     let (registrar, open) = registrar(file, problems);
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
     let log = log(file, problems);
     let store = super::store::store(file, problems);
+    let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
+    let records = super::records::records(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let limits = super::limits::limits(file, problems);
 
@@ -88,13 +91,16 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         peers,
         users,
         routes,
+        applications,
         registrar,
         timers,
         guard,
         api,
         log,
         ladder,
+        records,
         store,
+        audit,
         softphone,
         tls,
         media,

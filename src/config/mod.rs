@@ -77,6 +77,9 @@
 //! match = "^\\+?[0-9]+$"        # of the dialled user part; first match wins
 //! to = "sip:127.0.0.1:5090"
 //! users = ["agent1"]            # who may call and transfer there; default: everybody
+//! [[application]]               # calls for these numbers wait until a client of the API answers, moves or rejects them
+//! name = "sales"
+//! match = "^\\+1555"            # of the dialled user part, before any route; first match wins
 //! [registrar]
 //! min_expires_s = 60
 //! max_expires_s = 3600
@@ -94,6 +97,8 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
+//! [audit]                       # omit: no audit log
+//! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: calls and bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
 //! durability = "relaxed"        # relaxed: it survives the process at any moment. confirmed: the machine, too; messages wait for the disk
@@ -117,6 +122,9 @@
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
 //! redact = false                # true: numbers and names are hidden
+//! [records]                     # one record a customer's call, with all its legs and transfers
+//! keep = 1000                   # complete ones in memory, for GET /v1/records
+//! file = "calls.jsonl"          # appended, a line of JSON each; opened again at SIGHUP; omit: none
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -129,12 +137,15 @@
 //! assert!(report.to_string().contains("did you mean \"udp\"?"));
 //! ```
 
+mod application;
+mod audit;
 mod check;
 mod dns;
 mod fields;
 mod limits;
 mod media;
 mod parts;
+mod records;
 mod reload;
 mod report;
 mod store;
@@ -150,8 +161,8 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::engine::{
-    HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings, TransferMode,
-    User,
+    Application, HoldDirection, Listener, MediaSettings, Pbx, Peer, Process, Register, RequestLimits, Route, Settings,
+    TransferMode, User,
 };
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
@@ -160,6 +171,7 @@ use crate::transport::{Named, Transport};
 
 pub use dns::Dns;
 pub use media::MediaFiles;
+pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use store::StoreFile;
@@ -177,6 +189,7 @@ pub struct Config {
     peers: Vec<Peer>,
     users: Vec<User>,
     routes: Vec<(Regex, Target, Vec<String>)>,
+    applications: Vec<Application>,
     registrar: Registrar,
     timers: Timers,
     guard: Duration,
@@ -186,8 +199,12 @@ pub struct Config {
     pub log: Log,
     /// Ladders of the last calls; `None`: not kept.
     pub ladder: Option<Ladder>,
+    /// What is kept of calls.
+    pub records: Records,
     /// What outlives the process; `None`: nothing, calls and bindings end with it.
     pub store: Option<StoreFile>,
+    /// The file of the audit log.
+    pub audit: Option<String>,
     /// The softphone page; `None`: not served.
     pub softphone: Option<Softphone>,
     /// Certificates, trust and origins.
@@ -321,6 +338,7 @@ impl Config {
             peers: Vec::new(),
             users: Vec::new(),
             routes: Vec::new(),
+            applications: Vec::new(),
             registrar: Registrar {
                 expires: defaults.expires,
                 max_contacts: defaults.max_contacts,
@@ -338,7 +356,9 @@ impl Config {
                 json: false,
             },
             ladder: Some(Ladder::default()),
+            records: Records::default(),
             store: None,
+            audit: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
             media: MediaSettings::default(),
@@ -430,6 +450,7 @@ impl Config {
             users: self.users.clone(),
             open: self.registrar.open,
             routes,
+            applications: self.applications.clone(),
             transfer: self.edge.transfer,
             refer_answer: self.transfer.refer_answer,
             on_failure: self.transfer.on_failure.clone(),

@@ -72,6 +72,7 @@ impl Config {
             ("[api] listen", listen(self) == listen(new)),
             ("[api] token", token(self) <= token(new) || listen(self) != listen(new)),
             ("[ladder]", self.ladder == new.ladder),
+            ("[records]", self.records == new.records),
             (
                 "[media]",
                 self.media == new.media && self.media_files == new.media_files,
@@ -79,6 +80,7 @@ impl Config {
             ("[softphone]", self.softphone == new.softphone),
             ("[webhook]", self.webhook == new.webhook),
             ("[store]", self.store == new.store),
+            ("[audit]", self.audit == new.audit),
             ("[log] format", self.log.json == new.log.json),
         ]
         .into_iter()
@@ -110,6 +112,9 @@ impl Config {
         };
         if routes(self) != routes(new) {
             taken.push(format!("routes: {} now", new.routes.len()));
+        }
+        if self.applications != new.applications {
+            taken.push(format!("applications: {} now", new.applications.len()));
         }
         if self.peers != new.peers {
             taken.push(format!("peers: {} now", new.peers.len()));
@@ -160,6 +165,7 @@ impl Config {
             peers: new.peers,
             users: new.users,
             routes: new.routes,
+            applications: new.applications,
             registrar: new.registrar,
             timers: self.timers,
             guard: self.guard,
@@ -167,7 +173,9 @@ impl Config {
             log,
             transfer: new.transfer,
             ladder: self.ladder,
+            records: self.records.clone(),
             store: self.store.clone(),
+            audit: self.audit.clone(),
             webhook: self.webhook.clone(),
             softphone: self.softphone.clone(),
             tls: self.tls.clone(),

@@ -52,8 +52,10 @@ pub(super) fn recall(
     settings.key = identity.key;
     let records = store.records()?;
     let journal = store.journal()?;
-    let writer =
-        Writer::start(store, journal, Box::new(move |number| drop(sender.send(number)))).map_err(system("a thread"))?;
+    let told = Box::new(move |number| {
+        sender.send(number).ok(); // an edge that has ended waits for nothing
+    });
+    let writer = Writer::start(store, journal, told).map_err(system("a thread"))?;
     tracing::info!(records = records.len(), "read from the store");
     Ok(Kept {
         records,

@@ -41,6 +41,7 @@ mod memory;
 mod names;
 mod page;
 mod probe;
+mod records;
 mod resolve;
 mod run;
 mod stop;
@@ -63,6 +64,7 @@ pub use bind::{StartError, bind_hint};
 pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
 pub use media::{MediaFiles, MediaOptions, MediaThread};
+pub use records::{CallRecords, RecordOptions};
 pub use resolve::{options, resolve};
 pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
@@ -70,12 +72,13 @@ pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
 
 use crate::api::softphone::Site;
-use crate::api::{EngineHandle, EventLog};
+use crate::api::{EngineHandle, EventLog, Sounds};
 use crate::engine::{Engine, Listener, Plugin, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
 use crate::transport::Transport;
 use bind::Bound;
+use records::RecordMaker;
 use run::{Parts, Phase};
 use stream::Door;
 use tls::Acceptor;
@@ -94,6 +97,8 @@ pub struct Options {
     pub streams: StreamLimits,
     /// Ladders of the last calls; `None`: not kept.
     pub ladders: Option<LadderLimits>,
+    /// Call records.
+    pub records: RecordOptions,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
     /// Messages wait until the store has what led to them.
@@ -170,6 +175,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     ladders: Option<Ladders>,
+    records: CallRecords,
     site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
@@ -195,6 +201,7 @@ impl Edge {
             tap,
             streams: limits,
             ladders,
+            records,
             store,
             confirmed,
             softphone,
@@ -210,6 +217,9 @@ impl Edge {
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
         let kept = memory::recall(&mut settings, store, confirmed)?;
+        let metrics = Arc::new(Metrics::new());
+        let maker = RecordMaker::start(&records, &metrics)?;
+        let records = maker.records();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -243,6 +253,8 @@ impl Edge {
         let listeners = settings.listeners.clone();
         let events = Arc::new(EventLog::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
+        let (sounds, made) = Sounds::new();
+        let handle = handle.with_sounds(sounds);
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
@@ -274,8 +286,10 @@ impl Edge {
                 limits,
                 kept,
                 ladders: written,
+                records: maker,
                 media,
                 heard,
+                sounds: media::SoundBox::new(made),
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));
@@ -292,6 +306,7 @@ impl Edge {
             listeners,
             metrics,
             ladders,
+            records,
             site,
             phase,
             reloads,
@@ -319,6 +334,11 @@ impl Edge {
     /// What was said in the last calls, where that is kept.
     pub fn ladders(&self) -> Option<&Ladders> {
         self.ladders.as_ref()
+    }
+
+    /// One record for each customer's call.
+    pub fn records(&self) -> &CallRecords {
+        &self.records
     }
 
     /// The softphone page, where it is served.

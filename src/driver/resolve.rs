@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::bind::StartError;
 use super::dns::Dns;
 use super::tls::{KeyFiles, TlsOptions};
-use super::{ListenerOptions, MediaFiles, Options, SoftphoneOptions, clock};
+use super::{ListenerOptions, MediaFiles, Options, RecordOptions, SoftphoneOptions, clock};
 use crate::config::{Config, PemFiles};
 use crate::engine::{Network, Settings};
 use crate::media::PromptName;
@@ -102,6 +102,10 @@ pub fn options(config: &Config, settings: &Settings) -> Options {
             servers: page.servers.clone(),
         }),
         media: media(&config.media_files),
+        records: RecordOptions {
+            keep: config.records.keep,
+            file: config.records.file.clone().map(PathBuf::from),
+        },
         ..Options::default()
     }
 }

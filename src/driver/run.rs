@@ -17,14 +17,15 @@ use super::dns::Dns;
 use super::held::Held;
 use super::isolate::isolated;
 use super::ladders::Ladders;
-use super::media::MediaThread;
+use super::media::{MediaThread, SoundBox};
 use super::memory::Kept;
 use super::names::{Answer, Names};
+use super::records::RecordMaker;
 use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
-use crate::api::{EventLog, Order};
+use crate::api::{EventLog, Order, moment};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings, Stored};
 use crate::media::MediaEvent;
 use crate::observe::{self, Metrics, Seen, Way};
@@ -66,8 +67,10 @@ pub(super) struct Parts {
     pub(super) limits: StreamLimits,
     pub(super) kept: Kept,
     pub(super) ladders: Option<Ladders>,
+    pub(super) records: RecordMaker,
     pub(super) media: MediaThread,
     pub(super) heard: mpsc::UnboundedReceiver<MediaEvent>,
+    pub(super) sounds: SoundBox,
 }
 
 struct Shell {
@@ -85,6 +88,7 @@ struct Shell {
     writer: Option<Writer>,
     held: Held,
     ladders: Option<Ladders>,
+    records: RecordMaker,
     media: MediaThread,
     stun: Stun,
 }
@@ -131,11 +135,13 @@ pub(super) async fn run(parts: Parts) {
         limits,
         kept,
         ladders,
+        records,
         media,
         mut heard,
+        mut sounds,
     } = parts;
     let Kept {
-        records,
+        records: kept,
         writer,
         confirmed,
         mut committed,
@@ -162,13 +168,14 @@ pub(super) async fn run(parts: Parts) {
         writer,
         held: Held::new(confirmed),
         ladders,
+        records,
         media,
         stun: Stun {
             second: clock::now(),
             left: STUN_PER_SECOND,
         },
     };
-    shell.tell(Input::Restored { records });
+    shell.tell(Input::Restored { records: kept });
     loop {
         let deadline = shell.engine.poll_timeout();
         let patience = shell.held.deadline();
@@ -188,6 +195,7 @@ pub(super) async fn run(parts: Parts) {
             Some(number) = committed.recv() => shell.committed(number),
             () = until(patience) => shell.give_up(),
             Some(event) = heard.recv() => shell.tell(Input::Media(event)),
+            made = sounds.next() => sounds.keep(made, &shell.media),
             Some(order) = orders.recv() => shell.order(order),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
@@ -393,7 +401,9 @@ impl Shell {
                 if let Some(ladders) = &self.ladders {
                     ladders.event(now, &event);
                 }
-                self.events.push(clock::wall(), event);
+                let at = clock::wall();
+                self.records.event(moment(at), &event);
+                self.events.push(at, event);
             }
             Output::Reply { id, reply } => {
                 if let Some(answer) = self.waiting.remove(&id) {

@@ -28,6 +28,10 @@ impl Engine {
             Command::Transfer { transfer } => self.transfer_view(transfer)?,
             Command::Registrations => Reply::Registrations(self.registrations(now)),
             Command::Totals => Reply::Totals(self.totals()),
+            Command::Hold { leg, music, .. } if self.is_in_hub(leg) => {
+                done(self.transfers.calls.hold_member(leg, true, music))?
+            }
+            Command::Resume { leg } if self.is_in_hub(leg) => done(self.transfers.calls.hold_member(leg, false, None))?,
             Command::Hold { leg, direction, music } => {
                 self.hold(now, id, leg, direction, music.as_deref())?;
                 return Ok(None);
@@ -76,25 +80,26 @@ impl Engine {
                 self.transfers.cancel(now, transfer)?;
                 self.transfer_view(transfer)?
             }
-            Command::OpenHub { .. }
-            | Command::ToHub { .. }
-            | Command::ToPair { .. }
-            | Command::AddParty { .. }
-            | Command::Ring { .. }
-            | Command::Answer { .. }
-            | Command::Reject { .. }
-            | Command::Move { .. }
-            | Command::SetRole { .. }
-            | Command::Play { .. }
-            | Command::StopPlaying { .. }
-            | Command::RecordHub { .. }
-            | Command::StopRecordingHub { .. }
-            | Command::Refer { .. } => {
-                let why = "hubs are not in this version".to_owned();
-                return Err(Refusal::Conflict { why });
-            }
+            Command::OpenHub { settings } => self.open_hub(now, settings)?,
+            Command::AddParty { call, party } => self.add_party(now, call, *party)?,
+            Command::ToHub { call, settings } => done(self.transfers.calls.to_hub(now, call, settings))?,
+            Command::ToPair { call } => done(self.transfers.calls.to_pair(now, call))?,
+            Command::Ring { leg } => done(self.transfers.calls.ring_caller(now, leg))?,
+            Command::Answer { leg, role } => done(self.transfers.calls.answer_caller(now, leg, role))?,
+            Command::Reject { leg, status } => done(self.transfers.calls.reject_caller(now, leg, status))?,
+            Command::Move { leg, to, role } => done(self.transfers.calls.move_to(now, leg, to, role))?,
+            Command::SetRole { leg, role } => done(self.transfers.calls.set_role(leg, role))?,
+            Command::Play { to, sound, again } => done(self.transfers.calls.play(to, &sound, again))?,
+            Command::StopPlaying { to } => done(self.transfers.calls.stop_playing(to))?,
+            Command::RecordHub { call } => self.record_hub(call)?,
+            Command::StopRecordingHub { call } => done(self.transfers.calls.stop_recording_hub(call))?,
+            Command::Refer { leg, to } => done(self.transfers.calls.refer_party(now, leg, &to))?,
         };
         Ok(Some(reply))
+    }
+
+    fn is_in_hub(&self, leg: LegHandle) -> bool {
+        self.transfers.calls.hub_of(leg).is_ok()
     }
 
     fn transfer_view(&self, transfer: TransferHandle) -> Result<Reply, Refusal> {
@@ -130,4 +135,8 @@ impl Engine {
         };
         self.registrar.all(now).into_iter().map(view).collect()
     }
+}
+
+fn done(result: Result<(), Refusal>) -> Result<Reply, Refusal> {
+    result.map(|()| Reply::Done)
 }

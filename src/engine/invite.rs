@@ -19,6 +19,13 @@ use crate::transfer::{Asked, Dial};
 use crate::transport::Flow;
 use crate::vocabulary::LegHandle;
 
+/// Where a new call goes.
+enum Onward {
+    Ways(Vec<Way>),
+    /// To nobody's phone: a client of the API has it.
+    Application(String),
+}
+
 /// A refusal: the status, and a reason where the status says too little.
 pub(super) struct Refused(pub(super) u16, pub(super) Option<String>);
 
@@ -164,7 +171,10 @@ impl Engine {
             .transpose()
             .map_err(bad)?
             .ok_or(Refused(400, None))?;
-        let ways = self.call_ways(now, &flow, &target, caller, user.as_deref(), request)?;
+        let ways = match self.call_ways(now, &flow, &target, caller, user.as_deref(), request)? {
+            Onward::Ways(ways) => ways,
+            Onward::Application(name) => return self.arrive(now, flow, server, request, user, offer, &name),
+        };
         let share = breadth(request, ways.len())?;
         if let Some(offer) = &offer {
             let legs = &self.transfers.calls.legs;
@@ -235,7 +245,7 @@ impl Engine {
         caller: Caller,
         user: Option<&str>,
         request: &Message,
-    ) -> Result<Vec<Way>, Refused> {
+    ) -> Result<Onward, Refused> {
         // Where the PBX authenticates, who calls is who is registered on that flow.
         let registered = match (caller, user) {
             (Caller::Phone, None) if self.settings.registers_through() => self.registered_as(flow, request),
@@ -258,6 +268,11 @@ impl Engine {
             Routing::To(targets) => targets,
             Routing::Refuse(denied) => return Err(Refused(denied.status, Some(denied.reason))),
         };
+        if let [target] = targets.as_slice()
+            && let Some(name) = self.application_for(target, caller)
+        {
+            return Ok(Onward::Application(name));
+        }
         let (mut ways, mut why) = (Vec::new(), 480);
         for target in &targets {
             match self.ways(now, target, caller, user, Some(request)) {
@@ -268,7 +283,7 @@ impl Engine {
         if ways.is_empty() {
             Err(Refused(why, None))
         } else {
-            Ok(ways)
+            Ok(Onward::Ways(ways))
         }
     }
 

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use super::{Engine, Event, HubNote, MediaNote, Refusal, Reply};
+use crate::call::hub::BEEP;
 use crate::leg::Leg;
 use crate::media::{MediaEvent, MediaFailure, PromptName};
-use crate::vocabulary::{Cause, CommandId, HoldDirection, LegHandle};
+use crate::vocabulary::{CallHandle, Cause, CommandId, HoldDirection, LegHandle};
 
 impl Engine {
     pub(super) fn media_event(&mut self, now: Instant, event: MediaEvent) {
@@ -61,9 +62,12 @@ impl Engine {
                 }
             }
             MediaEvent::Speaking { call, leg, on } => {
+                self.transfers.calls.note_speaking(call, leg, on);
                 self.event(Event::Hub(HubNote::Speaking { call, leg, on }));
                 return;
             }
+            // The edge's own tone: nobody ordered it.
+            MediaEvent::Announced { name, .. } if name.0 == BEEP => return,
             MediaEvent::Announced { call, name } => {
                 let sound = name.0.into();
                 self.event(Event::Hub(HubNote::Announced { call, sound }));
@@ -154,6 +158,16 @@ impl Engine {
             Some(name) => Reply::Recording(name.0.into()),
             None => Reply::Done,
         })
+    }
+
+    /// Records a hub.
+    pub(super) fn record_hub(&mut self, call: CallHandle) -> Result<Reply, Refusal> {
+        if !self.settings.recordings {
+            let why = "nothing can be recorded: add recordings = \"folder\" to [media]".to_owned();
+            return Err(Refusal::Conflict { why });
+        }
+        let name = self.transfers.calls.record_hub(call)?;
+        Ok(Reply::Recording(name.0.into()))
     }
 
     fn alive(&self, leg: LegHandle) -> Result<(), Refusal> {

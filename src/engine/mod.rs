@@ -20,6 +20,8 @@
 //! | `kept` | what outlives the process |
 //! | `reload` | what may change while calls are up |
 //! | `dial` | calls that an API client has the edge make |
+//! | `application` | calls that belong to an API client |
+//! | `hub` | who is called into a hub, and how |
 //! | `media` | what the packet half tells, digits, recordings |
 //! | `divert` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
@@ -41,11 +43,13 @@
 //! assert!(bytes.starts_with(b"SIP/2.0 200 OK"));
 //! ```
 
+mod application;
 mod command;
 mod dial;
 mod divert;
 mod forward;
 mod guard;
+mod hub;
 mod invite;
 mod io;
 mod kept;

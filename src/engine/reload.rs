@@ -39,6 +39,7 @@ impl Engine {
         kept.users = new.users;
         kept.open = new.open;
         kept.routes = new.routes;
+        kept.applications = new.applications;
         kept.peers = new.peers;
         kept.transfer = new.transfer;
         kept.refer_answer = new.refer_answer;

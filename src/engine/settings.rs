@@ -33,6 +33,8 @@ pub struct Settings {
     pub open: bool,
     /// Number routing, first match wins.
     pub routes: Vec<Route>,
+    /// Numbers whose calls belong to a client of the API, before any route; first match wins.
+    pub applications: Vec<Application>,
     /// Transfer mode where no peer profile says otherwise.
     pub transfer: TransferMode,
     /// With what a REFER is accepted, where no peer profile says otherwise.
@@ -215,6 +217,21 @@ pub struct Route {
     pub users: Vec<String>,
 }
 
+/// Numbers whose calls belong to a client of the API.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// By which the client knows them.
+    pub name: String,
+    /// Matched against the user part of the Request-URI.
+    pub pattern: Regex,
+}
+
+impl PartialEq for Application {
+    fn eq(&self, other: &Application) -> bool {
+        self.name == other.name && self.pattern.as_str() == other.pattern.as_str()
+    }
+}
+
 impl Route {
     /// The place that the configuration knows it by.
     pub fn place(&self) -> Place {
@@ -251,6 +268,7 @@ impl Settings {
             users: Vec::new(),
             open: true,
             routes: Vec::new(),
+            applications: Vec::new(),
             transfer: TransferMode::Native,
             refer_answer: ReferAnswer::Auto,
             on_failure: OnFailure::Transferor,

@@ -34,7 +34,7 @@ use crate::media::{PromptName, RecordingName};
 use crate::sdp::{Description, Direction};
 use crate::sip::{Draft, HeaderName, Message, Method, NameAddr, Uri};
 use crate::transport::{Flow, Transport};
-use crate::vocabulary::{Cause, Event};
+use crate::vocabulary::Cause;
 
 /// How much further our sequence and our description's version go on: more than passes between two writes.
 const AHEAD: u32 = 64;
@@ -786,11 +786,6 @@ impl Legs {
             tracing::warn!(leg = %handle, "a leg of the process before this one belongs to no call: it is ended");
             self.release(now, handle, Cause::Lost);
         }
-    }
-
-    /// A call came back with only some of its legs, or with none.
-    pub fn note_restored(&mut self, event: Event) {
-        self.events.push_back(event);
     }
 }
 

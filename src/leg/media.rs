@@ -6,7 +6,7 @@
 //!
 //! | way | when |
 //! |---|---|
-//! | through | a party is recorded; `relay` by policy; the two speak different protocols; one of them is a browser that has talked with us before (its SSRC, msid and m-lines never change, LESSONS 30) |
+//! | through | a party is in a hub ([`super::voice`]) or recorded; `relay` by policy; the two speak different protocols; one of them is a browser that has talked with us before (its SSRC, msid and m-lines never change, LESSONS 30) |
 //! | music | hold music is configured, and one of the two is held by the other or by the API |
 //! | direct | else |
 //!
@@ -21,6 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::voice::is_voice;
 use super::{Leg, LegHandle, Legs};
 use crate::media::describe::{Choice, Kind, Mode, OurEnd, PeerMedia, Srtp, Unusable};
 use crate::media::{Hear, LegQuality, MediaCommand, PromptName, RecordingName};
@@ -299,7 +300,10 @@ impl Legs {
         let leg = self.get(handle).ok_or(Unusable::Gone)?;
         let other = with.and_then(|with| self.get(with));
         let kind = || Kind::of(description);
-        let way = self.way(leg, other, kind, description.direction(), is_answer);
+        let way = match is_voice(description) {
+            true => Way::Through,
+            false => self.way(leg, other, kind, description.direction(), is_answer),
+        };
         let ours = match way {
             Way::Direct => None,
             Way::Music | Way::Through => Some(self.present_ours(handle, with, description, is_answer)),
@@ -347,6 +351,8 @@ impl Legs {
         let (direction, hear) = match (music, other) {
             (Some(name), _) => (Direction::SendOnly, Hear::Prompt { name, again: true }),
             (None, Some(other)) => (description.direction(), Hear::Leg(other.handle)),
+            // The mixer says what it hears.
+            (None, None) if is_voice(description) => (description.direction(), Hear::Nothing),
             // What it has is said once more, and whoever said it first is gone.
             (None, None) => {
                 let hears = leg.media.end.as_ref().and_then(|end| end.hears());

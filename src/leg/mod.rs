@@ -20,7 +20,7 @@
 //!
 //! One procedure a file: [`setup_client`], [`setup_server`], [`challenge`], [`early`], [`prack`], [`offer`] (ours), [`offered`] (theirs),
 //! [`timer`], [`release`], [`refer`], [`request`], [`place`] (where requests go), [`media`] (whether the party's media passes
-//! through the edge).
+//! through the edge), [`voice`] (what it is told when the edge itself is its other side), [`mixing`] (orders of hubs).
 //!
 //! [`setup_client`]: self
 //! [`setup_server`]: self
@@ -35,6 +35,8 @@
 //! [`request`]: self
 //! [`media`]: self
 //! [`place`]: self
+//! [`voice`]: self
+//! [`mixing`]: self
 
 mod abilities;
 mod challenge;
@@ -47,6 +49,7 @@ mod identity;
 mod invitation;
 mod kept;
 mod media;
+mod mixing;
 mod offer;
 mod offered;
 mod place;
@@ -57,6 +60,7 @@ mod request;
 mod setup_client;
 mod setup_server;
 mod timer;
+mod voice;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -70,6 +74,7 @@ pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{Identity, LocalAddress};
 pub use invitation::{Invitation, Reached};
 pub use kept::{StoredCancel, StoredDialog, StoredFlow, StoredLeg, Unfinished, WallClock};
+pub use mixing::{Heard, Hears, Member, PromptName, RecordingName};
 pub use offer::Carrier;
 pub use refer::ReferProgress;
 
@@ -84,6 +89,7 @@ use crate::vocabulary::{Cause, Event, LegView};
 use offer::{Exchange, Offer};
 use refer::{Notifier, Subscriber};
 pub(crate) use request::description;
+pub(crate) use voice::voice;
 
 /// Where a leg stands (module doc).
 #[derive(Debug)]

@@ -153,6 +153,11 @@ impl Legs {
         self.table.find(&target.local_tag, &target.call_id, &target.remote_tag)
     }
 
+    /// Whether the party was sent a REFER whose outcome is not known yet.
+    pub fn is_referred(&self, handle: LegHandle) -> bool {
+        self.get(handle).is_some_and(|leg| leg.subscriber.is_some())
+    }
+
     /// Whether the party waits for the outcome of a REFER.
     pub fn owes_report(&self, handle: LegHandle) -> bool {
         self.get(handle).is_some_and(|leg| leg.notifier.is_some())

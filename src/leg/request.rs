@@ -12,6 +12,10 @@ use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED};
 use crate::sip::{HeaderName, Message, Method};
 use crate::transaction::ServerHandle;
+use crate::vocabulary::{Event, MediaNote};
+
+/// Of a digit in an INFO that does not say.
+const DIGIT_MS: u32 = 100;
 
 impl Legs {
     /// Answers a request with a status and, where it needs one, a reason that names what is wrong.
@@ -37,6 +41,21 @@ impl Legs {
             .header(HeaderName::Supported, SUPPORTED)
             .header(HeaderName::Accept, "application/sdp, message/sipfrag");
         self.transactions.respond(now, server, draft.print(), 200);
+    }
+
+    /// The same request of a party that has no one other side: what only the edge could want is taken, the rest refused.
+    pub fn take_alone(&mut self, now: Instant, from: LegHandle, server: ServerHandle, request: &Message) {
+        let Some(digit) = digit(request) else {
+            self.refuse(now, server, request, 480, None);
+            return;
+        };
+        self.events.push_back(Event::Media(MediaNote::Digit {
+            leg: from,
+            digit,
+            milliseconds: DIGIT_MS,
+        }));
+        self.transactions
+            .respond(now, server, request.respond(200).print(), 200);
     }
 
     /// Passes a party's request on to another party; the answer goes back by itself.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::audio::Write;
 use super::{Local, MediaEvent, RecordingName};
-use crate::vocabulary::LegHandle;
+use crate::vocabulary::AudienceHandle;
 
 /// A step for the driver, in the order in which they are given.
 #[derive(Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub enum RecordingStep {
     /// Write this into the file, which is made for the first write of a name.
     Write {
         /// Whose recording, for whom a failure concerns.
-        leg: LegHandle,
+        of: AudienceHandle,
         /// Which.
         name: RecordingName,
         /// From the file's beginning.
@@ -43,10 +43,10 @@ pub enum RecordingStep {
         /// What stands there from now on.
         octets: Vec<u8>,
     },
-    /// It is complete: close its file, then tell [`MediaEvent::Recorded`].
+    /// It is complete: close its file, then tell [`MediaEvent::Recorded`] or [`MediaEvent::HubRecorded`].
     Recorded {
         /// Whose.
-        leg: LegHandle,
+        of: AudienceHandle,
         /// Which.
         name: RecordingName,
         /// Of audio.
@@ -55,7 +55,7 @@ pub enum RecordingStep {
 }
 
 /// Buffers that wait to be used again; more than these are given back to the allocator.
-const KEPT: usize = 256;
+const KEPT: usize = 1_024;
 /// What a buffer has room for from the beginning: a packet of the usual size with its authentication tag.
 const ROOM: usize = 1_500;
 
@@ -99,22 +99,19 @@ impl Outputs {
         self.queue.push_back(Queued::Event(event));
     }
 
-    pub(super) fn write(&mut self, leg: LegHandle, name: RecordingName, write: Write) {
+    pub(super) fn write(&mut self, of: AudienceHandle, name: RecordingName, write: Write) {
         let Write { offset, octets } = write;
         self.queue.push_back(Queued::Record(RecordingStep::Write {
-            leg,
+            of,
             name,
             offset,
             octets,
         }));
     }
 
-    pub(super) fn recorded(&mut self, leg: LegHandle, name: RecordingName, milliseconds: u64) {
-        self.queue.push_back(Queued::Record(RecordingStep::Recorded {
-            leg,
-            name,
-            milliseconds,
-        }));
+    pub(super) fn recorded(&mut self, of: AudienceHandle, name: RecordingName, milliseconds: u64) {
+        self.queue
+            .push_back(Queued::Record(RecordingStep::Recorded { of, name, milliseconds }));
     }
 
     pub(super) fn bind(&mut self, local: Local) {

@@ -23,6 +23,7 @@ pub enum Way {
 pub struct Metrics {
     messages: [[AtomicU64; 2]; 5],
     send_failures: AtomicU64,
+    records_lost: AtomicU64,
     panics: AtomicU64,
     /// In the order of [`Event::NAMES`].
     events: Vec<AtomicU64>,
@@ -67,6 +68,7 @@ impl Metrics {
         Metrics {
             messages: Default::default(),
             send_failures: AtomicU64::new(0),
+            records_lost: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             events: zero(Event::NAMES.len()),
             failures: zero(TransferFailure::NAMES.len()),
@@ -89,6 +91,11 @@ impl Metrics {
     /// One message could not be handed to the network.
     pub fn send_failure(&self) {
         add(Some(&self.send_failures));
+    }
+
+    /// One call record could not be written.
+    pub fn record_lost(&self) {
+        add(Some(&self.records_lost));
     }
 
     /// A piece of work panicked, and was given up.
@@ -201,6 +208,9 @@ impl Metrics {
             "Messages that the network did not take.",
         );
         page.line("warmline_send_failures_total", &[], read(&self.send_failures));
+        let help = "Call records that the disk did not take.";
+        page.family("warmline_records_lost_total", "counter", help);
+        page.line("warmline_records_lost_total", &[], read(&self.records_lost));
         page.family(
             "warmline_panics_total",
             "counter",

@@ -16,10 +16,15 @@ mod log;
 mod metrics;
 mod names;
 mod note;
+mod records;
 mod redact;
 
 pub use book::{Book, Excerpt, LadderLimits, LadderLine, LadderPage, Seen};
 pub use ladder::{Ladder, Style};
 pub use log::log;
 pub use metrics::{Metrics, Way};
+pub use records::{
+    Came, LegRecord, Outcome, Record, RecordPage, Recording, Records, TransferRecord, Went, find as find_record,
+    page as page_of_records,
+};
 pub use redact::Redact;

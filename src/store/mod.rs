@@ -30,12 +30,14 @@
 //! [`Output::Store`]: crate::engine::Output::Store
 //! [`Input::Restored`]: crate::engine::Input::Restored
 
+mod audit;
 mod embedded;
 mod journal;
 mod key;
 mod memory;
 mod writer;
 
+pub use audit::{Audit, AuditError, Broken, Chain};
 pub use embedded::Embedded;
 pub use journal::Journal;
 pub use key::{Row, rows};

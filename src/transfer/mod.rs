@@ -244,13 +244,17 @@ impl Transfers {
             .collect()
     }
 
-    /// The next deadline of a transfer.
+    /// The next deadline of a transfer, or of a call below.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.calls.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Lets the transfers whose deadlines have come act on them.
+    /// Lets the transfers and calls whose deadlines have come act on them.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.calls.handle_timeout(now);
         while let Some(handle) = self.deadlines.pop_due(now) {
             let Some(transfer) = self.table.get(handle) else {
                 continue;

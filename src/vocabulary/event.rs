@@ -72,7 +72,8 @@ pub enum Event {
         /// Where to.
         to: String,
     },
-    /// The edge was restarted, and the call goes on.
+    /// The edge was restarted, and the call goes on. What began before is told once more by the new process, just before
+    /// this: `leg.started`, `leg.confirmed`, `call.started`, `call.connected`.
     #[serde(rename = "call.restored")]
     CallRestored {
         /// The call, under the handle that it had.

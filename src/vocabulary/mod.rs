@@ -8,7 +8,9 @@ mod event;
 mod handle;
 mod hub;
 mod media;
+mod record;
 mod slots;
+mod time;
 mod transfer;
 mod view;
 
@@ -17,7 +19,9 @@ pub use event::{Cause, Event};
 pub use handle::{AudienceHandle, BadHandle, CallHandle, LegHandle, LegOwner, TransferHandle};
 pub use hub::{Beep, HubNote, HubSettings, HubView, NewParty, Part, ParticipantView, Role};
 pub use media::MediaNote;
+pub use record::RecordQuery;
 pub use slots::{Handle, Slots};
+pub use time::{BadMoment, Moment};
 pub use transfer::{
     Denied, HoldDirection, OnFailure, ReferAnswer, TransferFailure, TransferKind, TransferMode, TransferTarget,
 };

@@ -19,6 +19,7 @@
     reason = "every test file uses its own part of the harness"
 )]
 
+mod hub;
 mod media;
 mod network;
 mod restart;
@@ -33,10 +34,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use warmline::engine::{Command, CommandId, Engine, Event, Input, LookupId, Output, Plugin, Refusal, Reply, Settings};
 use warmline::media::MediaCommand;
+use warmline::observe::Records;
 use warmline::phone::{Phone, PhoneConfig, PhoneEvent, PhoneTransport};
 use warmline::transport::locate::{Found, LookupFailed, Wanted};
 use warmline::transport::{Flow, Transport};
+use warmline::vocabulary::Moment;
 
+pub(crate) use hub::party;
 pub(crate) use network::{Fate, Packet};
 pub(crate) use seat::Seat;
 pub(crate) use setup::{Warm, users};
@@ -111,6 +115,9 @@ pub(crate) struct World {
     phones: Vec<Phone>,
     heard: Vec<(Who, PhoneEvent)>,
     events: Vec<(Instant, Event)>,
+    /// Shown every event, whether a test forgets them or not.
+    records: Records,
+    legs_started: usize,
     replies: BTreeMap<u64, Result<Reply, Refusal>>,
     next_command: u64,
     in_flight: BTreeMap<(Instant, u64), Delivery>,
@@ -196,6 +203,8 @@ impl World {
             phones: EVERYBODY.into_iter().map(phone).collect(),
             heard: Vec::new(),
             events: Vec::new(),
+            records: Records::new(10_000),
+            legs_started: 0,
             replies: BTreeMap::new(),
             next_command: 1,
             in_flight: BTreeMap::new(),
@@ -356,6 +365,8 @@ impl World {
                 Output::Event(event) => {
                     let text = serde_json::to_string(&event).expect("an event is plain data");
                     self.ladder.push(format!("{:>8}  · {text}", self.clock()));
+                    self.legs_started += usize::from(matches!(event, Event::LegStarted { .. }));
+                    self.records.event(self.moment(), &event);
                     self.events.push((self.now, event));
                 }
                 Output::Reply { id, reply } => {
@@ -410,6 +421,12 @@ impl World {
         let flow = self.flow_of(who);
         self.engine.handle_input(self.now, Input::FlowFailed { flow });
         self.pump();
+    }
+
+    /// The time of day in this world, which began in 1970.
+    pub(crate) fn moment(&self) -> Moment {
+        let since = self.now.duration_since(self.start);
+        Moment(u64::try_from(since.as_millis()).expect("not that long"))
     }
 
     /// Milliseconds since the beginning, for ladders.

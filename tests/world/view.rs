@@ -1,11 +1,13 @@
 //! What a test may ask: who talks with whom, what the engine said, what is left behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use warmline::engine::{
-    CallView, Cause, Command, Event, LegHandle, LegView, Reply, Totals, TransferFailure, TransferView,
+    CallView, Cause, Command, Event, HubNote, LegHandle, LegView, Reply, Totals, TransferFailure, TransferView,
 };
 use warmline::media::{Hear, LocalPort};
+use warmline::observe::{Came, Record, Went};
 use warmline::phone::{CallState, Phone, PhoneCall, PhoneEvent};
 use warmline::sdp::Description;
 
@@ -377,6 +379,7 @@ impl World {
             "media endpoints that were never closed"
         );
         self.assert_ended_once();
+        self.assert_recorded_once();
         self.assert_clean();
         assert!(!self.phones.iter().any(Phone::is_busy), "a phone waits for an answer");
     }
@@ -386,6 +389,8 @@ impl World {
         for event in self.events() {
             match event {
                 Event::CallStarted { call, .. } => lives.entry(call.to_string()).or_default().0 += 1,
+                // One that begins with nobody in it.
+                Event::Hub(HubNote::Opened { call, .. }) => lives.entry(call.to_string()).or_default().0 = 1,
                 Event::CallEnded { call, .. } => lives.entry(call.to_string()).or_default().1 += 1,
                 Event::LegStarted { leg, .. } => lives.entry(leg.to_string()).or_default().0 += 1,
                 Event::LegEnded { leg, .. } => lives.entry(leg.to_string()).or_default().1 += 1,
@@ -414,6 +419,51 @@ impl World {
         for (name, (begun, ended)) in lives {
             assert_eq!((begun, ended), (1, 1), "{name} began and ended, each once");
         }
+    }
+
+    /// The call records, in the order in which their calls began.
+    pub(crate) fn records(&self) -> Vec<Arc<Record>> {
+        let mut records = self.records.all();
+        records.sort_by_key(|record| record.started_at);
+        records
+    }
+
+    /// The record of the one customer's call that there was.
+    pub(crate) fn record(&self) -> Arc<Record> {
+        match self.records().as_slice() {
+            [record] => Arc::clone(record),
+            records => panic!("{} records, not one: {records:#?}", records.len()),
+        }
+    }
+
+    /// Every record is complete, and every leg that ever was is in exactly one of them (or was moved on into another).
+    fn assert_recorded_once(&mut self) {
+        self.records.settle(self.moment());
+        let records = self.records();
+        let mut legs = BTreeSet::new();
+        for record in &records {
+            assert!(record.ended_at.is_some(), "a record that never ends: {record:#?}");
+            assert!(
+                record.cause.is_some() && !record.legs.is_empty(),
+                "a record of nothing: {record:#?}"
+            );
+            for leg in &record.legs {
+                let moved_on = matches!(leg.went, Some(Went::Moved { .. }));
+                assert!(
+                    legs.insert(leg.leg) || moved_on || leg.came == Came::Moved,
+                    "{} in two records",
+                    leg.leg
+                );
+                assert!(
+                    leg.ended_at.is_some() && leg.cause.is_some(),
+                    "a leg without an end: {leg:#?}"
+                );
+            }
+            for asked in &record.transfers {
+                assert!(asked.outcome.is_some(), "a transfer without an outcome: {asked:#?}");
+            }
+        }
+        assert_eq!(legs.len(), self.legs_started, "legs on record");
     }
 
     /// Every message, with the engine's events among them.

@@ -16,6 +16,7 @@
 //! | `/v1/legs/{leg}/hold`, `/v1/legs/{leg}/resume` | POST |
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
 //! | `/v1/registrations` | GET |
+//! | `/v1/records`, `/v1/records/{record}` | GET |
 //! | `/v1/events` | GET (server-sent events, or WebSocket) |
 //! | `/healthz`, `/readyz` (no token), `/metrics`, `/openapi.json` | GET |
 //! | `/phone/` (no token) | GET, the softphone page |
@@ -43,6 +44,8 @@ mod named;
 mod order;
 mod page;
 mod problem;
+pub mod record_schema;
+mod records;
 pub mod schema;
 mod softphone;
 mod stream;
@@ -62,6 +65,7 @@ use utoipa_axum::routes;
 
 pub use access::Access;
 pub use problem::Problem;
+pub use records::RecordSource;
 pub use system::Readiness;
 
 use super::EngineHandle;
@@ -94,6 +98,8 @@ pub struct Options {
     pub ready: ReadyCheck,
     /// For `/v1/calls/{call}/ladder`.
     pub ladder: LadderSource,
+    /// For `/v1/records`.
+    pub records: Arc<dyn RecordSource>,
     /// For `/phone/`; `None`: no page.
     pub softphone: Option<Arc<Site>>,
 }
@@ -107,6 +113,7 @@ impl Options {
             metrics: Arc::new(|_| String::new()),
             ready: Arc::new(Readiness::default),
             ladder: Arc::new(|_| None),
+            records: Arc::new(records::Nothing),
             softphone: None,
         }
     }
@@ -118,6 +125,7 @@ struct Shared {
     metrics: MetricsPage,
     ready: ReadyCheck,
     ladder: LadderSource,
+    records: Arc<dyn RecordSource>,
     answers: Mutex<Answers>,
     description: String,
 }
@@ -154,6 +162,7 @@ pub fn router(options: Options) -> Router {
         metrics,
         ready,
         ladder,
+        records,
         softphone,
     } = options;
     let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
@@ -164,6 +173,7 @@ pub fn router(options: Options) -> Router {
         metrics,
         ready,
         ladder,
+        records,
         answers,
         description,
     });
@@ -192,6 +202,8 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(media::digits))
         .routes(routes!(media::record, media::stop))
         .routes(routes!(calls::registrations))
+        .routes(routes!(records::list))
+        .routes(routes!(records::show))
         .routes(routes!(transfers::list, transfers::start))
         .routes(routes!(transfers::show, transfers::cancel))
         .routes(routes!(stream::events))

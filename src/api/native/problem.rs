@@ -165,6 +165,14 @@ impl Problem {
             .hint("the ladders of the last calls are kept: [ladder] in the configuration says of how many")
     }
 
+    /// No such call record is remembered: 404.
+    pub(super) fn no_record(id: &str) -> Problem {
+        let (kind, title) = ("urn:warmline:problem:no-record", "There is no such call record");
+        let id: String = id.chars().take(40).collect();
+        Problem::new(StatusCode::NOT_FOUND, kind, title, format!("{id} is not remembered"))
+            .hint("the last ones are kept in memory: [records] keep in the configuration says how many")
+    }
+
     /// New calls should go elsewhere: 503.
     pub(super) fn not_ready(detail: impl Into<String>) -> Problem {
         let (kind, title) = ("urn:warmline:problem:not-ready", "The edge is not ready for new calls");

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::media::{MediaEvent, MediaFailure, RecordingName, RecordingStep};
+use crate::vocabulary::AudienceHandle;
 
 /// The thread; it ends when its jobs are done and nobody can give it another.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ fn write(folder: Option<&Path>, jobs: &Receiver<RecordingStep>, events: &Unbound
     while let Ok(step) = jobs.recv() {
         match step {
             RecordingStep::Write {
-                leg,
+                of,
                 name,
                 offset,
                 octets,
@@ -71,36 +72,52 @@ fn write(folder: Option<&Path>, jobs: &Receiver<RecordingStep>, events: &Unbound
                     }),
                 };
                 if let Err(error) = result {
-                    let why = MediaFailure::Recording(error.to_string().into());
-                    tracing::warn!(recording = %name.0, %error, "a recording cannot be written");
-                    events.send(MediaEvent::Failed { leg, why }).ok(); // nobody is left to be told
+                    fail(of, &name, &error, events);
                     open.insert(name, None);
                 }
             }
-            RecordingStep::Recorded {
-                leg,
-                name,
-                milliseconds,
-            } => {
+            RecordingStep::Recorded { of, name, milliseconds } => {
                 // One that failed was told then.
                 let Some(file) = open.remove(&name).flatten() else {
                     continue;
                 };
-                let told = match file.sync_all() {
-                    Ok(()) => MediaEvent::Recorded {
+                if let Err(error) = file.sync_all() {
+                    fail(of, &name, &error, events);
+                    continue;
+                }
+                let told = match of {
+                    AudienceHandle::Leg(leg) => MediaEvent::Recorded {
                         leg,
                         name,
                         milliseconds,
                     },
-                    Err(error) => MediaEvent::Failed {
-                        leg,
-                        why: MediaFailure::Recording(error.to_string().into()),
+                    AudienceHandle::Hub(call) => MediaEvent::HubRecorded {
+                        call,
+                        name,
+                        milliseconds,
                     },
                 };
-                events.send(told).ok(); // as above
+                events.send(told).ok(); // nobody is left to be told
             }
         }
     }
+}
+
+fn fail(of: AudienceHandle, name: &RecordingName, error: &io::Error, events: &UnboundedSender<MediaEvent>) {
+    tracing::warn!(recording = %name.0, %error, "a recording cannot be written");
+    let told = match of {
+        AudienceHandle::Leg(leg) => MediaEvent::Failed {
+            leg,
+            why: MediaFailure::Recording(error.to_string().into()),
+        },
+        // A hub has no leg that failed: its recording is over, and nothing of it can be relied on.
+        AudienceHandle::Hub(call) => MediaEvent::HubRecorded {
+            call,
+            name: name.clone(),
+            milliseconds: 0,
+        },
+    };
+    events.send(told).ok(); // nobody is left to be told
 }
 
 /// A new file; one that is there is another recording's and stays.

@@ -19,6 +19,7 @@
 mod files;
 mod run;
 mod sockets;
+mod sounds;
 mod wire;
 
 use std::io;
@@ -30,6 +31,7 @@ use std::thread::JoinHandle;
 
 use files::Files;
 use sockets::Sockets;
+pub(super) use sounds::SoundBox;
 use tokio::sync::mpsc::UnboundedSender;
 pub use wire::MediaFiles;
 pub(super) use wire::wire;
@@ -79,6 +81,7 @@ impl MediaOptions {
 enum Order {
     Command(MediaCommand),
     Prompt(PromptName, Pcm),
+    Forget(PromptName),
 }
 
 /// A running media thread. Dropping it stops it.
@@ -136,6 +139,11 @@ impl MediaThread {
     /// Adds a prompt or replaces the one of that name, also for those who hear it now.
     pub fn insert_prompt(&self, name: PromptName, pcm: Pcm) {
         self.order(Order::Prompt(name, pcm));
+    }
+
+    /// Removes a prompt; those who hear it now hear silence.
+    pub fn remove_prompt(&self, name: PromptName) {
+        self.order(Order::Forget(name));
     }
 
     fn order(&self, order: Order) {

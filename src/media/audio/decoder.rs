@@ -6,8 +6,8 @@ use super::conceal::Concealer;
 use super::{frame_samples, g711};
 use crate::media::Codec;
 
-/// The longest audio of one Opus packet (RFC 6716 §3.2.5): 120 ms at 48 kHz.
-const OPUS_LONGEST: usize = 5_760;
+/// The longest audio of one Opus packet (RFC 6716 §3.2.5), in frames of ours: 120 ms.
+const OPUS_LONGEST: usize = 6;
 /// A packet of 200 ms of G.711 or G.722: longer ones are garbage.
 const LONGEST_PAYLOAD: usize = 1_600;
 
@@ -31,7 +31,21 @@ enum Sampled {
 impl Decoder {
     /// `None` for what is no audio or unknown.
     pub fn new(codec: &Codec) -> Option<Decoder> {
-        let rate = codec.sample_rate()?;
+        Decoder::up_to(codec, codec.sample_rate()?)
+    }
+
+    /// With PCM at the codec's own rate, or at `most` where that is lower and the codec can do it: Opus decodes to 8, 12, 16,
+    /// 24 and 48 kHz (RFC 6716 §2.1.3). `None` for what is no audio or unknown.
+    pub fn up_to(codec: &Codec, most: u32) -> Option<Decoder> {
+        let rate = match codec {
+            Codec::Opus => most.min(codec.sample_rate()?),
+            Codec::Pcmu
+            | Codec::Pcma
+            | Codec::G722
+            | Codec::TelephoneEvent { .. }
+            | Codec::ComfortNoise { .. }
+            | Codec::Other { .. } => codec.sample_rate()?,
+        };
         let sampled = |sampled| Kind::Sampled(sampled, Concealer::new(rate));
         let kind = match codec {
             Codec::Pcmu => sampled(Sampled::Pcmu),
@@ -69,7 +83,10 @@ impl Decoder {
             }
             // To the library an empty packet is a lost one.
             Kind::Opus(_) if payload.is_empty() => false,
-            Kind::Opus(decoder) => opus(decoder, payload, OPUS_LONGEST, ropus::DecodeMode::Normal, out),
+            Kind::Opus(decoder) => {
+                let room = OPUS_LONGEST * frame_samples(self.rate);
+                opus(decoder, payload, room, ropus::DecodeMode::Normal, out)
+            }
         };
         if !understood {
             self.conceal(frame_samples(self.rate), None, out);
@@ -82,28 +99,27 @@ impl Decoder {
     pub fn conceal(&mut self, samples: usize, next: Option<&[u8]>, out: &mut Vec<i16>) {
         match &mut self.kind {
             Kind::Sampled(_, concealer) => concealer.conceal(samples, out),
-            Kind::Opus(decoder) => conceal_opus(decoder, samples, next, out),
+            Kind::Opus(decoder) => conceal_opus(decoder, (self.rate, samples), next, out),
         }
     }
 }
 
-fn conceal_opus(decoder: &mut ropus::Decoder, samples: usize, next: Option<&[u8]>, out: &mut Vec<i16>) {
-    /// The library makes whole multiples of 2.5 ms.
-    const STEP: usize = 120;
+fn conceal_opus(decoder: &mut ropus::Decoder, (rate, samples): (u32, usize), next: Option<&[u8]>, out: &mut Vec<i16>) {
+    let frame = frame_samples(rate);
+    // The library makes whole multiples of 2.5 ms.
+    let step = frame / 8;
     let target = out.len() + samples;
     let next = next.filter(|payload| !payload.is_empty());
     // FEC carries a copy of one frame, the one right before.
-    let spare = next.map_or(0, |_| frame_samples(48_000)).min(samples);
+    let spare = next.map_or(0, |_| frame).min(samples);
     while out.len() + spare < target {
-        let wanted = (target - spare - out.len())
-            .next_multiple_of(STEP)
-            .min(frame_samples(48_000));
+        let wanted = (target - spare - out.len()).next_multiple_of(step).min(frame);
         if !opus(decoder, &[], wanted, ropus::DecodeMode::Normal, out) {
             break;
         }
     }
     if let Some(next) = next {
-        opus(decoder, next, spare.next_multiple_of(STEP), ropus::DecodeMode::Fec, out);
+        opus(decoder, next, spare.next_multiple_of(step), ropus::DecodeMode::Fec, out);
     }
     out.resize(target, 0);
 }

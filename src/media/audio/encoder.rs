@@ -45,7 +45,17 @@ impl Encoder {
 
     /// `None` for what is no audio or unknown.
     pub fn of(codec: &Codec, sound: Sound) -> Option<Encoder> {
-        let rate = codec.sample_rate()?;
+        Encoder::at(codec, sound, codec.sample_rate()?)
+    }
+
+    /// For speech that comes at the codec's own rate, or at `most` where that is lower and the codec takes it (Opus).
+    pub fn up_to(codec: &Codec, most: u32) -> Option<Encoder> {
+        let own = codec.sample_rate()?;
+        let rate = if *codec == Codec::Opus { own.min(most) } else { own };
+        Encoder::at(codec, Sound::Speech, rate)
+    }
+
+    fn at(codec: &Codec, sound: Sound, rate: u32) -> Option<Encoder> {
         let kind = match codec {
             Codec::Pcmu => Kind::Pcmu,
             Codec::Pcma => Kind::Pcma,

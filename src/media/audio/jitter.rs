@@ -11,6 +11,7 @@
 //! | the next is missing, later ones are there | [`Played::Lost`]; but `Nothing` while jitter may still bring it |
 //! | nothing is there | [`Played::Nothing`]: what is late may still come, and the delay has grown by a tick |
 //! | more than wanted is held back, for two seconds | the packet after one that is left out |
+//! | the next is one that [`pass`](Jitter::pass)ed | what is behind it |
 //!
 //! So a sender whose clock is slow makes the buffer run dry for one tick now and then, and of a fast one a packet is
 //! left out. Bounded by [`MOST_PACKETS`]; payloads are not looked into. RFC 3550 §6.4.1, A.1.
@@ -64,6 +65,8 @@ struct Packet {
     number: i64,
     timestamp: u32,
     payload: Vec<u8>,
+    /// It has its place in the order and nothing to play.
+    passed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -182,19 +185,36 @@ impl Jitter {
             self.counts.late += 1;
             return Arrival::Late;
         }
+        self.keep(number, timestamp, Some(payload))
+    }
+
+    /// A packet of the stream came that is no audio: an event (RFC 4733), comfort noise (RFC 3389). It is not lost, and
+    /// nothing is played for it. Its timestamp says nothing of the network: all packets of an event have the same.
+    pub fn pass(&mut self, sequence: u16) {
+        let number = self.number(sequence).filter(|_| self.timing.is_some());
+        let Some(number) = number.filter(|number| self.next.is_none_or(|next| *number >= next)) else {
+            return;
+        };
+        let (latest, timestamp) = self.latest;
+        let ahead = (number - latest).wrapping_mul(i64::from(self.step));
+        self.keep(number, timestamp.wrapping_add(ahead as u32), None);
+    }
+
+    fn keep(&mut self, number: i64, timestamp: u32, payload: Option<&[u8]>) -> Arrival {
         let place = self.packets.partition_point(|packet| packet.number < number);
         if self.packets.get(place).is_some_and(|packet| packet.number == number) {
             self.counts.duplicate += 1;
             return Arrival::Duplicate;
         }
         let mut copy = self.spare.pop().unwrap_or_default();
-        copy.extend_from_slice(payload);
+        copy.extend_from_slice(payload.unwrap_or_default());
         self.packets.insert(
             place,
             Packet {
                 number,
                 timestamp,
                 payload: copy,
+                passed: payload.is_none(),
             },
         );
         if self.packets.len() > MOST_PACKETS {
@@ -205,6 +225,7 @@ impl Jitter {
 
     /// A tick: what plays now. Where packets are shorter than ticks, ask until there is enough.
     pub fn pop(&mut self, now: Instant) -> Played<'_> {
+        self.drop_passed();
         let Some(held) = self.packets.front().map(|packet| self.held(now, packet.timestamp)) else {
             self.run_dry();
             return Played::Nothing;
@@ -246,6 +267,22 @@ impl Jitter {
         Played::Packet {
             timestamp: self.playing.timestamp,
             payload: &self.playing.payload,
+        }
+    }
+
+    /// Packets without audio take no time.
+    fn drop_passed(&mut self) {
+        let state = self.state;
+        let turn = |packet: &Packet, next: Option<i64>| match state {
+            State::Filling => true,
+            State::Playing { .. } => next.is_none_or(|next| packet.number == next),
+        };
+        while let Some(packet) = self
+            .packets
+            .pop_front_if(|packet| packet.passed && turn(packet, self.next))
+        {
+            self.next = self.next.map(|next| next.max(packet.number + 1));
+            self.reuse(packet);
         }
     }
 

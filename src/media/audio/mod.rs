@@ -46,6 +46,7 @@ mod record;
 #[cfg(test)]
 mod record_tests;
 mod resample;
+mod signal;
 mod transcode;
 
 pub use decoder::Decoder;
@@ -57,6 +58,7 @@ pub use normal::LEVEL;
 pub use prompts::Prompts;
 pub use record::{CHUNK_MS, Recording, Side, Write};
 pub use resample::Resampler;
+pub use signal::BEEP;
 pub use transcode::{Pushed, Transcoded, Transcoder};
 
 /// Milliseconds of audio in every frame that we make.

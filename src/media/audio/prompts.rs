@@ -25,10 +25,19 @@ const MOST_CURSORS: usize = 4;
 /// The shortest end that is blended with the beginning.
 const BLENDED: usize = 480;
 
-/// All prompts by their names, with what was encoded of them.
-#[derive(Default)]
+/// All prompts by their names, with what was encoded of them; from the beginning there is [`BEEP`](super::BEEP).
 pub struct Prompts {
     prompts: BTreeMap<PromptName, Prompt>,
+}
+
+impl Default for Prompts {
+    fn default() -> Prompts {
+        let mut prompts = Prompts {
+            prompts: BTreeMap::new(),
+        };
+        prompts.insert(PromptName(super::BEEP.into()), Pcm::beep());
+        prompts
+    }
 }
 
 impl std::fmt::Debug for Prompts {
@@ -86,6 +95,17 @@ impl Prompts {
     /// that begins elsewhere begins with another index.
     pub fn frame(&mut self, name: &PromptName, codec: &Codec, index: u64, again: bool) -> Option<Bytes> {
         self.prompts.get_mut(name)?.frame(codec, index, again)
+    }
+}
+
+impl Prompts {
+    /// The `index`th frame since the beginning as it is, at [`PROMPT_RATE`]: for who mixes it. `None`: no such prompt, or it is
+    /// over.
+    pub fn samples(&self, name: &PromptName, index: u64, again: bool) -> Option<Vec<i16>> {
+        let prompt = self.prompts.get(name)?;
+        let length = prompt.length(again);
+        let index = if again { index.checked_rem(length)? } else { index };
+        (index < length).then(|| sound(&prompt.pcm, &prompt.seam, again, index))
     }
 }
 

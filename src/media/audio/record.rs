@@ -1,4 +1,5 @@
-//! A recording: a WAV file of two channels, what the party says on the left, what it hears on the right.
+//! A recording: a WAV file of two channels, what the party says on the left, what it hears on the right; of one channel where
+//! there is but one sound, a hub's.
 //!
 //! Pure: it makes writes, and the host puts them into a file. The header is true after every write of sound, at most
 //! 0.8 s behind the clock, so that a file that is cut anywhere plays up to there. Sound is placed by its timestamps; where
@@ -30,8 +31,8 @@ use super::Resampler;
 
 /// The size of a RIFF header with one `fmt ` and one `data` chunk.
 const HEADER: u64 = 44;
-/// Octets of both channels' samples.
-const FRAME: u64 = 4;
+/// Octets of a sample.
+const SAMPLE: u64 = 2;
 /// Sound of one write.
 pub const CHUNK_MS: u64 = 500;
 /// How long a write waits for packets that are late.
@@ -64,6 +65,8 @@ pub struct Write {
 pub struct Recording {
     began: Instant,
     rate: u32,
+    /// 1 or 2.
+    channels: u64,
     /// Frames at most.
     most: u64,
     /// Frames that were handed out.
@@ -94,10 +97,20 @@ struct Anchor {
 impl Recording {
     /// Begins now; `rate` is 8,000 or 16,000 Hz. It ends by itself before `octets`.
     pub fn new(now: Instant, rate: u32, octets: u64) -> Recording {
-        let most = octets.min(MOST_OCTETS).saturating_sub(HEADER) / FRAME;
+        Recording::of(now, rate, octets, 2)
+    }
+
+    /// The same with one channel: all is [`Side::Says`].
+    pub fn mono(now: Instant, rate: u32, octets: u64) -> Recording {
+        Recording::of(now, rate, octets, 1)
+    }
+
+    fn of(now: Instant, rate: u32, octets: u64, channels: u64) -> Recording {
+        let most = octets.min(MOST_OCTETS).saturating_sub(HEADER) / (channels * SAMPLE);
         Recording {
             began: now,
             rate,
+            channels,
             most,
             written: 0,
             counted: None,
@@ -193,30 +206,33 @@ impl Recording {
     }
 
     fn sound(&mut self, frames: u64) -> Write {
-        let count = frames as usize;
-        let mut octets = Vec::with_capacity(count * FRAME as usize);
+        let (count, frame) = (frames as usize, self.channels * SAMPLE);
+        let mut octets = Vec::with_capacity(count * frame as usize);
         for index in 0..count {
-            for track in [&self.says, &self.hears] {
+            for track in [&self.says, &self.hears].into_iter().take(self.channels as usize) {
                 octets.extend(track.line.get(index).copied().unwrap_or(0).to_le_bytes());
             }
         }
         for track in [&mut self.says, &mut self.hears] {
             track.line.drain(..count.min(track.line.len()));
         }
-        let offset = HEADER + self.written * FRAME;
+        let offset = HEADER + self.written * frame;
         self.written += frames;
         Write { offset, octets }
     }
 
     fn header(&self) -> Write {
-        let data = (self.written * FRAME) as u32;
+        let frame = self.channels * SAMPLE;
+        let data = (self.written * frame) as u32;
         let mut octets = Vec::with_capacity(HEADER as usize);
         octets.extend(b"RIFF");
         octets.extend((data + HEADER as u32 - 8).to_le_bytes());
-        octets.extend(b"WAVEfmt \x10\0\0\0\x01\0\x02\0"); // 16 octets follow: PCM, two channels
+        octets.extend(b"WAVEfmt \x10\0\0\0\x01\0"); // 16 octets follow: PCM
+        octets.extend((self.channels as u16).to_le_bytes());
         octets.extend(self.rate.to_le_bytes());
-        octets.extend((self.rate * FRAME as u32).to_le_bytes());
-        octets.extend(b"\x04\0\x10\0data"); // octets of a frame, bits of a sample
+        octets.extend((self.rate * frame as u32).to_le_bytes());
+        octets.extend((frame as u16).to_le_bytes());
+        octets.extend(b"\x10\0data"); // bits of a sample
         octets.extend(data.to_le_bytes());
         Write { offset: 0, octets }
     }

@@ -14,7 +14,7 @@ use super::secrets::{self, Use};
 use super::settings::MediaSettings;
 use super::unusable::Unusable;
 use super::write::{Shown, Text, head};
-use crate::media::{DtlsRole, Endpoint, Hear, LocalPort, Payload, SrtpKey, SrtpProfile};
+use crate::media::{Codec, DtlsRole, Endpoint, Hear, LocalPort, Payload, SrtpKey, SrtpProfile};
 use crate::sdp::{Description, Direction, answer_direction};
 use crate::vocabulary::LegHandle;
 
@@ -169,6 +169,22 @@ impl OurEnd {
     /// What the party hears.
     pub fn hears(&self) -> Option<&Hear> {
         self.said.hear.as_ref()
+    }
+
+    /// Whether all that the party may send can be mixed: no codec that is only passed on.
+    pub fn mixes(&self) -> bool {
+        let said = self.offered.as_ref().unwrap_or(&self.said);
+        let mixed = |payload: &Payload| match payload.codec {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus => true,
+            Codec::TelephoneEvent { .. } | Codec::ComfortNoise { .. } => true,
+            Codec::Other { .. } => false,
+        };
+        said.live && said.payloads.iter().all(mixed)
+    }
+
+    /// What the party hears from now on, where no offer is needed for it.
+    pub fn hear(&mut self, hear: Hear) {
+        self.said.hear = Some(hear);
     }
 
     /// Whether the party's offer could be taken.

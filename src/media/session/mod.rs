@@ -8,6 +8,7 @@
 mod door;
 mod event;
 mod keys;
+mod mixed;
 mod outgoing;
 mod path;
 mod payloads;
@@ -16,6 +17,7 @@ mod reception;
 mod recorder;
 mod reports;
 mod sound;
+mod voice;
 mod watch;
 
 use std::net::SocketAddr;
@@ -39,7 +41,10 @@ use payloads::{Payloads, Route, Routes};
 use reception::Reception;
 use recorder::Recorder;
 use reports::Reports;
+pub(in crate::media) use sound::Played;
 use sound::{Player, Transcoding};
+use voice::Voice;
+pub(in crate::media) use voice::{Spoken, WIDE};
 use watch::Watch;
 
 /// A leg's endpoint.
@@ -56,6 +61,12 @@ pub(in crate::media) struct MediaSession {
     outgoing: Outgoing,
     transcoding: Option<Box<Transcoding>>,
     player: Option<Player>,
+    /// What is played to it in place of all else.
+    announcement: Option<Player>,
+    /// What it says, while it is heard in a hub.
+    voice: Option<Box<Voice>>,
+    /// Whether the frames of a hub or a prompt follow each other without a pause.
+    flowing: bool,
     keys: Keys,
     pressing: Pressing,
     tones: Option<Box<Tones>>,
@@ -101,6 +112,9 @@ impl MediaSession {
             outgoing: Outgoing::new(endpoint.ssrc, endpoint.packet_ms),
             transcoding: None,
             player: None,
+            announcement: None,
+            voice: None,
+            flowing: false,
             keys: Keys::default(),
             pressing: Pressing::default(),
             tones: None,
@@ -164,6 +178,7 @@ impl MediaSession {
     fn switch(&mut self) {
         self.outgoing.switch();
         self.transcoding = None;
+        self.flowing = false;
     }
 
     /// The source's description changed, or its leg's endpoint was opened.
@@ -173,7 +188,8 @@ impl MediaSession {
     }
 
     fn set_routes(&mut self, routes: Routes) {
-        if self.routes != routes {
+        // Whoever hears an announcement hears nobody; its end asks again.
+        if self.announcement.is_none() && self.routes != routes {
             (self.routes, self.transcoding) = (routes, None);
         }
     }
@@ -244,6 +260,9 @@ impl MediaSession {
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.says(now, &header, payload, &self.payloads);
+        }
+        if let Some(voice) = &mut self.voice {
+            voice.push(now, &header, payload, self.payloads.codec(header.payload_type));
         }
         Some(Incoming {
             slot,

@@ -8,6 +8,7 @@ use crate::media::audio::{Decoder, Recording, Side};
 use crate::media::output::Outputs;
 use crate::media::rtp::Header;
 use crate::media::{Codec, Payload, RecordingName};
+use crate::vocabulary::AudienceHandle;
 
 /// A recording that is under way.
 pub(super) struct Recorder {
@@ -87,12 +88,7 @@ impl MediaSession {
         if self.recorder.is_some() {
             return;
         }
-        let rate = self.payloads.audio().and_then(|payload| payload.codec.sample_rate());
-        let rate = if rate.is_some_and(|rate| rate > 8_000) {
-            16_000
-        } else {
-            8_000
-        };
+        let rate = if self.is_wide() { 16_000 } else { 8_000 };
         self.recorder = Some(Box::new(Recorder {
             name,
             recording: Recording::new(now, rate, u64::MAX),
@@ -102,11 +98,17 @@ impl MediaSession {
         }));
     }
 
+    /// Whether the party's best codec has more than a telephone's band.
+    pub(in crate::media) fn is_wide(&self) -> bool {
+        let rate = self.payloads.audio().and_then(|payload| payload.codec.sample_rate());
+        rate.is_some_and(|rate| rate > 8_000)
+    }
+
     /// Writes what is there to write.
     pub(super) fn write_recording(&mut self, now: Instant, out: &mut Outputs) {
         let Some(recorder) = &mut self.recorder else { return };
         while let Some(write) = recorder.recording.poll_write(now) {
-            out.write(self.leg, recorder.name.clone(), write);
+            out.write(AudienceHandle::Leg(self.leg), recorder.name.clone(), write);
         }
     }
 
@@ -117,7 +119,11 @@ impl MediaSession {
         }
         self.write_recording(now, out);
         if let Some(recorder) = self.recorder.take() {
-            out.recorded(self.leg, recorder.name, recorder.recording.milliseconds());
+            out.recorded(
+                AudienceHandle::Leg(self.leg),
+                recorder.name,
+                recorder.recording.milliseconds(),
+            );
         }
     }
 }

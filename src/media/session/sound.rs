@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Incoming, MediaSession, Moment, payloads};
+use super::{Incoming, MediaSession, Moment, Routes, payloads};
 use crate::media::audio::{Encoder, Prompts, Transcoder};
 use crate::media::output::Outputs;
 use crate::media::{Codec, Hear, MediaEvent, PromptName};
@@ -40,6 +40,22 @@ pub(super) struct Player {
     silence: Option<(Codec, Bytes)>,
     /// Whether frames follow each other without a pause.
     flowing: bool,
+    /// Frames for which its beginning has waited for a way to the party.
+    waited: u16,
+}
+
+/// A prompt that plays once waits so long for ICE and DTLS: 5 s in frames.
+const MOST_WAITED: u16 = 250;
+
+/// What came of a frame's moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::media) enum Played {
+    /// The party hears no prompt any more.
+    Nothing,
+    /// There are more.
+    GoesOn,
+    /// An announcement is over: the party hears again what it heard before.
+    Back,
 }
 
 impl Player {
@@ -51,6 +67,7 @@ impl Player {
                 index: 0,
                 silence: None,
                 flowing: false,
+                waited: 0,
             }),
             Hear::Nothing | Hear::Leg(_) => None,
         }
@@ -108,35 +125,75 @@ impl MediaSession {
         self.transcoding = Some(transcoding);
     }
 
-    /// The moment of a prompt's next frame; false: the party hears no prompt any more.
-    pub(in crate::media) fn play(&mut self, tick: Instant, prompts: &mut Prompts, out: &mut Outputs) -> bool {
-        let busy = self.is_pressing();
-        let Some(player) = &mut self.player else { return false };
+    /// Plays this to the party in place of all that it hears, from now on.
+    pub(in crate::media) fn announce(&mut self, name: PromptName, again: bool) {
+        self.switch();
+        self.routes = Routes::default();
+        self.announcement = Player::of(&Hear::Prompt { name, again });
+    }
+
+    /// Ends what is announced; false: nothing was.
+    pub(in crate::media) fn stop_announcing(&mut self) -> bool {
+        let was = self.announcement.take().is_some();
+        if was {
+            self.switch();
+        }
+        was
+    }
+
+    /// The moment of a prompt's next frame.
+    pub(in crate::media) fn play(&mut self, tick: Instant, prompts: &mut Prompts, out: &mut Outputs) -> Played {
+        let announced = self.announcement.take();
+        let is_announced = announced.is_some();
+        let Some(mut player) = announced.or_else(|| self.player.take()) else {
+            return Played::Nothing;
+        };
         let leg = self.leg;
-        let index = player.index;
-        player.index += 1;
         let missing = prompts.frames(&player.name).is_none();
-        if missing && index == 0 {
+        if missing && player.index == 0 {
             let name = player.name.clone();
             out.event(MediaEvent::PromptMissing { leg, name });
         }
+        // Whoever waits for an announcement's end must not wait for ever.
+        let over = missing && is_announced || !self.play_frame(tick, &mut player, prompts, out);
+        match (over, is_announced) {
+            (false, true) => self.announcement = Some(player),
+            (false, false) => self.player = Some(player),
+            (true, _) => {
+                let name = player.name;
+                out.event(MediaEvent::PromptEnded { leg, name });
+            }
+        }
+        match (over, is_announced) {
+            (false, _) => Played::GoesOn,
+            (true, false) => Played::Nothing,
+            (true, true) => {
+                self.switch();
+                Played::Back
+            }
+        }
+    }
+
+    /// False: it is over.
+    fn play_frame(&mut self, tick: Instant, player: &mut Player, prompts: &mut Prompts, out: &mut Outputs) -> bool {
         let Some(target) = payloads::audio(&self.endpoint.send) else {
             return true;
         };
-        let frame = if missing {
-            player.silence(&target.codec)
-        } else {
-            prompts.frame(&player.name, &target.codec, index, player.again)
+        let to = self.door.rtp();
+        if to.is_none() && !player.again && player.waited < MOST_WAITED {
+            player.waited += 1;
+            return true;
+        }
+        let index = player.index;
+        player.index += 1;
+        let frame = match prompts.frames(&player.name) {
+            None => player.silence(&target.codec),
+            Some(_) => prompts.frame(&player.name, &target.codec, index, player.again),
         };
-        let Some(frame) = frame else {
-            let name = player.name.clone();
-            self.player = None;
-            out.event(MediaEvent::PromptEnded { leg, name });
-            return false;
-        };
+        let Some(frame) = frame else { return false };
         let (number, clock) = (target.number, target.codec.clock());
-        let Some(to) = self.door.rtp() else { return true };
-        if !self.endpoint.direction.sends() || busy {
+        let Some(to) = to else { return true };
+        if !self.endpoint.direction.sends() || self.is_pressing() {
             player.flowing = false;
             return true;
         }

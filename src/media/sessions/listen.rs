@@ -3,24 +3,38 @@
 use std::time::Instant;
 
 use super::Sessions;
-use crate::media::Hear;
-use crate::media::session::{Incoming, MediaSession};
+use super::table::Row;
+use crate::media::session::{Incoming, MediaSession, Played};
+use crate::media::{Hear, Hears, PromptName};
 use crate::vocabulary::LegHandle;
 
 impl Sessions {
     /// Everybody whose payload types depend on this leg's description looks at it again.
     pub(super) fn learn(&mut self, now: Instant, leg: LegHandle, opened: bool) {
         let Some(row) = self.table.get(leg) else { return };
-        let hears = row.hears.clone();
         if opened {
-            self.tune(now, leg, &hears);
-        } else if let Hear::Leg(source) = hears {
-            self.relearn(leg.slot, source);
+            let announced = row.announced.take();
+            self.tune(now, leg);
+            if let Some((name, again)) = announced {
+                self.announce_to(now, leg, name, again);
+            }
+        } else {
+            self.relearn_own(leg);
         }
         let mut at = 0;
         while let Some(listener) = self.table.listener(leg.slot, at) {
             self.relearn(listener, leg);
             at += 1;
+        }
+    }
+
+    /// The leg looks again at whom it hears.
+    fn relearn_own(&mut self, leg: LegHandle) {
+        if let Some(row) = self.table.get(leg)
+            && let (None, Hear::Leg(source)) = (&row.place, &row.hears)
+        {
+            let source = *source;
+            self.relearn(leg.slot, source);
         }
     }
 
@@ -43,26 +57,69 @@ impl Sessions {
             return; // it goes on as it is, and the stream has no seam
         }
         let before = std::mem::replace(&mut row.hears, what.clone());
+        if row.place.is_some() {
+            return; // it hears its hub, and this when it has left
+        }
         if let Hear::Leg(source) = before {
             self.table.forget_listener(source, leg.slot);
         }
-        if let Hear::Leg(source) = &what
+        self.listen_to(leg, &what);
+        self.tune(now, leg);
+        self.arm(leg);
+    }
+
+    /// The packets of whom it hears come to it.
+    pub(super) fn listen_to(&mut self, leg: LegHandle, what: &Hear) {
+        if let Hear::Leg(source) = what
             && let Some(row) = self.table.row(*source)
         {
             row.listeners.push(leg.slot);
         }
-        self.tune(now, leg, &what);
-        self.arm(leg);
     }
 
-    fn tune(&mut self, now: Instant, leg: LegHandle, what: &Hear) {
-        if let Some(session) = self.table.session(leg.slot) {
-            session.hears(now, what);
+    /// The leg's session hears what its row says.
+    pub(super) fn tune(&mut self, now: Instant, leg: LegHandle) {
+        let Some(row) = self.table.get(leg) else { return };
+        let Row {
+            place, hears, session, ..
+        } = row;
+        let Some(session) = session else { return };
+        let plays = match place {
+            Some(place) => {
+                session.heard_in_hub(place.heard);
+                session.hears_hub(now, &place.hears);
+                matches!(place.hears, Hears::Music(_))
+            }
+            None => {
+                session.heard_in_hub(false);
+                session.hears(now, hears);
+                matches!(hears, Hear::Prompt { .. })
+            }
+        };
+        if plays {
+            self.playing.add(now, leg.slot);
         }
-        match what {
-            Hear::Leg(source) => self.relearn(leg.slot, *source),
-            Hear::Prompt { .. } => self.playing.add(now, leg.slot),
-            Hear::Nothing => {}
+        self.relearn_own(leg);
+    }
+
+    /// Plays this to the leg in place of all that it hears.
+    pub(super) fn announce_to(&mut self, now: Instant, leg: LegHandle, name: PromptName, again: bool) {
+        let Some(row) = self.table.row(leg) else { return };
+        match &mut row.session {
+            Some(session) => {
+                session.announce(name, again);
+                self.playing.add(now, leg.slot);
+            }
+            None => row.announced = Some((name, again)),
+        }
+    }
+
+    /// Ends that.
+    pub(super) fn stop_announcing_to(&mut self, leg: LegHandle) {
+        let Some(row) = self.table.get(leg) else { return };
+        row.announced = None;
+        if row.session.as_mut().is_some_and(|session| session.stop_announcing()) {
+            self.relearn_own(leg);
         }
     }
 
@@ -77,17 +134,23 @@ impl Sessions {
         }
     }
 
-    /// The next frame of every prompt, to everybody who hears it.
+    /// The next frame of every prompt, to everybody who hears it, and of every hub.
     pub(super) fn play(&mut self, now: Instant) {
         while let Some(tick) = self.playing.due(now) {
             let mut at = 0;
             while let Some(slot) = self.playing.get(at) {
-                let playing = self
-                    .table
-                    .session(slot)
-                    .is_some_and(|session| session.play(tick, &mut self.prompts, &mut self.out));
-                at = self.playing.keep(at, playing);
+                let session = self.table.session(slot);
+                let played = session.map_or(Played::Nothing, |session| {
+                    session.play(tick, &mut self.prompts, &mut self.out)
+                });
+                if played == Played::Back
+                    && let Some(leg) = self.table.session(slot).map(|session| session.leg())
+                {
+                    self.relearn_own(leg);
+                }
+                at = self.playing.keep(at, played != Played::Nothing);
             }
+            self.mix_all(tick);
         }
     }
 }

@@ -17,6 +17,8 @@
 //! ```
 
 mod deadlines;
+mod hub;
+mod hubs;
 mod listen;
 mod playing;
 mod shared;
@@ -33,6 +35,7 @@ use super::{Endpoint, Hear, LegQuality, Local, LocalPort, MediaCommand, MediaEve
 use crate::vocabulary::LegHandle;
 
 use deadlines::Deadlines;
+use hubs::Hubs;
 use playing::Playing;
 use shared::Shared;
 use table::Table;
@@ -50,6 +53,7 @@ pub struct Sessions {
     shared: Shared,
     prompts: Prompts,
     playing: Playing,
+    hubs: Hubs,
     /// Datagrams on ports that are nobody's.
     stray: u64,
 }
@@ -67,6 +71,7 @@ impl Sessions {
             shared: Shared::default(),
             prompts: Prompts::default(),
             playing: Playing::default(),
+            hubs: Hubs::default(),
             stray: 0,
         }
     }
@@ -118,11 +123,11 @@ impl Sessions {
                     session.stop_recording(now, &mut self.out);
                 }
             }
-            MediaCommand::Mix { .. }
-            | MediaCommand::Announce { .. }
-            | MediaCommand::StopAnnouncing { .. }
-            | MediaCommand::RecordHub { .. }
-            | MediaCommand::StopRecordingHub { .. } => {}
+            MediaCommand::Mix { call, members } => self.mix(now, call, members),
+            MediaCommand::Announce { to, name, again } => self.announce(now, to, name, again),
+            MediaCommand::StopAnnouncing { to } => self.stop_announcing(to),
+            MediaCommand::RecordHub { call, name } => self.record_hub(now, call, name),
+            MediaCommand::StopRecordingHub { call } => self.stop_recording_hub(now, call),
             MediaCommand::Close { leg } => self.close(now, leg),
         }
     }
@@ -157,10 +162,12 @@ impl Sessions {
         let Some(row) = self.table.get(leg) else { return };
         let hears = std::mem::replace(&mut row.hears, Hear::Nothing);
         row.listeners.clear();
+        let (place, _) = (row.place.take(), row.announced.take());
         let session = row.session.take();
         if let Hear::Leg(source) = hears {
             self.table.forget_listener(source, leg.slot);
         }
+        self.forget_place(leg, place);
         if let Some(mut session) = session {
             self.table.count(false);
             session.close(now, &mut self.out);
@@ -170,6 +177,7 @@ impl Sessions {
 
     /// Closes all of them: the thread ends.
     pub fn close_all(&mut self, now: Instant) {
+        self.close_hubs(now);
         for leg in self.table.legs() {
             self.close(now, leg);
         }

@@ -1,4 +1,4 @@
-//! The one clock of all prompts: a frame of 20 ms to every listener at the same moment.
+//! The one clock of all prompts and hubs: a frame of 20 ms to every listener at the same moment.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,11 @@ const FRAME: Duration = Duration::from_millis(FRAME_MS as u64);
 /// A thread that was kept away plays the frames it missed, but no more than these: nobody wants a second in one burst.
 const MISSED: u32 = 10;
 
-/// Who hears a prompt, and when the next frame is due.
+/// Who hears a prompt, whether there is a hub, and when the next frame is due.
 #[derive(Debug, Default)]
 pub(super) struct Playing {
     slots: Vec<u32>,
+    mixing: bool,
     next: Option<Instant>,
 }
 
@@ -24,15 +25,23 @@ impl Playing {
         self.next.get_or_insert(now);
     }
 
+    /// Whether there are hubs.
+    pub(super) fn mix(&mut self, now: Instant, mixing: bool) {
+        self.mixing = mixing;
+        if mixing {
+            self.next.get_or_insert(now);
+        }
+    }
+
     /// When the next frame is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.next
     }
 
-    /// The moment of a frame that is due; there is no next one while nobody listens.
+    /// The moment of a frame that is due; there is no next one while nobody listens and nobody is mixed.
     pub(super) fn due(&mut self, now: Instant) -> Option<Instant> {
         let mut tick = self.next.filter(|tick| *tick <= now)?;
-        if self.slots.is_empty() {
+        if self.slots.is_empty() && !self.mixing {
             self.next = None;
             return None;
         }

@@ -1,17 +1,31 @@
 //! The table of sessions by handle, and who listens to whom.
 
-use crate::media::Hear;
 use crate::media::session::MediaSession;
-use crate::vocabulary::LegHandle;
+use crate::media::{Hear, Hears, PromptName};
+use crate::vocabulary::{CallHandle, LegHandle};
 
 /// What is kept for a slot, whether its endpoint is open or somebody only spoke of it.
 #[derive(Debug)]
 pub(super) struct Row {
     generation: u32,
     pub(super) session: Option<Box<MediaSession>>,
+    /// What it hears when it is in no hub.
     pub(super) hears: Hear,
+    /// Its place in a hub.
+    pub(super) place: Option<Place>,
+    /// What waits for the endpoint, to be played to it.
+    pub(super) announced: Option<(PromptName, bool)>,
     /// Slots of those whom this leg's packets go to.
     pub(super) listeners: Vec<u32>,
+}
+
+/// A leg's place in a hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) hub: CallHandle,
+    /// Whether somebody hears it there.
+    pub(super) heard: bool,
+    pub(super) hears: Hears,
 }
 
 /// All of them. Slots are the engine's: few are free between those in use.
@@ -36,6 +50,8 @@ impl Table {
                 generation: leg.generation,
                 session: None,
                 hears: Hear::Nothing,
+                place: None,
+                announced: None,
                 listeners: Vec::new(),
             });
         }
@@ -49,6 +65,7 @@ impl Table {
         }
         row.generation = leg.generation;
         row.hears = Hear::Nothing;
+        (row.place, row.announced) = (None, None);
         row.listeners.clear();
         Some(row)
     }

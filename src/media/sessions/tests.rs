@@ -10,7 +10,10 @@ use crate::sdp::Direction;
 
 mod flows;
 mod gateway;
+mod hub_changes;
+mod hubs;
 mod reports;
+mod room;
 mod sounds;
 
 const ALICE: LegHandle = LegHandle { slot: 0, generation: 0 };
@@ -31,7 +34,8 @@ fn event(number: u8, clock: u32) -> Payload {
 
 /// Where a leg's party is: one host for each.
 fn party(leg: LegHandle) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 10 + leg.slot as u8], 4_000))
+    let [_, _, high, low] = (leg.slot + 10).to_be_bytes();
+    SocketAddr::from(([10, 0, high, low], 4_000))
 }
 
 fn port(leg: LegHandle) -> u16 {
