@@ -74,6 +74,14 @@ impl World {
         self.process.left = Some(outputs);
     }
 
+    /// It is not killed any more.
+    pub(crate) fn live_on(&mut self) {
+        self.process.left = None;
+        if self.process.dead {
+            self.start_again();
+        }
+    }
+
     /// How many things it has said so far.
     pub(crate) fn said(&self) -> usize {
         self.process.said
