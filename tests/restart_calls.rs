@@ -150,7 +150,7 @@ fn a_phone_that_does_not_come_back_is_ended_and_the_other_told() {
     world.run();
     assert!(world.phone(ALICE).live().is_empty(), "{}", world.ladder());
     let ended = |event: &&Event| matches!(event, Event::LegEnded { cause: Cause::Lost, .. });
-    assert_eq!(world.events().into_iter().filter(ended).count(), 1);
+    assert_eq!(world.events().filter(ended).count(), 1);
     let totals = world.totals();
     assert_eq!((totals.dialogs, totals.calls), (0, 0));
 }
