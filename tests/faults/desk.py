@@ -21,6 +21,7 @@ address = "{host}:5060"
 
 [store]
 path = "{store}"
+durability = "{durability}"
 
 [media]
 mode = "{mode}"
@@ -72,11 +73,12 @@ Call.watch_gap = watch_gap
 
 
 class Desk:
-    def __init__(self, folder, relay=False):
+    def __init__(self, folder, relay=False, durability="relaxed"):
         self.folder, self.block = folder, Block()
         self.host = self.block.host(1)
         folder.mkdir(parents=True, exist_ok=True)
-        self.configuration = CONFIGURATION.format(host=self.host, store=folder / "store.db", mode="relay" if relay else "auto")
+        self.configuration = CONFIGURATION.format(host=self.host, store=folder / "store.db", mode="relay" if relay else "auto",
+                                                  durability=durability)
         self.configuration += "".join(USER.format(name=name) for name in TONES)
         self.edge = Edge(self.host, self.configuration, folder)
         self.phones, self.count, self.point = {}, 0, None
@@ -181,13 +183,21 @@ class Desk:
             # She held the customer before the transfer, and does so still.
             self.operator.wanted = "sendrecv"
             self.operator.unhold()
+            self._acknowledged(self.operator)
         for call, beyond in zip(calls, reversed(pair)):
             call.hears(TONES[beyond])
         for call, beyond in zip(calls, reversed(calls)):
             call.hold()
             wait_until(lambda: beyond.direction == "recvonly", 8, "the other side knows that it is held")
+            self._acknowledged(call)
             call.unhold()
             wait_until(lambda: beyond.direction == "sendrecv", 8, "the other side knows that it is held no more")
+            self._acknowledged(call)
+
+    def _acknowledged(self, call):
+        """The edge has answered, and has the ACK: a re-INVITE right behind another one is answered 491."""
+        wait_until(lambda: not any(key[0] == call.call_id for key in list(call.phone.pending)), 8, "the edge answers a re-INVITE")
+        time.sleep(0.3)
 
     def everybody_leaves(self):
         for name in TONES:
