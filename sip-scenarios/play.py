@@ -86,6 +86,8 @@ class Flow:
         """Plays it; `turn` is held while the parties are busy, and not while the last transactions run out."""
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
+        # A second of G.711 µ-law for whoever talks (`rtp_stream`): 500 Hz, a cycle of sixteen samples over and over.
+        (self.logs / "tone.ulaw").write_bytes(bytes.fromhex("ff9f8f878187 8f9f 7f1f0f0701070f1f".replace(" ", "")) * 500)
         if options.foreign:
             self.edge_address = (options.foreign, 5060)
             return self._play(options.foreign.rsplit(".", 1)[0], None)
@@ -293,6 +295,8 @@ class Flow:
                  "-watchdog_interval", "0",
                  "-trace_msg", "-message_file", str(self.logs / f"{name}.messages"),
                  "-trace_err", "-error_file", str(self.logs / f"{name}.errors")]
+        if party.get("echoes"):
+            words += ["-rtp_echo", "-mp", "41000"]
         with open(self.logs / f"{name}.screen", "wb") as log:
             return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=self.logs,
                                     env=dict(os.environ, TERM="dumb"))

@@ -28,7 +28,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 CALLER, CALLEE = "127.0.0.1", "127.0.0.3"
-SERVERS = {"warmline": "127.0.0.2", "kamailio": "127.0.0.4"}
+SERVERS = {"warmline": "127.0.0.2", "kamailio": "127.0.0.4", "rtpengine": "127.0.0.5"}
 # An INVITE transaction lives 32 s after its 2xx (RFC 6026, timers L and M).
 TRANSACTIONS_END = 34.0
 # SIPp's own limit is about 2,000 calls a second.
@@ -96,15 +96,16 @@ def memory(root):
 class Server:
     """One of the two, in the foreground."""
 
-    def __init__(self, name, command, folder):
+    def __init__(self, name, command, folder, is_up=None):
         self.name, self.address = name, SERVERS[name]
+        is_up = is_up or answers
         self.log = folder / f"{name}.log"
         self.idle, self.peak = 0.0, 0
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                                             cwd=folder, env={**os.environ, "RUST_LOG": "error"}, start_new_session=True)
         end = time.monotonic() + 30
-        while not answers(self.address):
+        while not is_up(self.address):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.stop()
                 raise SystemExit(f"{name} does not answer:\n{self.log.read_text(errors='replace')[-2000:]}")
@@ -226,49 +227,75 @@ def compare(servers, rounds, calls, rate, settle, folder):
 
 # --- calls that stay up --------------------------------------------------------------------------------------------------
 
-def hold(server, count, first):
-    """Sets up calls from a plain socket to another one that answers at once and remembers nothing; they stay up."""
-    caller = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    callee = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for side, address in ((caller, (CALLER, 5090)), (callee, (CALLEE, 5079))):
-        side.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
-        side.bind(address)
-        side.settimeout(2)
-    sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0 101\r\n" \
-          "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
-    body = f"Content-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
-    wanted = ("via:", "record-route:", "from:", "call-id:", "cseq:")
-    told = time.monotonic()
-    for call in range(first, first + count):
-        common = (f"From: <sip:caller@{CALLER}:5090>;tag=h{call}\r\nCall-ID: {call}-held@{CALLER}\r\nMax-Forwards: 70\r\n")
-        invite = (f"INVITE sip:service9@{server.address}:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER}:5090;branch=z9hG4bKh{call}\r\n"
-                  f"{common}To: <sip:service9@{server.address}:5060>\r\nCSeq: 1 INVITE\r\n"
-                  f"Contact: <sip:caller@{CALLER}:5090;transport=UDP>\r\nSupported: replaces\r\n{body}")
-        caller.sendto(invite.encode(), (server.address, 5060))
-        while True:
-            lines = callee.recv(65535).decode().split("\r\n")
-            if lines[0].startswith("INVITE "):
-                break
+def plain(address, port):
+    """A session description of somebody with G.711."""
+    return (f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n"
+            "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n")
+
+
+def body(sdp):
+    return f"Content-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
+
+
+class Parties:
+    """A plain socket that calls another one, which answers at once and remembers nothing; the calls stay up."""
+
+    def __init__(self, server):
+        self.server = server
+        self.caller = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.callee = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for side, address in ((self.caller, (CALLER, 5090)), (self.callee, (CALLEE, 5079))):
+            side.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
+            side.bind(address)
+            side.settimeout(2)
+
+    def close(self):
+        self.caller.close()
+        self.callee.close()
+
+    def call(self, number, offer, answer):
+        """Sets up one call; `answer` makes the callee's description of what it was offered. What each was told."""
+        common = f"From: <sip:caller@{CALLER}:5090>;tag=h{number}\r\nCall-ID: {number}-held@{CALLER}\r\nMax-Forwards: 70\r\n"
+        here = (self.server.address, 5060)
+        to = f"sip:service9@{self.server.address}:5060"
+        self.caller.sendto(
+            (f"INVITE {to} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER}:5090;branch=z9hG4bKh{number}\r\n{common}To: <{to}>\r\n"
+             f"CSeq: 1 INVITE\r\nContact: <sip:caller@{CALLER}:5090;transport=UDP>\r\nSupported: replaces\r\n"
+             f"{body(offer)}").encode(), here)
+        lines, offered = self.wait(self.callee, "INVITE ")
+        wanted = ("via:", "record-route:", "from:", "call-id:", "cseq:")
         kept = [line for line in lines if line.lower().startswith(wanted)]
-        to = next(line for line in lines if line.lower().startswith("to:"))
-        answer = "\r\n".join(["SIP/2.0 200 OK", *kept, f"{to};tag=c{call}",
-                              f"Contact: <sip:{CALLEE}:5079;transport=UDP>", "Supported: replaces", body])
-        callee.sendto(answer.encode(), (server.address, 5060))
-        while True:
-            lines = caller.recv(65535).decode().split("\r\n")
-            if lines[0].startswith("SIP/2.0 200"):
-                break
+        own = next(line for line in lines if line.lower().startswith("to:"))
+        self.callee.sendto("\r\n".join(["SIP/2.0 200 OK", *kept, f"{own};tag=c{number}",
+                                        f"Contact: <sip:{CALLEE}:5079;transport=UDP>", "Supported: replaces",
+                                        body(answer(offered))]).encode(), here)
+        lines, answered = self.wait(self.caller, "SIP/2.0 200")
         value = {line.split(":", 1)[0].lower(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
         routes = "".join(f"Route: {line.split(':', 1)[1].strip()}\r\n" for line in reversed(lines)
                          if line.lower().startswith("record-route:"))
-        ack = (f"ACK {value['contact'].strip('<>')} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER}:5090;branch=z9hG4bKa{call}\r\n"
-               f"{routes}{common}To: {value['to']}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n")
-        caller.sendto(ack.encode(), (server.address, 5060))
+        self.caller.sendto(
+            (f"ACK {value['contact'].strip('<>')} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER}:5090;branch=z9hG4bKa{number}\r\n"
+             f"{routes}{common}To: {value['to']}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n").encode(), here)
+        return offered, answered
+
+    @staticmethod
+    def wait(side, start):
+        while True:
+            head, _, content = side.recv(65535).decode().partition("\r\n\r\n")
+            if head.startswith(start):
+                return head.split("\r\n"), content
+
+
+def hold(server, count, first):
+    """Sets up calls that stay up."""
+    parties, sdp = Parties(server), plain("127.0.0.1", 6000)
+    told = time.monotonic()
+    for call in range(first, first + count):
+        parties.call(call, sdp, lambda _: sdp)
         if time.monotonic() - told > 5:
             told = time.monotonic()
             print(f"  {server.name}: {call - first + 1} of {count} calls held", flush=True)
-    caller.close()
-    callee.close()
+    parties.close()
 
 
 def flatness(servers, held, rounds, calls, rate, folder):
@@ -309,22 +336,23 @@ def arguments():
 
 
 def require(programs):
-    packages = {"sipp": "sip-tester", "kamailio": "kamailio", "ip": "iproute2", "unshare": "util-linux"}
+    packages = {"sipp": "sip-tester", "kamailio": "kamailio", "ip": "iproute2", "unshare": "util-linux",
+                "rtpengine": "rtpengine-daemon"}
     lacking = [packages[program] for program in programs if not shutil.which(program)]
     if lacking:
-        raise SystemExit(f"run.py lacks {', '.join(lacking)}. On Debian: apt-get install --no-install-recommends "
+        raise SystemExit(f"{pathlib.Path(sys.argv[0]).name} lacks {', '.join(lacking)}. On Debian: apt-get install --no-install-recommends "
                          f"{' '.join(lacking)}")
 
 
-def enter_namespace():
-    """Starts itself again where the loopback is its own. Falls back to the machine's."""
+def enter_namespace(script=__file__):
+    """Starts the script again where the loopback is its own. Falls back to the machine's."""
     if os.environ.get(IN_NAMESPACE):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         return
     unshare = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
     if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
         os.environ[IN_NAMESPACE] = "yes"
-        os.execvp(unshare[0], [*unshare, sys.executable, __file__, *sys.argv[1:]])
+        os.execvp(unshare[0], [*unshare, sys.executable, script, *sys.argv[1:]])
     print("no network namespace of its own: ports 5060, 5070 and 5080 of 127.0.0.1 to 127.0.0.4 must be free")
 
 

@@ -2,7 +2,7 @@
 //!
 //! | it stood in | the next process |
 //! |---|---|
-//! | Trying, Recovering, Taking | takes it back: the call is as it was, who rang is told, the transferor hears 503 |
+//! | Trying, Recovering, Taking, Entrusted | takes it back: the call is as it was, who rang is told, the transferor hears 503 |
 //! | Joining | joins: the target has answered, and the offers begin anew |
 //! | Referring | waits on for the outcome: the transferee's NOTIFY comes in its dialog |
 //! | Reporting | says once more how it ended, and finishes |
@@ -102,7 +102,8 @@ impl Transfers {
                 State::Trying { forks, .. } => StoredState::Undecided {
                     ringing: forks.iter().filter_map(|leg| self.calls.legs.cancel_of(*leg)).collect(),
                 },
-                State::Recovering { .. } | State::Taking { .. } => StoredState::Undecided { ringing: Vec::new() },
+                // Hubs end with their process, and so does the wait in one.
+                State::Recovering { .. } | State::Taking { .. } | State::Entrusted { .. } => StoredState::Undecided { ringing: Vec::new() },
                 State::Joining { target, .. } => StoredState::Joining { target: *target },
                 State::Referring { target, until, .. } => StoredState::Referring {
                     target: *target,
@@ -235,7 +236,11 @@ impl Transfers {
                 self.progress(handle, None, "the edge was restarted: the join begins anew");
                 self.join_if_quiet(now, handle);
             }
-            State::Joining { .. } | State::Trying { .. } | State::Recovering { .. } | State::Taking { .. } => {
+            State::Joining { .. }
+            | State::Trying { .. }
+            | State::Recovering { .. }
+            | State::Taking { .. }
+            | State::Entrusted { .. } => {
                 self.fail(now, handle, TransferFailure::Interrupted, Some(503));
             }
         }
@@ -246,6 +251,6 @@ fn target_of(state: &State) -> Option<LegHandle> {
     match state {
         State::Joining { target, .. } => Some(*target),
         State::Referring { target, .. } | State::Reporting { target, .. } => *target,
-        State::Trying { .. } | State::Taking { .. } | State::Recovering { .. } => None,
+        State::Trying { .. } | State::Taking { .. } | State::Recovering { .. } | State::Entrusted { .. } => None,
     }
 }

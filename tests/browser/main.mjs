@@ -6,9 +6,11 @@ import { Desk } from './desk.mjs';
 import { Edge } from './edge.mjs';
 import { Person } from './people.mjs';
 import { gateway } from './gateway.mjs';
+import { sipjs } from './sipjs.mjs';
 import { tests as direct } from './tests.mjs';
 
-const tests = { ...direct, ...gateway };
+const offices = { ...gateway, ...sipjs };
+const tests = { ...direct, ...offices };
 const PEOPLE = { alice: 440, bob: 620, carol: 1130 };
 
 const wanted = process.argv.slice(2);
@@ -67,7 +69,7 @@ process.exit(failed === 0 && passed > 0 ? 0 : 1);
 
 async function tried(name, test, stage, verdict) {
   const started = Date.now();
-  const home = name in gateway ? office : edge;
+  const home = name in offices ? office : edge;
   try {
     for (const wire of Object.values(edge.wires)) wire.mend();
     for (const person of Object.values(people)) await person.open(`${home.api}/phone/`);

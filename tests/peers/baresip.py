@@ -17,20 +17,27 @@ from rig.net import wait_until
 
 MODULE_PLACES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/local/lib/baresip/modules")
 AUDIO = ("g711.so", "aufile.so", "sndfile.so")
+PROTECTION = ("srtp.so", "dtls_srtp.so", "ice.so")
 APPLICATIONS = ("menu.so", "ctrl_tcp.so")
 TEMPORARY = ("account.so", "uuid.so")
+# Tones of no phone, in Hz: the edge's hold music, the PBX's line 601.
+MACHINES = MUSIC, LINE = 2_500, 1_900
 
 
 class Baresip:
     """One phone of one user on `address`, registered at `registrar`; calls are answered by `accept()` only."""
 
-    def __init__(self, user, address, registrar, folder, transport="udp", options=""):
+    def __init__(self, user, address, registrar, folder, transport="udp", options="", first=None):
+        # SIP (TLS is one above), commands, the first of its audio: ports of its own where the address is not.
+        self._ports = (first, first + 2, first + 4) if first else (5060, 4444, 30_000)
         self.user, self.address, self.registrar, self.transport = user, address, registrar, transport
         home = pathlib.Path(folder) / f"baresip-{user}"
         home.mkdir(parents=True, exist_ok=True)
         self.tone, self._home = frequency(user), home
         tone(home / "tone.wav", self.tone)
-        (home / "config").write_text(self._config(home), encoding="utf-8")
+        # RFC 8834 §4.5: with ICE there is one component.
+        mux = "rtcp_mux yes\n" if "medianat=ice" in options else ""
+        (home / "config").write_text(self._config(home) + mux, encoding="utf-8")
         (home / "accounts").write_text(
             f'"{user}" <sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass=pw{user}'
             f";answermode=manual;audio_codecs=PCMU;regint=120{options}\n", encoding="utf-8")
@@ -51,20 +58,20 @@ class Baresip:
     def _config(self, home):
         modules = next((place for place in MODULE_PLACES if os.path.isdir(place)), MODULE_PLACES[0])
         lines = [
-            "poll_method epoll", f"sip_listen {self.address}:5060", f"net_interface {self.address}",
-            f"ctrl_tcp_listen {self.address}:4444", "call_local_timeout 120", "call_max_calls 4",
+            "poll_method epoll", f"sip_listen {self.address}:{self._ports[0]}", f"net_interface {self.address}",
+            f"ctrl_tcp_listen {self.address}:{self._ports[1]}", "call_local_timeout 120", "call_max_calls 4",
             f"audio_source aufile,{home}/tone.wav", f"snd_path {home}", "audio_buffer 20-160",
             # Without a jitter buffer: on a busy machine it takes a whole call for late and plays nothing.
-            "jitter_buffer_delay 0-0", "rtp_ports 30000-30200", "rtp_stats yes",
+            "jitter_buffer_delay 0-0", f"rtp_ports {self._ports[2]}-{self._ports[2] + 40}", "rtp_stats yes",
             f"module_path {modules}",
         ]
-        for kind, names in (("module", AUDIO), ("module_tmp", TEMPORARY), ("module_app", APPLICATIONS)):
+        for kind, names in (("module", AUDIO + PROTECTION), ("module_tmp", TEMPORARY), ("module_app", APPLICATIONS)):
             lines += [f"{kind} {name}" for name in names]
         return "\n".join(lines) + "\n"
 
     def _connect(self):
         try:
-            connection = socket.create_connection((self.address, 4444), 1)
+            connection = socket.create_connection((self.address, self._ports[1]), 1)
         except OSError:
             return None
         connection.settimeout(None)
@@ -139,12 +146,12 @@ class Baresip:
         lines = self.command("listcalls").splitlines()
         return [line.strip() for line in lines if re.search(r"sips?:", line)]
 
-    def hears(self, other):
-        """Whether what this phone decodes right now is the other phone's tone."""
+    def hears(self, hertz):
+        """Whether what this phone decodes right now is this tone."""
         # The sndfile module starts a file whenever a stream starts; one that has stopped growing is the past.
         files = [path for path in self._home.glob("dump-*-dec.wav") if time.time() - path.stat().st_mtime < 0.5]
-        tones = [frequency(str(user)) for user in range(1001, 1007)]
-        return any(heard(path, tones) == other.tone for path in files)
+        tones = [frequency(str(user)) for user in range(1001, 1007)] + list(MACHINES)
+        return any(heard(path, tones) == hertz for path in files)
 
     def stop(self):
         if self.process.poll() is None:
@@ -176,7 +183,8 @@ def heard(path, frequencies, seconds=0.5):
     data = path.read_bytes()
     if len(data) < 44:
         return None
-    rate, channels = struct.unpack_from("<I", data, 24)[0], struct.unpack_from("<H", data, 22)[0]
+    # linphone fills the header in when the call ends.
+    rate, channels = struct.unpack_from("<I", data, 24)[0] or 8000, struct.unpack_from("<H", data, 22)[0] or 1
     count = int(rate * seconds)
     raw = data[44:]
     raw = raw[: len(raw) // (2 * channels) * 2 * channels][-count * 2 * channels:]

@@ -7,30 +7,42 @@ import subprocess
 import threading
 import time
 
+from baresip import frequency, tone
 from rig.net import wait_until
-
-PROMPT = "daemon-linphone>"
 
 
 class Linphone:
     """One phone of one user on `address`, registered at `registrar`; calls are answered by `answer()` only."""
 
-    def __init__(self, user, address, registrar, folder, transport="udp", rtp=31000):
+    CODECS = ""
+    PROGRAM, PROMPT = "linphone-daemon", "daemon-linphone>"
+    ARGUMENTS = ["--config", "{rc}", "--log", "{log}", "--disable-stats-events"]
+
+    def __init__(self, user, address, registrar, folder, transport="udp", first=None, options=""):
         self.user, self.registrar, self.transport = user, registrar, transport
         home = pathlib.Path(folder) / f"linphone-{user}"
         (home / ".local/share/linphone").mkdir(parents=True, exist_ok=True)
-        (home / "linphonerc").write_text(CONFIGURATION.format(user=user, address=address, first=rtp, last=rtp + 100),
-                                         encoding="utf-8")
+        audio = first + 4 if first else 31_000
+        configuration = CONFIGURATION.format(user=user, address=address, sip=first or 5060, first=audio, last=audio + 40,
+                                             options=options, codecs=self.CODECS)
+        (home / "linphonerc").write_text(configuration, encoding="utf-8")
+        self.tone = frequency(user)
+        tone(home / "tone.wav", self.tone)
         self._log = open(home / "errors", "wb")
         self._text, self._changed = "", threading.Condition()
         self._serial = threading.Lock()
+        arguments = [word.format(rc=home / "linphonerc", log=home / "log") for word in self.ARGUMENTS]
         self.process = subprocess.Popen(
-            ["linphone-daemon", "--config", str(home / "linphonerc"), "--log", str(home / "log"), "--disable-stats-events"],
+            [self.PROGRAM, *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=dict(os.environ, HOME=str(home)), cwd=home)
         threading.Thread(target=self._read, daemon=True).start()
-        if not wait_until(lambda: PROMPT in self._text, 15):
+        if not wait_until(lambda: self.PROMPT in self._text, 15):
             self.stop()
-            raise RuntimeError(f"linphone-daemon of {user} does not start; see {home}")
+            raise RuntimeError(f"{self.PROGRAM} of {user} does not start; see {home}")
+        self._started(home, first or 5060)
+
+    def _started(self, home, port):
+        """What is said to it before anything else."""
 
     def _read(self):
         while data := os.read(self.process.stdout.fileno(), 65536):
@@ -46,20 +58,26 @@ class Linphone:
             self.process.stdin.flush()
             end = time.monotonic() + seconds
             with self._changed:
-                while PROMPT not in (answer := self._text[start:]):
+                while self.PROMPT not in (answer := self._text[start:]):
                     if time.monotonic() > end:
                         raise AssertionError(f"linphone {self.user}: no answer to {line!r}: {answer!r}")
                     self._changed.wait(0.2)
+        return self._answered(line, answer)
+
+    def _answered(self, line, answer):
         if "Status: Ok" not in answer:
             raise AssertionError(f"linphone {self.user}: {line!r} answered {answer.strip()!r}")
-        return answer.split("Status: Ok", 1)[1].split(PROMPT)[0].strip()
+        return answer.split("Status: Ok", 1)[1].split(self.PROMPT)[0].strip()
 
     def register(self):
         self.command(f"register sip:{self.user}@{self.registrar} sip:{self.registrar};transport={self.transport} pw{self.user}")
 
     def registered(self, seconds=10):
-        if not wait_until(lambda: "LinphoneRegistrationOk" in self.command("register-status ALL"), seconds, every=0.2):
-            raise AssertionError(f"linphone {self.user} is not registered: {self.command('register-status ALL')!r}")
+        if not wait_until(self.is_registered, seconds, every=0.2):
+            raise AssertionError(f"linphone {self.user} is not registered")
+
+    def is_registered(self):
+        return "LinphoneRegistrationOk" in self.command("register-status ALL")
 
     def call(self, user):
         """Dials, and gives the call's number within this phone."""
@@ -120,15 +138,16 @@ class Linphone:
 
 CONFIGURATION = """\
 [sip]
-sip_port=5060
-sip_tcp_port=5060
+sip_port={sip}
+sip_tcp_port={sip}
 sip_tls_port=0
 bind_address={address}
 use_ipv6=0
 guess_hostname=0
-contact="{user}" <sip:{user}@{address}>
+contact="{user}" <sip:{user}@{address}:{sip}>
 register_only_when_network_is_up=0
 zrtp_cache_migration_done=1
+{options}
 
 [net]
 mtu=1300
@@ -139,4 +158,5 @@ symmetric=1
 
 [sound]
 echocancellation=0
-"""
+
+{codecs}"""

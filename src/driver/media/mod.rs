@@ -16,6 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod files;
 mod run;
 mod sockets;
@@ -47,8 +48,10 @@ use crate::observe::Metrics;
 pub struct MediaOptions {
     /// The address that the legs' own sockets are bound to.
     pub address: IpAddr,
-    /// The one port of all browser legs, where there are any; port 0: the system chooses.
+    /// The one port of all legs with ICE, where there are any; port 0: the system chooses.
     pub shared: Option<SocketAddr>,
+    /// Another port will do where that one is taken.
+    pub elsewhere: bool,
     /// What endpoints with DTLS show.
     pub certificate: Certificate,
     /// What may be played, by name.
@@ -67,6 +70,7 @@ impl MediaOptions {
         MediaOptions {
             address,
             shared: None,
+            elsewhere: false,
             certificate,
             prompts: Vec::new(),
             recordings: None,
@@ -104,7 +108,13 @@ impl MediaThread {
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), run::WAKER)?);
         let mut sockets = Sockets::new(options.address);
-        let shared = options.shared.map(|address| sockets.share(poll.registry(), address));
+        let mut share = |address| sockets.share(poll.registry(), address);
+        let shared = options.shared.map(|address| match share(address) {
+            Err(error) if options.elsewhere && error.kind() == io::ErrorKind::AddrInUse => {
+                share(SocketAddr::new(address.ip(), 0))
+            }
+            shared => shared,
+        });
         let shared = shared.transpose()?;
         let files = Files::start(options.recordings.clone(), events.clone())?;
         let parts = run::Parts {

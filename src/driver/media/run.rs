@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::batch::Batch;
 use super::files::Files;
 use super::sockets::Sockets;
 use super::{MediaOptions, Order};
@@ -18,12 +19,12 @@ use crate::observe::Metrics;
 
 /// What epoll calls the arrival of an order.
 pub(super) const WAKER: Token = Token(usize::MAX);
-/// Datagrams taken from one socket before the others get their turn: a flood on one port delays nobody else.
-const BATCH: usize = 32;
+/// Batches taken from one socket before the others get their turn: a flood on one port delays nobody else.
+const BATCHES: usize = 4;
 /// Orders taken in one turn.
 const ORDERS: usize = 256;
-/// A datagram this long is no audio packet; it was cut, and is dropped.
-const TOO_LONG: usize = 2_048;
+/// Room for a packet of the usual size.
+const ROOM: usize = 2_048;
 /// When epoll itself fails, it is not asked again at once.
 const BREATH: Duration = Duration::from_millis(10);
 
@@ -46,7 +47,7 @@ struct Shell {
     files: Files,
     /// Places of sockets that may have something to read.
     ready: Vec<usize>,
-    datagram: Box<[u8; TOO_LONG]>,
+    batch: Batch,
     packet: Vec<u8>,
     failures: u64,
     metrics: Arc<Metrics>,
@@ -62,8 +63,8 @@ pub(super) fn run(parts: Parts) {
         sockets: parts.sockets,
         files: parts.files,
         ready: Vec::new(),
-        datagram: Box::new([0; TOO_LONG]),
-        packet: Vec::with_capacity(TOO_LONG),
+        batch: Batch::new(),
+        packet: Vec::with_capacity(ROOM),
         failures: 0,
         metrics: parts.options.metrics,
     };
@@ -148,19 +149,21 @@ impl Shell {
     /// Whether there may be more to read.
     fn read(&mut self, place: usize) -> bool {
         let now = clock::now();
-        for _ in 0..BATCH {
+        for _ in 0..BATCHES {
             let Some(socket) = self.sockets.at(place) else {
                 return false;
             };
-            match socket.udp.recv_from(self.datagram.as_mut_slice()) {
-                Ok((length, from)) if length < TOO_LONG => {
+            match self.batch.receive(&socket.udp) {
+                Ok(count) => {
                     let local = socket.local;
-                    self.packet.clear();
-                    self.packet
-                        .extend_from_slice(self.datagram.get(..length).unwrap_or_default());
-                    self.sessions.handle_datagram(now, local, from, &mut self.packet);
+                    // epoll tells of whatever comes after this call.
+                    socket.ready = count == Batch::SIZE;
+                    let more = socket.ready;
+                    (0..count).for_each(|at| self.take(now, local, at));
+                    if !more {
+                        return false;
+                    }
                 }
-                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     socket.ready = false;
                     return false;
@@ -170,6 +173,15 @@ impl Shell {
             }
         }
         true
+    }
+
+    /// One datagram of the batch.
+    fn take(&mut self, now: Instant, local: Local, at: usize) {
+        if let Some((octets, from)) = self.batch.datagram(at) {
+            self.packet.clear();
+            self.packet.extend_from_slice(octets);
+            self.sessions.handle_datagram(now, local, from, &mut self.packet);
+        }
     }
 
     fn time(&mut self, now: Instant) {

@@ -46,9 +46,11 @@ pub(in crate::driver) fn wire(
         Transport::Ws | Transport::Wss => true,
         Transport::Udp | Transport::Tcp | Transport::Tls => false,
     });
-    let shared = browsers.then(|| SocketAddr::new(address, media.browser_port));
+    let shared = SocketAddr::new(address, media.browser_port);
     let mut options = MediaOptions::new(address, certificate);
-    options.shared = shared;
+    options.shared = Some(shared);
+    // A phone may have ICE as well. Where that is all, its port is no reason not to start.
+    options.elsewhere = !browsers;
     options.metrics = Arc::clone(metrics);
     options.prompts = files.prompts.into_iter().filter_map(load).collect();
     options.recordings = files.recordings.inspect(|folder| {
@@ -60,16 +62,10 @@ pub(in crate::driver) fn wire(
         options.settings.silence = Duration::from_secs(media.timeout_s.into());
     }
     let (events, heard) = unbounded_channel();
-    let thread = MediaThread::start(options, events).map_err(|source| match shared {
-        Some(address) => StartError::Bind {
-            transport: Transport::Udp,
-            address,
-            source,
-        },
-        None => StartError::System {
-            what: "a media thread",
-            source,
-        },
+    let thread = MediaThread::start(options, events).map_err(|source| StartError::Bind {
+        transport: Transport::Udp,
+        address: shared,
+        source,
     })?;
     if let Some(shared) = thread.shared() {
         settings.media.browser_port = shared.port();

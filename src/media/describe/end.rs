@@ -384,9 +384,14 @@ impl OurEnd {
             Kind::Plain => Shown::No,
             Kind::Keys => Shown::Keys(match &self.chosen {
                 Some(chosen) if is_answer => vec![(chosen.tag.clone(), self.key(chosen.key.profile))],
-                Some(_) | None => {
-                    let line = |(tag, profile): &(&str, SrtpProfile)| (CompactString::from(*tag), self.key(*profile));
-                    OFFERED.iter().map(line).collect()
+                chosen => {
+                    // What runs comes first: a phone that takes the best of each offer would change keys in mid-call, and some
+                    // (baresip 1.0) then say so and do not do it.
+                    let other = |profile| chosen.as_ref().is_some_and(|chosen| chosen.key.profile != profile);
+                    let mut lines = OFFERED;
+                    lines.sort_by_key(|(_, profile)| other(*profile));
+                    let line = |(tag, profile): (&str, SrtpProfile)| (CompactString::from(tag), self.key(profile));
+                    lines.map(line).into()
                 }
             }),
             Kind::Dtls | Kind::Browser => Shown::Dtls {

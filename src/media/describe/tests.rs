@@ -120,6 +120,14 @@ fn keys_are_chosen_from_an_offer_and_stay_in_the_next_one() {
     bench.end.take(&again, true).unwrap();
     let again = bench.describe(PHONE, Direction::SendRecv, true).unwrap();
     assert!(again.contains("a=crypto:2 AES_CM"), "{again}");
+    // So has ours, behind what runs.
+    let ours_again = bench.describe(PHONE, Direction::SendRecv, false).unwrap();
+    let place = |suite| ours_again.find(suite).unwrap();
+    assert!(
+        place(" AES_CM_128_HMAC_SHA1_80 ") < place(" AEAD_AES_128_GCM "),
+        "{ours_again}"
+    );
+    bench.end.refused();
     assert!(matches!(bench.endpoint().security, Security::Sdes { ours: same, .. } if same == ours));
 }
 
