@@ -129,7 +129,11 @@ impl App {
 /// Starts to listen to the engine, and gives the routes.
 pub fn start(options: Options) -> Router {
     let app = Arc::new(App {
-        sounds: Shop::new(options.hooks.clone(), options.account.auth_token.clone(), options.edge.sounds().clone()),
+        sounds: Shop::new(
+            options.hooks.clone(),
+            options.account.auth_token.clone(),
+            options.edge.sounds().clone(),
+        ),
         account: options.account,
         base_url: options.base_url,
         domain: options.domain,

@@ -64,8 +64,14 @@ const LISTS: [(&str, &str); 5] = [
     ("Activities", "FriendlyName Available"),
     ("Workers", "FriendlyName ActivitySid Attributes"),
     ("TaskQueues", "FriendlyName TargetWorkers MaxReservedWorkers TaskOrder"),
-    ("Workflows", "FriendlyName Configuration AssignmentCallbackUrl FallbackAssignmentCallbackUrl TaskReservationTimeout"),
-    ("Tasks", "Attributes WorkflowSid Timeout Priority TaskChannel TaskQueueSid AssignmentStatus Reason"),
+    (
+        "Workflows",
+        "FriendlyName Configuration AssignmentCallbackUrl FallbackAssignmentCallbackUrl TaskReservationTimeout",
+    ),
+    (
+        "Tasks",
+        "Attributes WorkflowSid Timeout Priority TaskChannel TaskQueueSid AssignmentStatus Reason",
+    ),
 ];
 
 const RESERVATION: &str = "ReservationStatus Instruction To From Timeout Url RedirectUrl RedirectCallSid PostWorkActivitySid \
@@ -79,7 +85,13 @@ pub fn openapi() -> OpenApi {
         paths.add_path_operation(path, vec![method], operation);
     };
     for (path, method, status, fields, summary) in ACCOUNT {
-        add(format!("/2010-04-01/Accounts/{{account}}{path}"), method, status, fields, summary);
+        add(
+            format!("/2010-04-01/Accounts/{{account}}{path}"),
+            method,
+            status,
+            fields,
+            summary,
+        );
     }
     let mut whole = |list: &str, one: &str, fields: &str, what: &str| {
         add(list.to_owned(), GET, "200", PAGE, &format!("List: {what}"));
@@ -96,13 +108,30 @@ pub fn openapi() -> OpenApi {
     }
     for of in ["Tasks/{task}", "Workers/{worker}"] {
         let list = format!("{workspace}/{of}/Reservations");
-        add(list.clone(), GET, "200", "ReservationStatus PageSize Page", "List reservations");
+        add(
+            list.clone(),
+            GET,
+            "200",
+            "ReservationStatus PageSize Page",
+            "List reservations",
+        );
         add(format!("{list}/{{sid}}"), GET, "200", "", "Show a reservation");
-        add(format!("{list}/{{sid}}"), POST, "200", RESERVATION, "Change a reservation, or instruct");
+        add(
+            format!("{list}/{{sid}}"),
+            POST,
+            "200",
+            RESERVATION,
+            "Change a reservation, or instruct",
+        );
     }
     let basic = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Basic).build());
     OpenApiBuilder::new()
-        .info(InfoBuilder::new().title("warmline").version(env!("CARGO_PKG_VERSION")).build())
+        .info(
+            InfoBuilder::new()
+                .title("warmline")
+                .version(env!("CARGO_PKG_VERSION"))
+                .build(),
+        )
         .paths(paths)
         .components(Some(ComponentsBuilder::new().security_scheme("account", basic).build()))
         .build()
@@ -122,7 +151,10 @@ fn operation(
         .summary(Some(summary))
         .security(SecurityRequirement::new::<_, [&str; 0], &str>("account", []))
         .response(status, answer("Done"))
-        .response("400", answer("A parameter or a state that does not allow it: {code, message, more_info, status}"))
+        .response(
+            "400",
+            answer("A parameter or a state that does not allow it: {code, message, more_info, status}"),
+        )
         .response("401", answer("No account or key of this edge"))
         .response("404", answer("There is no such thing"));
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
@@ -135,7 +167,9 @@ fn operation(
             operation = operation.parameter(parameter.required(Required::False).schema(Some(text())));
         }
     } else if !fields.is_empty() {
-        let form = fields.split_whitespace().fold(ObjectBuilder::new(), |form, name| form.property(name, text()));
+        let form = fields
+            .split_whitespace()
+            .fold(ObjectBuilder::new(), |form, name| form.property(name, text()));
         let content = ContentBuilder::new().schema(Some(form.build())).build();
         let body = RequestBodyBuilder::new().content("application/x-www-form-urlencoded", content);
         operation = operation.request_body(Some(body.build()));

@@ -115,6 +115,13 @@ class Stage:
         return found[0]
 
 
+def nothing_left(stage):
+    """No call and no dialog; transactions of refused INVITEs are kept for 32 seconds (RFC 3261 §17.1.1.2)."""
+    def left():
+        return {name: value for name, value in stage.edge.gauges().items() if value and name != "warmline_transactions"}
+    wait_until(lambda: not left(), 10, lambda: f"left behind: {left()}; {stage.edge.calls()}")
+
+
 def refused(code, status, order):
     try:
         order()
@@ -149,7 +156,7 @@ def the_tutorial_warm_transfer(stage):
     told = stage.told("/status", CallStatus="completed")
     assert told["CallSid"] == stage.seen("/conference/connect/client")[0]["CallSid"]
     assert all(signed for path, _, signed in stage.app.seen if path != "/conference/agent1/call"), stage.app.seen
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def joined(stage, name):
@@ -241,7 +248,7 @@ def every_role_is_heard_as_it_should_be(stage):
     assert all(signed for path, _, signed in stage.app.seen if path == "/conference-events")
     conference = room.fetch()
     assert (conference.status, conference.reason_conference_ended) == ("completed", "participant-with-end-conference-on-exit-left")
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def wrong_states_are_refused_and_change_nothing(stage):
@@ -314,7 +321,7 @@ def calls_that_nobody_takes_say_why(stage):
     wait_until(lambda: stage.sdk.calls(call.sid).fetch().status == "canceled", 5, lambda: stage.sdk.calls(call.sid).fetch().status)
     gone = stage.sdk.calls.create(to="client:nobody", from_=NUMBER, twiml="<Response/>")
     wait_until(lambda: stage.sdk.calls(gone.sid).fetch().status in ("failed", "no-answer"), 5, lambda: stage.sdk.calls(gone.sid).fetch().status)
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def a_pre_call_whisper_is_heard_by_the_agent_alone(stage):
@@ -335,7 +342,7 @@ def a_pre_call_whisper_is_heard_by_the_agent_alone(stage):
     assert told["DialBridged"] == "true" and told["DialCallSid"].startswith("CA")
     assert stage.told("/leg", CallStatus="completed")["ParentCallSid"] == told["CallSid"]
     customer.hang_up()
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def keys_are_gathered_and_redirects_followed(stage):
@@ -384,7 +391,7 @@ def a_webhook_that_is_down_has_a_fallback(stage):
     stage.serve("/fallback", 500)
     customer = stage.phone("+15550100", CUSTOMER, register=False).call("+15550002").wait("ended")
     assert customer.status and customer.status >= 400
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def workers(stage, assignment):
@@ -458,7 +465,7 @@ def a_task_brings_agent_and_caller_into_a_conference(stage):
     assert task.update(assignment_status="completed", reason="bought").assignment_status == "completed"
     refused(40001, 400, lambda: task.update(assignment_status="canceled"))
     assert reservation.fetch().reservation_status == "completed"
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def a_caller_who_gives_up_takes_its_task_along(stage):
@@ -471,7 +478,7 @@ def a_caller_who_gives_up_takes_its_task_along(stage):
     wait_until(lambda: here.tasks(asked["TaskSid"]).fetch().assignment_status == "canceled", 5, "canceled")
     assert here.tasks(asked["TaskSid"]).fetch().reason == "hangup"
     call.wait("ended", 15)
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def a_queue_is_answered_in_its_order(stage):
@@ -498,7 +505,7 @@ def a_queue_is_answered_in_its_order(stage):
     refused(22002, 400, lambda: stage.sdk.queues(queue.sid).delete())
     for caller in (first, second):
         caller.hang_up()
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def conferences_and_calls_are_recorded(stage):
@@ -520,7 +527,7 @@ def conferences_and_calls_are_recorded(stage):
     conference = [one for one in stage.sdk.recordings.list() if one.conference_sid]
     assert len(conference) == 1 and conference[0].source == "Conference"
     assert len(list((stage.folder / "recordings").glob("*.wav"))) == 2
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def the_node_sdk_says_the_same(stage):

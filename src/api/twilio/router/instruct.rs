@@ -111,6 +111,7 @@ impl App {
             .filter(|one| one.status == Reserved::Pending);
         let one = pending.ok_or_else(|| refused("The reservation is not pending"))?;
         (one.status, one.updated) = (Reserved::Accepted, time::now());
+        one.ringing = None;
         let task = one.task.clone();
         if let Some(task) = router.task_mut(&task) {
             task.status = TaskStatus::Assigned;
@@ -175,6 +176,7 @@ impl App {
         let (worker, inbox) = self.add_call(call);
         if let Some(one) = self.state().router.reservations.get_mut(sid) {
             one.post_work = text(wish, "post_work_activity_sid").and_then(|text| Sid::read("WA", text));
+            one.ringing = Some(worker.clone());
         }
         let (app, sid, wish) = (Arc::clone(self), sid.clone(), wish.clone());
         tokio::spawn(async move {
@@ -278,10 +280,11 @@ impl App {
             .unwrap_or_default();
         let customer = parties.customer.ok_or_else(|| refused("No call waits for this task"))?;
         let (plan, call) = self.plan_for(&to, &from, wish)?;
+        let (worker, inbox) = self.add_call(call);
         if let Some(one) = self.state().router.reservations.get_mut(sid) {
             one.post_work = text(wish, "post_work_activity_sid").and_then(|text| Sid::read("WA", text));
+            one.ringing = Some(worker.clone());
         }
-        let (worker, inbox) = self.add_call(call);
         let (app, sid) = (Arc::clone(self), sid.clone());
         tokio::spawn(async move {
             let Some(mut flow) = app.dial_out(worker, inbox, plan).await else {
@@ -434,7 +437,9 @@ impl App {
             }
             found.status = TaskStatus::Canceled;
             found.reason = Some(reason.to_owned());
-            router.release(task, Reserved::Rescinded);
+            for call in router.release(task, Reserved::Rescinded) {
+                self.stop_ringing(Some(call));
+            }
         }
         self.assign();
     }

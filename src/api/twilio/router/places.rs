@@ -44,7 +44,7 @@ pub(super) fn fits_filter(router: &Router, entry: &Entry, form: &Form) -> bool {
 }
 
 /// AssignmentStatus, Priority and Reason of a task; what its state does not allow changes nothing.
-pub(super) fn change_task(router: &mut Router, sid: &Sid, form: &Form) -> Result<(), Fault> {
+pub(super) fn change_task(router: &mut Router, sid: &Sid, form: &Form) -> Result<Vec<Sid>, Fault> {
     let priority = form.number("Priority", 0..=u64::from(u32::MAX))?;
     let wanted = match form.get("AssignmentStatus") {
         None => None,
@@ -60,7 +60,7 @@ pub(super) fn change_task(router: &mut Router, sid: &Sid, form: &Form) -> Result
         }
     };
     let Some(task) = router.task_mut(sid) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let now = task.status;
     let may = match (now, wanted) {
@@ -92,12 +92,11 @@ pub(super) fn change_task(router: &mut Router, sid: &Sid, form: &Form) -> Result
     if let Some(reason) = form.get("Reason") {
         task.reason = Some(reason.to_owned());
     }
-    let Some(wanted) = wanted else { return Ok(()) };
+    let Some(wanted) = wanted else { return Ok(Vec::new()) };
     task.status = wanted;
-    match wanted {
+    Ok(match wanted {
         TaskStatus::Completed => router.release(sid, Reserved::Completed),
         TaskStatus::Canceled | TaskStatus::Pending => router.release(sid, Reserved::Rescinded),
-        TaskStatus::Wrapping | TaskStatus::Reserved | TaskStatus::Assigned => {}
-    }
-    Ok(())
+        TaskStatus::Wrapping | TaskStatus::Reserved | TaskStatus::Assigned => Vec::new(),
+    })
 }
