@@ -103,7 +103,9 @@ impl Transfers {
                     ringing: forks.iter().filter_map(|leg| self.calls.legs.cancel_of(*leg)).collect(),
                 },
                 // Hubs end with their process, and so does the wait in one.
-                State::Recovering { .. } | State::Taking { .. } | State::Entrusted { .. } => StoredState::Undecided { ringing: Vec::new() },
+                State::Recovering { .. } | State::Taking { .. } | State::Entrusted { .. } => {
+                    StoredState::Undecided { ringing: Vec::new() }
+                }
                 State::Joining { target, .. } => StoredState::Joining { target: *target },
                 State::Referring { target, until, .. } => StoredState::Referring {
                     target: *target,
