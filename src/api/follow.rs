@@ -51,20 +51,14 @@ impl Followers {
         };
         let Some(sender) = self.calls.get(&call) else { return };
         let followed = sender.send(Followed::Event(Arc::clone(stamped))).is_ok();
-        match &stamped.event {
-            Event::LegStarted { leg, .. } => {
-                self.legs.insert(*leg, call);
-            }
-            Event::LegEnded { leg, .. } => {
-                self.legs.remove(leg);
-            }
-            Event::CallEnded { .. } => {
-                self.calls.remove(&call);
-            }
-            _ if !followed => {
-                self.calls.remove(&call);
-            }
-            _ => {}
+        let ended = matches!(stamped.event, Event::CallEnded { .. });
+        if ended || !followed {
+            self.calls.remove(&call);
+        }
+        if let Event::LegStarted { leg, .. } = &stamped.event {
+            self.legs.insert(*leg, call);
+        } else if let Event::LegEnded { leg, .. } = &stamped.event {
+            self.legs.remove(leg);
         }
     }
 

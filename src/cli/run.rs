@@ -83,12 +83,16 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let (closing, closed) = watch::channel(false);
     let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
     let beside = dialects::routes(&config, &domain, edge.handle(), salt)?;
+    let queues = dialects::queues(&config, &domain, edge.handle());
     let mut access = None;
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        let described = dialects::descriptions(&config);
-        let router = native::router(api_options(&edge, given.clone(), described)).merge(beside);
+        let options = native::Options {
+            queues,
+            ..api_options(&edge, given.clone(), dialects::descriptions(&config))
+        };
+        let router = native::router(options).merge(beside);
         let router = match audited.clone() {
             Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
                 api::audit::note_orders(Arc::clone(&sink), request, next)

@@ -127,7 +127,8 @@ impl Legs {
             };
             self.events.push_back(event);
         }
-        // Behind the event: a leg that cannot be offered anything ends at once.
+        self.record_by_policy(handle, policy, false);
+        // It may end at once, where there is no media port left: after its beginning has been told.
         match wanted {
             Some(wanted) => self.lookups.push_back((handle, wanted)),
             None => self.send_invite(now, handle, None),

@@ -100,6 +100,7 @@ impl Legs {
             };
             self.events.push_back(event);
         }
+        self.record_by_policy(handle, policy, true);
         Ok(handle)
     }
 

@@ -5,12 +5,14 @@ use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::Request;
+use axum::http::{Method, Request};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
+use super::fetch::request;
+use super::twiml::Target;
 use crate::api::Sounds;
 use crate::api::webhook::Client;
 
@@ -28,10 +30,10 @@ const MOST_TEXT: usize = 4_096;
 /// Why there is no sound.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{of}: {why}")]
-pub(super) struct NoSound {
+pub(crate) struct NoSound {
     /// Scheme, host and port, or `speech`, or `tone`.
-    pub(super) of: String,
-    pub(super) why: String,
+    pub(crate) of: String,
+    pub(crate) why: String,
 }
 
 fn no(of: &str, why: impl ToString) -> NoSound {
@@ -42,30 +44,40 @@ fn no(of: &str, why: impl ToString) -> NoSound {
 }
 
 /// Brings sounds to where the engine can play them.
-pub(super) struct Shop {
+pub(crate) struct Shop {
     hooks: Client,
+    /// Signs what is asked for; `None`: it is asked for without a signature.
+    token: Option<String>,
     sounds: Sounds,
     fetched: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 impl Shop {
-    pub(super) fn new(hooks: Client, sounds: Sounds) -> Shop {
+    pub(crate) fn new(hooks: Client, token: Option<String>, sounds: Sounds) -> Shop {
         Shop {
             hooks,
+            token,
             sounds,
             fetched: Mutex::default(),
         }
     }
 
     /// The name under which the sound at a URL can be played.
-    pub(super) async fn fetch(&self, url: &str) -> Result<String, NoSound> {
+    pub(crate) async fn fetch(&self, url: &str) -> Result<String, NoSound> {
         if let Some(name) = self.remembered(url) {
             return Ok(name);
         }
         let origin = url::Url::parse(url).map(|url| url.origin().ascii_serialization());
         let origin = origin.unwrap_or_default();
-        let request = Request::get(url).body(Bytes::new());
-        let request = request.map_err(|_| no(&origin, "this is no URL"))?;
+        let target = Target {
+            url: url.to_owned(),
+            method: Method::GET,
+        };
+        let request = match &self.token {
+            Some(token) => request(token, &target, &[]),
+            None => Request::get(url).body(Bytes::new()).ok(),
+        };
+        let request = request.ok_or_else(|| no(&origin, "this is no URL"))?;
         let answer = self.hooks.download(request, LONGEST).await;
         let answer = answer.map_err(|error| no(&origin, error))?;
         if !answer.status().is_success() {
@@ -93,7 +105,7 @@ impl Shop {
     }
 
     /// A text as speech, by the first synthesiser that is installed.
-    pub(super) async fn say(&self, text: &str, language: Option<&str>) -> Result<String, NoSound> {
+    pub(crate) async fn say(&self, text: &str, language: Option<&str>) -> Result<String, NoSound> {
         let text: String = text
             .chars()
             .filter(|c| !c.is_control() || *c == '\n')
@@ -120,7 +132,7 @@ impl Shop {
     }
 
     /// A tone of so many milliseconds and a pause after it, to be played again and again or once.
-    pub(super) async fn tone(&self, hertz: &[u32], on: u32, off: u32) -> Result<String, NoSound> {
+    pub(crate) async fn tone(&self, hertz: &[u32], on: u32, off: u32) -> Result<String, NoSound> {
         self.add("tone", wav(hertz, on, off)).await
     }
 }
