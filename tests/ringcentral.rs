@@ -82,19 +82,36 @@ impl World {
         World { router, log, told }
     }
 
-    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> (StatusCode, Value) {
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> (StatusCode, Value) {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(body.into()).unwrap())
+            .await
+            .unwrap();
         let status = response.status();
         let octets = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&octets).unwrap_or(Value::Null))
     }
 
     async fn token(&self, form: &str) -> (StatusCode, Value) {
-        self.ask("POST", "/restapi/oauth/token", &[("authorization", BASIC)], form.to_owned()).await
+        self.ask(
+            "POST",
+            "/restapi/oauth/token",
+            &[("authorization", BASIC)],
+            form.to_owned(),
+        )
+        .await
     }
 
     async fn log_in(&self, jwt: &str) -> String {
@@ -105,7 +122,11 @@ impl World {
 
     async fn as_agent(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
         let bearer = self.log_in("assertion-of-agent1").await;
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         self.ask(method, path, &[("authorization", &bearer)], body).await
     }
 
@@ -121,12 +142,23 @@ impl World {
             party: format!("sip:{user}@example.test"),
             call_id: format!("id-{slot}"),
         };
-        let (from, to) = ("sip:+1555@example.test".to_owned(), "sip:agent1@example.test".to_owned());
+        let (from, to) = (
+            "sip:+1555@example.test".to_owned(),
+            "sip:agent1@example.test".to_owned(),
+        );
         for event in [
             started(1, "+1555"),
-            Event::CallStarted { call, leg: leg(1), from, to },
+            Event::CallStarted {
+                call,
+                leg: leg(1),
+                from,
+                to,
+            },
             started(2, "agent1"),
-            Event::CallConnected { call, legs: vec![leg(1), leg(2)] },
+            Event::CallConnected {
+                call,
+                legs: vec![leg(1), leg(2)],
+            },
         ] {
             self.log.push(SystemTime::now(), event);
         }
@@ -142,7 +174,9 @@ impl World {
 }
 
 fn both_shapes(body: &Value) -> &str {
-    let code = body["errorCode"].as_str().unwrap_or_else(|| panic!("no errorCode in {body}"));
+    let code = body["errorCode"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no errorCode in {body}"));
     assert_eq!(body["errors"][0]["errorCode"], code);
     assert_eq!(body["errors"][0]["message"], body["message"]);
     code
@@ -153,29 +187,80 @@ async fn every_grant_and_every_refusal_of_it() {
     let world = World::new();
     let (status, body) = world.token(&format!("{JWT}assertion-of-agent1")).await;
     assert_eq!(status, 200);
-    for key in ["access_token", "refresh_token", "scope", "owner_id", "endpoint_id", "session_id"] {
+    for key in [
+        "access_token",
+        "refresh_token",
+        "scope",
+        "owner_id",
+        "endpoint_id",
+        "session_id",
+    ] {
         assert!(body[key].is_string(), "{key} in {body}");
     }
-    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("bearer"), &json!(3_600)));
+    assert_eq!(
+        (&body["token_type"], &body["expires_in"]),
+        (&json!("bearer"), &json!(3_600))
+    );
     assert_eq!(body["owner_id"], "1001");
     let refresh = body["refresh_token"].as_str().unwrap();
-    assert_eq!(world.token(&format!("grant_type=refresh_token&refresh_token={refresh}")).await.0, 200);
+    assert_eq!(
+        world
+            .token(&format!("grant_type=refresh_token&refresh_token={refresh}"))
+            .await
+            .0,
+        200
+    );
     let password = "grant_type=password&username=%2B1555*101&password=password-of-agent1";
     assert_eq!(world.token(password).await.0, 200);
     for (form, status, code, word) in [
-        (format!("grant_type=refresh_token&refresh_token={refresh}"), 400, "OAU-140", "invalid_grant"),
+        (
+            format!("grant_type=refresh_token&refresh_token={refresh}"),
+            400,
+            "OAU-140",
+            "invalid_grant",
+        ),
         (format!("{JWT}nobody"), 400, "OAU-140", "invalid_grant"),
-        ("grant_type=password&username=101&password=wrong".to_owned(), 400, "OAU-140", "invalid_grant"),
-        ("grant_type=password&username=101".to_owned(), 400, "CMN-101", "invalid_request"),
-        ("grant_type=telepathy".to_owned(), 400, "OAU-250", "unsupported_grant_type"),
+        (
+            "grant_type=password&username=101&password=wrong".to_owned(),
+            400,
+            "OAU-140",
+            "invalid_grant",
+        ),
+        (
+            "grant_type=password&username=101".to_owned(),
+            400,
+            "CMN-101",
+            "invalid_request",
+        ),
+        (
+            "grant_type=telepathy".to_owned(),
+            400,
+            "OAU-250",
+            "unsupported_grant_type",
+        ),
         (String::new(), 400, "CMN-101", "invalid_request"),
     ] {
         let (got, body) = world.token(&form).await;
-        assert_eq!((got.as_u16(), both_shapes(&body), body["error"].as_str()), (status, code, Some(word)), "{form}");
+        assert_eq!(
+            (got.as_u16(), both_shapes(&body), body["error"].as_str()),
+            (status, code, Some(word)),
+            "{form}"
+        );
         assert!(body["error_description"].is_string());
     }
-    for headers in [&[][..], &[("authorization", "Basic YXBwOng=")], &[("authorization", "Basic !!")]] {
-        let (status, body) = world.ask("POST", "/restapi/oauth/token", headers, format!("{JWT}assertion-of-agent1")).await;
+    for headers in [
+        &[][..],
+        &[("authorization", "Basic YXBwOng=")],
+        &[("authorization", "Basic !!")],
+    ] {
+        let (status, body) = world
+            .ask(
+                "POST",
+                "/restapi/oauth/token",
+                headers,
+                format!("{JWT}assertion-of-agent1"),
+            )
+            .await;
         assert_eq!((status.as_u16(), body["error"].as_str()), (401, Some("invalid_client")));
     }
 }
@@ -195,20 +280,45 @@ async fn nobody_passes_without_a_token() {
     let bearer = world.log_in("assertion-of-agent1").await;
     let lower = bearer.replace("Bearer", "bearer");
     for bearer in [&bearer, &lower] {
-        assert_eq!(world.ask("GET", &path, &[("authorization", bearer)], Body::empty()).await.0, 200);
+        assert_eq!(
+            world
+                .ask("GET", &path, &[("authorization", bearer)], Body::empty())
+                .await
+                .0,
+            200
+        );
     }
     let token = format!("token={}", bearer.trim_start_matches("Bearer "));
-    assert_eq!(world.ask("POST", "/restapi/oauth/revoke", &[("authorization", BASIC)], token).await.0, 200);
-    assert_eq!(world.ask("GET", &path, &[("authorization", &bearer)], Body::empty()).await.0, 401);
+    assert_eq!(
+        world
+            .ask("POST", "/restapi/oauth/revoke", &[("authorization", BASIC)], token)
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        world
+            .ask("GET", &path, &[("authorization", &bearer)], Body::empty())
+            .await
+            .0,
+        401
+    );
 }
 
 #[tokio::test]
 async fn look_ups_say_who_one_is() {
     let world = World::new();
-    let (_, me) = world.as_agent("GET", &format!("{ACCOUNT}/extension/~"), Value::Null).await;
+    let (_, me) = world
+        .as_agent("GET", &format!("{ACCOUNT}/extension/~"), Value::Null)
+        .await;
     assert_eq!((&me["id"], &me["account"]["id"]), (&json!(1_001), &json!("400100")));
-    let (_, devices) = world.as_agent("GET", &format!("{ACCOUNT}/extension/~/device"), Value::Null).await;
-    assert_eq!((&devices["records"][0]["id"], &devices["records"][0]["status"]), (&json!("801001"), &json!("Offline")));
+    let (_, devices) = world
+        .as_agent("GET", &format!("{ACCOUNT}/extension/~/device"), Value::Null)
+        .await;
+    assert_eq!(
+        (&devices["records"][0]["id"], &devices["records"][0]["status"]),
+        (&json!("801001"), &json!("Offline"))
+    );
     for (path, status) in [
         (format!("{ACCOUNT}/extension/1003"), 403),
         (format!("{ACCOUNT}/extension/77"), 404),
@@ -220,7 +330,9 @@ async fn look_ups_say_who_one_is() {
         assert_eq!(got.as_u16(), status, "{path}: {body}");
         both_shapes(&body);
     }
-    let (got, body) = world.as_agent("DELETE", &format!("{ACCOUNT}/extension/~"), Value::Null).await;
+    let (got, body) = world
+        .as_agent("DELETE", &format!("{ACCOUNT}/extension/~"), Value::Null)
+        .await;
     assert_eq!((got.as_u16(), both_shapes(&body)), (405, "CMN-120"));
 }
 
@@ -241,7 +353,11 @@ async fn what_the_engine_refuses_changes_nothing() {
         ("flip", json!({ "callFlipId": "1" })),
     ] {
         let (status, answer) = world.as_agent("POST", &format!("{party}/{order}"), body).await;
-        let expected = if order == "flip" { (404, "CMN-102") } else { (409, "TAS-102") };
+        let expected = if order == "flip" {
+            (404, "CMN-102")
+        } else {
+            (409, "TAS-102")
+        };
         assert_eq!((status.as_u16(), both_shapes(&answer)), expected, "{order}");
     }
     let (status, answer) = world.as_agent("PATCH", &party, json!({ "muted": true })).await;
@@ -261,7 +377,11 @@ async fn what_the_engine_refuses_changes_nothing() {
         let (status, answer) = world.as_agent("POST", &format!("{party}/{order}"), body).await;
         assert_eq!((status.as_u16(), both_shapes(&answer)), (409, "TAS-102"), "{order}");
     }
-    assert_eq!(world.told.lock().unwrap().len(), orders, "a wrong state never reaches the engine");
+    assert_eq!(
+        world.told.lock().unwrap().len(),
+        orders,
+        "a wrong state never reaches the engine"
+    );
 }
 
 #[tokio::test]
@@ -276,7 +396,10 @@ async fn a_webhook_in_private_is_never_asked() {
         (subscription(&own, json!({ "transportType": "WebSocket" })), "CMN-101"),
         (subscription(&json!([]), hook.clone()), "CMN-101"),
         (subscription(&json!(["/x"]), hook.clone()), "CMN-101"),
-        (subscription(&json!(["/account/~/telephony/sessions?direction=up"]), hook.clone()), "CMN-101"),
+        (
+            subscription(&json!(["/account/~/telephony/sessions?direction=up"]), hook.clone()),
+            "CMN-101",
+        ),
         (subscription(&json!(["/account/~/telephony/sessions"]), hook), "CMN-401"),
         (json!({}), "CMN-101"),
         (json!([]), "CMN-101"),
@@ -285,7 +408,9 @@ async fn a_webhook_in_private_is_never_asked() {
         assert!(status.is_client_error());
         assert_eq!(both_shapes(&answer), code, "{body}");
     }
-    let (status, answer) = world.as_agent("GET", "/restapi/v1.0/subscription/none", Value::Null).await;
+    let (status, answer) = world
+        .as_agent("GET", "/restapi/v1.0/subscription/none", Value::Null)
+        .await;
     assert_eq!((status.as_u16(), both_shapes(&answer)), (404, "CMN-102"));
 }
 
@@ -314,8 +439,15 @@ async fn hostile_bodies_are_refused_and_break_nothing() {
     assert!(paths.len() > 25, "{}", paths.len());
     for (path, methods) in paths {
         for method in methods.as_object().unwrap().keys() {
-            for (ids, body) in [(true, 0), (false, 1)].iter().flat_map(|(ids, _)| bodies.iter().map(move |body| (*ids, body))) {
-                let (s, p) = if ids { (session.clone(), format!("p-{tail}-2")) } else { ("s-%00z".to_owned(), "p-%F0%9F".to_owned()) };
+            for (ids, body) in [(true, 0), (false, 1)]
+                .iter()
+                .flat_map(|(ids, _)| bodies.iter().map(move |body| (*ids, body)))
+            {
+                let (s, p) = if ids {
+                    (session.clone(), format!("p-{tail}-2"))
+                } else {
+                    ("s-%00z".to_owned(), "p-%F0%9F".to_owned())
+                };
                 let path = path
                     .replace("{account}", "~")
                     .replace("{session}", &s)
@@ -324,8 +456,14 @@ async fn hostile_bodies_are_refused_and_break_nothing() {
                     .replace("{subscription}", "none")
                     .replace("{recording}", "none");
                 let method = method.to_ascii_uppercase();
-                let (status, _) = world.ask(&method, &path, &[("authorization", &bearer)], body.clone()).await;
-                assert!(!status.is_server_error(), "{method} {path} {:?}: {status}", String::from_utf8_lossy(&body[..body.len().min(80)]));
+                let (status, _) = world
+                    .ask(&method, &path, &[("authorization", &bearer)], body.clone())
+                    .await;
+                assert!(
+                    !status.is_server_error(),
+                    "{method} {path} {:?}: {status}",
+                    String::from_utf8_lossy(&body[..body.len().min(80)])
+                );
             }
         }
     }

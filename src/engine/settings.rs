@@ -9,6 +9,7 @@ use regex::Regex;
 
 use super::guard::RequestLimits;
 pub use crate::media::describe::{MediaSettings, PeerMedia};
+use crate::registrar::TokenKeys;
 use crate::sip::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Named;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub peers: Vec<Peer>,
     /// Who may register and call (local registrar).
     pub users: Vec<User>,
+    /// Who may sign access tokens, which stand for a user and its password; `None`: nobody.
+    pub tokens: Option<TokenKeys>,
     /// Accept any user without a password. Only for loopback: the embedded default.
     pub open: bool,
     /// Number routing, first match wins.
@@ -266,6 +269,7 @@ impl Settings {
             pbx: None,
             peers: Vec::new(),
             users: Vec::new(),
+            tokens: None,
             open: true,
             routes: Vec::new(),
             applications: Vec::new(),

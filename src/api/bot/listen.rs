@@ -52,7 +52,10 @@ impl Talk {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a talk cares for few events, and for none that is new")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a talk cares for few events, and for none that is new"
+    )]
     fn means(&self, event: &Event) -> Result<Option<Heard>, End> {
         let heard = match event {
             Event::LegEnded { leg, cause } if *leg == self.leg => return Err(End::Gone(*cause)),

@@ -135,7 +135,13 @@ impl World {
         let session = format!("s-{}", self.desk.tail(call(number)));
         let of = self.told.iter().filter(|notice| notice.session == session);
         of.map(|notice| {
-            let text = |path: &str| notice.party.pointer(path).and_then(|value| value.as_str()).unwrap_or_default();
+            let text = |path: &str| {
+                notice
+                    .party
+                    .pointer(path)
+                    .and_then(|value| value.as_str())
+                    .unwrap_or_default()
+            };
             let number = text("/id").rsplit('-').next().unwrap_or_default();
             let reason = text("/status/reason");
             let slash = if reason.is_empty() { "" } else { "/" };
@@ -220,15 +226,26 @@ fn a_warm_transfer_names_its_peers_both_ways() {
     world.talk(1, "+1555", "agent1");
     world.talk(2, "agent1", "agent2");
     world.asks(TransferKind::Attended, (11, 10), "agent2", Some(21));
-    assert_eq!(world.told(1).len() + world.told(2).len(), 10, "nothing is told before it is done");
+    assert_eq!(
+        world.told(1).len() + world.told(2).len(),
+        10,
+        "nothing is told before it is done"
+    );
     world.connects(1, 10, 21);
     world.call_ends(2, Cause::Transferred);
     world.leg_ends(11, Cause::Transferred);
     world.leg_ends(20, Cause::Transferred);
     world.completes(10, 21, 1);
     assert_eq!(world.told(1)[5..], ["2 Gone/AttendedTransfer"]);
-    assert_eq!(world.told(2)[5..], ["1 Gone/AttendedTransfer", "2 Answered/AttendedTransfer"]);
-    let gone: Vec<_> = world.told.iter().filter_map(|notice| notice.party.pointer("/status/peerId")).collect();
+    assert_eq!(
+        world.told(2)[5..],
+        ["1 Gone/AttendedTransfer", "2 Answered/AttendedTransfer"]
+    );
+    let gone: Vec<_> = world
+        .told
+        .iter()
+        .filter_map(|notice| notice.party.pointer("/status/peerId"))
+        .collect();
     let (a, b) = (world.desk.tail(call(1)), world.desk.tail(call(2)));
     let peer = |tail: &str, number: u8| {
         let session = world.desk.sessions.get(tail).unwrap();
@@ -286,7 +303,10 @@ fn a_blind_transfer_goes_on_or_comes_back() {
         reason: TransferFailure::TargetBusy,
         status: Some(486),
     });
-    assert_eq!(world.told(1)[6..], ["3 Setup", "4 Answered", "3 Disconnected/TargetBusy"]);
+    assert_eq!(
+        world.told(1)[6..],
+        ["3 Setup", "4 Answered", "3 Disconnected/TargetBusy"]
+    );
     world.hangs_up(1, 10, 11);
     assert_eq!(world.told(1)[9..], ["4 Disconnected", "1 Disconnected"]);
     assert!(world.desk.sessions.is_empty());
@@ -333,7 +353,13 @@ fn a_phone_that_forwards_is_out_and_the_next_is_another_party() {
         status: 180,
     });
     world.connects(1, 10, 12);
-    let told = ["2 Disconnected/CallRedirected", "3 Setup", "3 Proceeding", "1 Answered", "3 Answered"];
+    let told = [
+        "2 Disconnected/CallRedirected",
+        "3 Setup",
+        "3 Proceeding",
+        "1 Answered",
+        "3 Answered",
+    ];
     assert_eq!(world.told(1)[3..], told);
 }
 
@@ -378,7 +404,10 @@ fn a_conference_has_no_number_and_names_who_came() {
     let tail = world.desk.conference(call(5), "conf_1");
     world.leg_starts(50, None, None, "agent1");
     world.desk.host_calls(&tail, leg(50), &sip("agent1")).unwrap();
-    assert!(world.desk.host_calls(&tail, leg(51), &sip("agent1")).is_none(), "one host");
+    assert!(
+        world.desk.host_calls(&tail, leg(51), &sip("agent1")).is_none(),
+        "one host"
+    );
     let joined = |number| {
         Event::Hub(HubNote::Joined {
             call: call(5),
@@ -396,7 +425,13 @@ fn a_conference_has_no_number_and_names_who_came() {
     world.call_ends(1, Cause::Command);
     assert_eq!(world.told(5), ["1 Setup", "1 Answered", "2 Setup", "2 Answered"]);
     assert_eq!(world.told(1)[5..], ["2 Gone/Conference"]);
-    assert!(world.told.iter().filter(|notice| notice.session == format!("s-{tail}")).all(|notice| notice.number == "0"));
+    assert!(
+        world
+            .told
+            .iter()
+            .filter(|notice| notice.session == format!("s-{tail}"))
+            .all(|notice| notice.number == "0")
+    );
     world.leg_ends(10, Cause::Party);
     assert_eq!(world.told(1)[6..], ["1 Disconnected"]);
     assert_eq!(world.told(5)[4..], ["2 Disconnected"]);
@@ -414,6 +449,13 @@ fn ids_are_what_clients_look_for() {
         generation: u32::MAX,
     };
     let tail = world.desk.tail(big);
-    assert!(tail.bytes().all(|octet| octet.is_ascii_digit() || (b'a'..=b'f').contains(&octet) || octet == b'z'), "{tail}");
-    assert_ne!(world.desk.tail(call(1)), world.desk.tail(CallHandle { slot: 1, generation: 1 }));
+    assert!(
+        tail.bytes()
+            .all(|octet| octet.is_ascii_digit() || (b'a'..=b'f').contains(&octet) || octet == b'z'),
+        "{tail}"
+    );
+    assert_ne!(
+        world.desk.tail(call(1)),
+        world.desk.tail(CallHandle { slot: 1, generation: 1 })
+    );
 }
