@@ -24,6 +24,7 @@ mod events;
 mod follow;
 mod handle;
 pub mod native;
+pub mod queue;
 pub mod ringcentral;
 pub mod softphone;
 mod sounds;

@@ -60,7 +60,9 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
 }
 
 async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Result<(), Failure> {
-    let settings = driver::resolve(&config).await.map_err(unstarted)?;
+    let mut settings = driver::resolve(&config).await.map_err(unstarted)?;
+    let salt = salt()?;
+    settings.label = dialects::label(&config, salt);
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config).await?;
     let hold = settings.hold;
@@ -80,16 +82,17 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     greet(&edge, open, &config, file.is_none());
     let (closing, closed) = watch::channel(false);
     let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
-    let dialects = dialects::routes(&config, &domain, edge.handle())?;
+    let beside = dialects::routes(&config, &domain, edge.handle(), salt)?;
+    let queues = dialects::queues(&config, &domain, edge.handle());
     let mut access = None;
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
         let options = native::Options {
-            dialects: dialects::descriptions(&config),
-            ..api_options(&edge, given.clone())
+            queues,
+            ..api_options(&edge, given.clone(), dialects::descriptions(&config))
         };
-        let router = native::router(options).merge(dialects);
+        let router = native::router(options).merge(beside);
         let router = match audited.clone() {
             Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
                 api::audit::note_orders(Arc::clone(&sink), request, next)
@@ -200,6 +203,15 @@ impl Token {
     }
 }
 
+/// Tells the ids that dialects give in this process from those of an earlier one.
+fn salt() -> Result<u32, Failure> {
+    let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
+    Ok(octets
+        .iter()
+        .take(4)
+        .fold(0, |salt, octet| salt << 8 | u32::from(*octet)))
+}
+
 fn random_token() -> Result<String, Failure> {
     let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
     Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
@@ -233,11 +245,12 @@ fn serve(
 }
 
 /// What the API is told of the edge.
-fn api_options(edge: &Edge, access: Access) -> native::Options {
+fn api_options(edge: &Edge, access: Access, dialects: Vec<utoipa::openapi::OpenApi>) -> native::Options {
     let (metrics, state) = (Arc::clone(edge.metrics()), Arc::clone(edge.metrics()));
     let ladders = edge.ladders().cloned();
     native::Options {
         softphone: edge.softphone().cloned(),
+        dialects,
         records: Arc::new(Records(edge.records().clone())),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),

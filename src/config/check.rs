@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::report::{Problems, Report};
 use super::{Config, Edge, Log, Registrar, parts, transfer};
 use crate::engine::{HoldDirection, PeerMedia, Register, TransferMode};
+use crate::media::describe::Record;
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 
@@ -42,8 +43,14 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let of_peers = PeerMedia {
         mode: media.mode,
         srtp: media.srtp,
+        record: media.record,
     };
     let peers = parts::peers(file, edge.transfer, transfer.refer_answer, of_peers, &mut tls, problems);
+    let recorded = peers.iter().any(|peer| peer.media.record == Record::Always);
+    if recorded && media_files.recordings.is_none() {
+        let hint = "add recordings = \"folder\" to [media]";
+        problems.add(file.key_span("peer"), "a peer's recordings have no place", hint);
+    }
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
     let applications = super::application::applications(file, problems);
@@ -58,6 +65,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let softphone = parts::softphone(file, problems);
     let records = super::records::records(file, problems);
     let bot = super::bot::bot(file, problems);
+    let queues = super::queue::queues(file, problems);
     let webhook = super::webhook::webhook(file, problems);
     let ringcentral = super::ringcentral::ringcentral(file, &users, problems);
     let twilio = super::twilio::twilio(file, problems);
@@ -104,6 +112,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         ladder,
         records,
         bot,
+        queues,
         store,
         audit,
         softphone,

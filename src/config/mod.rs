@@ -113,6 +113,7 @@
 //! srtp = "off"                  # off preferred required: keys in the descriptions (RFC 4568); also in [[peer]]
 //! hold_music = "builtin"        # or a WAV, MP3 or OGG file; omit: none
 //! recordings = "recordings"     # folder; omit: nothing is recorded
+//! record = "none"               # all: every call, on its caller's leg; [[peer]] record = true: every leg of that peer
 //! timeout_s = 0                 # a party that is silent for so long although it may speak is hung up; 0: never
 //! [[prompt]]                    # further files for held parties and announcements
 //! name = "sales"
@@ -156,6 +157,21 @@
 //! [records]                     # one record a customer's call, with all its legs and transfers
 //! keep = 1000                   # complete ones in memory, for GET /v1/records
 //! file = "calls.jsonl"          # appended, a line of JSON each; opened again at SIGHUP; omit: none
+//! [[queue]]                     # callers wait with music until an agent is free
+//! name = "sales"
+//! application = "sales"         # whose callers; omit: only those that overflow from another queue
+//! agents = ["agent1"]           # users; default: every [[agent]] with the skills
+//! skills = ["french"]
+//! music = "sales"               # a [[prompt]]; default: the hold music
+//! whisper = "next-is-sales"     # a [[prompt]] that the agent alone hears before it talks
+//! ring_s = 20                   # then the next agent is rung
+//! total_s = 600                 # then the caller overflows; 0: never
+//! wrap_up_s = 10                # after each call of an agent
+//! most = 1000                   # callers
+//! overflow = "night"            # another queue, an address, or hang_up; also when nobody is there
+//! [[agent]]                     # away until PUT /v1/agents/agent1 {"state": "available"}
+//! name = "agent1"
+//! skills = ["french", "german"]
 //! [[bot.channel]]               # callers of an application talk with a bot over HTTP
 //! application = "robot"
 //! url = "https://bot.example.test/turn" # each turn is posted there; [webhook] allow lists private addresses
@@ -191,6 +207,7 @@ mod fields;
 mod limits;
 mod media;
 mod parts;
+mod queue;
 mod records;
 mod reload;
 mod report;
@@ -219,6 +236,7 @@ use crate::transport::{Named, Transport};
 pub use bot::{Bot, BotChannel};
 pub use dns::Dns;
 pub use media::MediaFiles;
+pub use queue::{QueueRules, Queues};
 pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
@@ -252,6 +270,8 @@ pub struct Config {
     pub records: Records,
     /// Bots and their callers.
     pub bot: Bot,
+    /// Queues and who serves them.
+    pub queues: Queues,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
     /// The file of the audit log.
@@ -413,6 +433,7 @@ impl Config {
             ladder: Some(Ladder::default()),
             records: Records::default(),
             bot: Bot::default(),
+            queues: Queues::default(),
             store: None,
             audit: None,
             softphone: Some(Softphone::default()),
@@ -536,6 +557,7 @@ impl Config {
             prompts: self.media_files.prompts.iter().map(|(name, _)| name.clone()).collect(),
             recordings: self.media_files.recordings.is_some(),
             process: Process::default(),
+            label: None,
             names,
             reach: self.edge.reach.clone(),
             avoid: self.dns.avoid,

@@ -74,6 +74,7 @@ impl Config {
             ("[ladder]", self.ladder == new.ladder),
             ("[records]", self.records == new.records),
             ("[[bot.channel]]", self.bot == new.bot),
+            ("[[queue]]", self.queues == new.queues),
             (
                 "[media]",
                 self.media == new.media && self.media_files == new.media_files,
@@ -178,6 +179,7 @@ impl Config {
             ladder: self.ladder,
             records: self.records.clone(),
             bot: self.bot.clone(),
+            queues: self.queues.clone(),
             store: self.store.clone(),
             audit: self.audit.clone(),
             webhook: self.webhook.clone(),

@@ -79,6 +79,7 @@ pub use settings::*;
 
 use crate::call::Calls;
 use crate::dialog::{Seal, Table};
+pub use crate::leg::CallLabel;
 use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
 use crate::media::describe::Endpoints;
 use forward::Passing;
@@ -133,6 +134,7 @@ impl Engine {
             t1: settings.timers.t1,
             t2: settings.timers.t2,
             key: derive(own, 1),
+            label: settings.label.clone(),
         };
         let transactions = Transactions::new(settings.timers, derive(own, 2));
         let table = Table::new(

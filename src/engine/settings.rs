@@ -8,6 +8,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::guard::RequestLimits;
+use crate::leg::CallLabel;
 pub use crate::media::describe::{MediaSettings, PeerMedia};
 use crate::registrar::TokenKeys;
 use crate::sip::Algorithm;
@@ -80,6 +81,8 @@ pub struct Settings {
     pub recordings: bool,
     /// What no two processes have in common.
     pub process: Process,
+    /// By what a phone learns how an API names its call; taken at the start only.
+    pub label: Option<CallLabel>,
     /// Host names of PBX and routes, with the places that they lead to now. A host that is an address is not among them.
     pub names: Vec<Named>,
     /// Foreign hosts that calls may go to, where no user, route or PBX takes them: `partner.example`, `*.partner.example`,
@@ -298,6 +301,7 @@ impl Settings {
             prompts: Vec::new(),
             recordings: false,
             process: Process::default(),
+            label: None,
             names: Vec::new(),
             reach: Vec::new(),
             avoid: Duration::from_secs(32),

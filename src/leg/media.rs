@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use super::voice::is_voice;
 use super::{Leg, LegHandle, Legs};
-use crate::media::describe::{Choice, Kind, Mode, OurEnd, PeerMedia, Srtp, Unusable};
+use crate::media::describe::{Choice, Kind, Mode, OurEnd, PeerMedia, Record, Srtp, Unusable};
 use crate::media::{Hear, LegQuality, MediaCommand, PromptName, RecordingName};
 use crate::sdp::{Description, Direction};
 use crate::transport::{Flow, Network, Transport};
@@ -169,6 +169,7 @@ impl Legs {
         PeerMedia {
             mode: self.endpoints.settings.mode,
             srtp: self.endpoints.settings.srtp,
+            record: self.endpoints.settings.record,
         }
     }
 
@@ -200,7 +201,7 @@ impl Legs {
             let browser = matches!(target.transport, Transport::Ws | Transport::Wss);
             theirs.mode == Mode::Relay || browser != (kind == Kind::Browser)
         };
-        if policy.mode == Mode::Relay || targets.all(through) {
+        if policy.mode == Mode::Relay || policy.record != Record::No || targets.all(through) {
             return crate::media::describe::check(offer);
         }
         Ok(())

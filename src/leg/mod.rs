@@ -70,7 +70,7 @@ pub use crate::vocabulary::{BadHandle, CallHandle, LegHandle, LegOwner, Transfer
 pub use abilities::Abilities;
 pub use deadline::Deadlines;
 pub use event::{Called, LegEvent, Purpose, TransactionUser};
-pub use identity::{Identity, LocalAddress};
+pub use identity::{CallLabel, Identity, LocalAddress};
 pub use invitation::{Invitation, Reached};
 pub use mixing::{Heard, Hears, Member, PromptName, RecordingName};
 pub use offer::Carrier;

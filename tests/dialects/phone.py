@@ -119,6 +119,7 @@ class Call:
         self.heard, self.lock = [], threading.Lock()
         self.version = 1
         self.last_response = None
+        self.first = self.accepted = None        # the INVITE that began it; the 200 to ours
 
     # --- what a test asks --------------------------------------------------------------------------------------------
 
@@ -291,7 +292,7 @@ class Call:
                 self.routes = list(reversed(message.all("record-route")))
                 if message.body:
                     self._take(message.body)
-                self.answered = self.answered or "them"
+                self.answered, self.accepted = self.answered or "them", self.accepted or message
                 self.phone.send(self._request("ACK", cseq=number))
                 if self.state != "ended":
                     self.state = "confirmed"
@@ -509,7 +510,7 @@ class Phone:
             call._asked(message)
         elif message.method == "INVITE":
             call = Call(self, message.get("call-id"))
-            call.invite, call.remote_tag = message, message.tag("from")
+            call.invite, call.first, call.remote_tag = message, message, message.tag("from")
             call.target, call.routes = _uri(message.get("contact")), message.all("record-route")
             call.remote, call.local = re.sub(r";tag=[^;\s]+", "", message.get("from")), message.get("to")
             call.state = "ringing"

@@ -30,13 +30,12 @@ mod talk;
 mod wire;
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
 
 use super::follow::Followers;
+use super::twilio::sound::Shop;
 use super::webhook::Client;
 use super::{EngineHandle, Happened};
 use crate::config::{Bot, BotChannel};
@@ -46,17 +45,6 @@ use wire::Who;
 
 /// Callers who talk with bots at the same time; further ones are refused.
 pub const MOST_TALKS: usize = 10_000;
-
-/// Brings a sound to where the engine can play it: its name, or in words why there is none.
-pub type Brought = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
-
-/// Makes sounds of texts and URLs.
-pub trait Voice: Send + Sync {
-    /// Speaks a text.
-    fn say(&self, text: &str, language: &str) -> Brought;
-    /// Fetches a sound.
-    fn fetch(&self, url: &str) -> Brought;
-}
 
 /// What the dialect is made of.
 pub struct Options {
@@ -68,8 +56,6 @@ pub struct Options {
     pub edge: EngineHandle,
     /// Asks the bots.
     pub hooks: Client,
-    /// Speaks.
-    pub voice: Arc<dyn Voice>,
 }
 
 impl fmt::Debug for Options {
@@ -85,7 +71,7 @@ struct Shared {
     domain: String,
     edge: EngineHandle,
     hooks: Client,
-    voice: Arc<dyn Voice>,
+    sounds: Shop,
 }
 
 /// Starts to answer the callers of every channel; gives the paths that a bot asks.
@@ -97,14 +83,14 @@ pub fn start(options: Options) -> Router {
         domain,
         edge,
         hooks,
-        voice,
     } = options;
     let routes = channels::routes(&bot);
+    let sounds = Shop::new(hooks.clone(), None, edge.sounds().clone());
     let shared = Arc::new(Shared {
         domain,
         edge,
         hooks,
-        voice,
+        sounds,
     });
     tokio::spawn(answer_all(shared, bot.channels.into_iter().map(Arc::new).collect()));
     routes

@@ -180,12 +180,12 @@ impl Talk {
         for reply in replies {
             match reply {
                 Reply::Text(text) => {
-                    let brought = self.shared.voice.say(&text, &self.channel.language).await;
-                    self.play(brought).await?;
+                    let brought = self.shared.sounds.say(&text, Some(&self.channel.language)).await;
+                    self.play(brought.map_err(|error| error.to_string())).await?;
                 }
                 Reply::Audio(url) => {
-                    let brought = self.shared.voice.fetch(&url).await;
-                    self.play(brought).await?;
+                    let brought = self.shared.sounds.fetch(&url).await;
+                    self.play(brought.map_err(|error| error.to_string())).await?;
                 }
                 Reply::Hangup => return Err(self.hang_up().await),
                 // What the bot said behind it, it said before it knew what came of it.

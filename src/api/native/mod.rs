@@ -22,6 +22,8 @@
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
 //! | `/v1/registrations` | GET |
 //! | `/v1/records`, `/v1/records/{record}` | GET |
+//! | `/v1/queues`, `/v1/queues/{queue}/callers`, `/v1/agents` | GET |
+//! | `/v1/agents/{agent}` | PUT |
 //! | `/v1/events` | GET (server-sent events, or WebSocket) |
 //! | `/healthz`, `/readyz` (no token), `/metrics`, `/openapi.json` | GET |
 //! | `/phone/` (no token) | GET, the softphone page |
@@ -51,6 +53,7 @@ mod named;
 mod order;
 mod page;
 mod problem;
+mod queues;
 pub mod record_schema;
 mod records;
 mod role;
@@ -108,6 +111,8 @@ pub struct Options {
     pub ladder: LadderSource,
     /// For `/v1/records`.
     pub records: Arc<dyn RecordSource>,
+    /// For `/v1/queues` and `/v1/agents`; `None`: there are none.
+    pub queues: Option<super::queue::Handle>,
     /// For `/phone/`; `None`: no page.
     pub softphone: Option<Arc<Site>>,
     /// The descriptions of dialects that are served beside it, for `/openapi.json`.
@@ -124,6 +129,7 @@ impl Options {
             ready: Arc::new(Readiness::default),
             ladder: Arc::new(|_| None),
             records: Arc::new(records::Nothing),
+            queues: None,
             softphone: None,
             dialects: Vec::new(),
         }
@@ -137,6 +143,7 @@ struct Shared {
     ready: ReadyCheck,
     ladder: LadderSource,
     records: Arc<dyn RecordSource>,
+    queues: Option<super::queue::Handle>,
     answers: Mutex<Answers>,
     description: String,
 }
@@ -174,6 +181,7 @@ pub fn router(options: Options) -> Router {
         ready,
         ladder,
         records,
+        queues,
         softphone,
         dialects,
     } = options;
@@ -190,6 +198,7 @@ pub fn router(options: Options) -> Router {
         ready,
         ladder,
         records,
+        queues,
         answers,
         description,
     });
@@ -220,6 +229,10 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(calls::registrations))
         .routes(routes!(records::list))
         .routes(routes!(records::show))
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::callers))
+        .routes(routes!(queues::agents))
+        .routes(routes!(queues::set_state))
         .routes(routes!(hubs::open))
         .routes(routes!(hubs::add))
         .routes(routes!(hubs::to_hub))

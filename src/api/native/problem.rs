@@ -165,6 +165,19 @@ impl Problem {
             .hint("the ladders of the last calls are kept: [ladder] in the configuration says of how many")
     }
 
+    /// No such queue, or no such user of queues: 404.
+    pub(super) fn no_queue(what: &str, name: &str) -> Problem {
+        let (kind, title) = ("urn:warmline:problem:no-queue", "There is no such queue or agent");
+        let name: String = name.chars().take(40).collect();
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            kind,
+            title,
+            format!("there is no {what} `{name}`"),
+        )
+        .hint("[[queue]] and [[agent]] in the configuration name them")
+    }
+
     /// No such call record is remembered: 404.
     pub(super) fn no_record(id: &str) -> Problem {
         let (kind, title) = ("urn:warmline:problem:no-record", "There is no such call record");

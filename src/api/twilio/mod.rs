@@ -61,7 +61,7 @@ mod recordings;
 mod router;
 mod sid;
 mod sign;
-mod sound;
+pub(crate) mod sound;
 mod state;
 mod table;
 mod twiml;
@@ -131,7 +131,7 @@ pub fn start(options: Options) -> Router {
     let app = Arc::new(App {
         sounds: Shop::new(
             options.hooks.clone(),
-            options.account.auth_token.clone(),
+            Some(options.account.auth_token.clone()),
             options.edge.sounds().clone(),
         ),
         account: options.account,

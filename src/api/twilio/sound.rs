@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::{Method, Request};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -30,10 +30,10 @@ const MOST_TEXT: usize = 4_096;
 /// Why there is no sound.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{of}: {why}")]
-pub(super) struct NoSound {
+pub(crate) struct NoSound {
     /// Scheme, host and port, or `speech`, or `tone`.
-    pub(super) of: String,
-    pub(super) why: String,
+    pub(crate) of: String,
+    pub(crate) why: String,
 }
 
 fn no(of: &str, why: impl ToString) -> NoSound {
@@ -44,16 +44,16 @@ fn no(of: &str, why: impl ToString) -> NoSound {
 }
 
 /// Brings sounds to where the engine can play them.
-pub(super) struct Shop {
+pub(crate) struct Shop {
     hooks: Client,
-    /// Signs what is asked for.
-    token: String,
+    /// Signs what is asked for; `None`: it is asked for without a signature.
+    token: Option<String>,
     sounds: Sounds,
     fetched: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 impl Shop {
-    pub(super) fn new(hooks: Client, token: String, sounds: Sounds) -> Shop {
+    pub(crate) fn new(hooks: Client, token: Option<String>, sounds: Sounds) -> Shop {
         Shop {
             hooks,
             token,
@@ -63,7 +63,7 @@ impl Shop {
     }
 
     /// The name under which the sound at a URL can be played.
-    pub(super) async fn fetch(&self, url: &str) -> Result<String, NoSound> {
+    pub(crate) async fn fetch(&self, url: &str) -> Result<String, NoSound> {
         if let Some(name) = self.remembered(url) {
             return Ok(name);
         }
@@ -73,7 +73,11 @@ impl Shop {
             url: url.to_owned(),
             method: Method::GET,
         };
-        let request = request(&self.token, &target, &[]).ok_or_else(|| no(&origin, "this is no URL"))?;
+        let request = match &self.token {
+            Some(token) => request(token, &target, &[]),
+            None => Request::get(url).body(Bytes::new()).ok(),
+        };
+        let request = request.ok_or_else(|| no(&origin, "this is no URL"))?;
         let answer = self.hooks.download(request, LONGEST).await;
         let answer = answer.map_err(|error| no(&origin, error))?;
         if !answer.status().is_success() {
@@ -101,7 +105,7 @@ impl Shop {
     }
 
     /// A text as speech, by the first synthesiser that is installed.
-    pub(super) async fn say(&self, text: &str, language: Option<&str>) -> Result<String, NoSound> {
+    pub(crate) async fn say(&self, text: &str, language: Option<&str>) -> Result<String, NoSound> {
         let text: String = text
             .chars()
             .filter(|c| !c.is_control() || *c == '\n')
@@ -128,7 +132,7 @@ impl Shop {
     }
 
     /// A tone of so many milliseconds and a pause after it, to be played again and again or once.
-    pub(super) async fn tone(&self, hertz: &[u32], on: u32, off: u32) -> Result<String, NoSound> {
+    pub(crate) async fn tone(&self, hertz: &[u32], on: u32, off: u32) -> Result<String, NoSound> {
         self.add("tone", wav(hertz, on, off)).await
     }
 }

@@ -49,7 +49,7 @@ use std::net::IpAddr;
 
 pub use end::{Choice, OurEnd};
 pub use read::MOST_FORMATS;
-pub use settings::{MediaSettings, Mode, PeerMedia, Srtp};
+pub use settings::{MediaSettings, Mode, PeerMedia, Record, Srtp};
 pub use unusable::Unusable;
 
 use super::{LocalPort, MediaCommand};
