@@ -535,6 +535,7 @@ impl Config {
             pbx,
             peers: self.peers.clone(),
             users: self.users.clone(),
+            tokens: self.twilio.as_ref().map(Twilio::token_keys),
             open: self.registrar.open,
             routes,
             applications: self.applications.clone(),

@@ -162,6 +162,7 @@ impl Engine {
             },
             now,
         );
+        registrar = registrar.with_tokens(settings.tokens.clone());
         if let Some(started) = settings.process.started {
             registrar = registrar.with_wall_clock(started);
         }
