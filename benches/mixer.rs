@@ -15,6 +15,8 @@
 
 #[path = "mixer/hub.rs"]
 mod hub;
+#[path = "mixer/janus.rs"]
+mod janus;
 #[path = "shared/mod.rs"]
 mod shared;
 
@@ -112,6 +114,15 @@ fn main() {
             return;
         }
         _ => {}
+    }
+    if arguments.iter().any(|argument| argument == "--janus") {
+        let mut closing = Vec::new();
+        for size in [10, 50] {
+            if let Err(reason) = janus::compare(size, &mut closing) {
+                println!("not compared: {reason}");
+            }
+        }
+        return closing.iter().for_each(|line| println!("{line}"));
     }
     let rounds = if arguments.iter().any(|argument| argument == "--quick") {
         101

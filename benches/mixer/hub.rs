@@ -68,11 +68,6 @@ impl Hub {
             let endpoint = Box::new(talker.endpoint());
             sessions.handle_command(now, MediaCommand::Endpoint { leg: leg(at), endpoint });
         }
-        let speaker = |at| Member {
-            leg: leg(at),
-            heard: Heard::ByAll,
-            hears: Hears::All,
-        };
         let call = CallHandle { slot: 0, generation: 0 };
         let everybody = (0..size).map(speaker).collect();
         sessions.handle_command(
@@ -132,6 +127,28 @@ impl Hub {
     }
 }
 
+/// Hears all and is heard by all.
+pub(crate) fn speaker(at: usize) -> Member {
+    Member {
+        leg: leg(at),
+        heard: Heard::ByAll,
+        hears: Hears::All,
+    }
+}
+
+/// An endpoint of a telephone.
+pub(crate) fn plain(address: SocketAddr, port: u16) -> Endpoint {
+    let codec = Codec::Pcmu;
+    let number = number(&codec);
+    let talker = Talker {
+        address,
+        port,
+        codec,
+        number,
+    };
+    talker.endpoint()
+}
+
 impl Talker {
     fn endpoint(&self) -> Endpoint {
         let payloads = vec![Payload {
@@ -156,7 +173,7 @@ impl Talker {
     }
 }
 
-fn leg(slot: usize) -> LegHandle {
+pub(crate) fn leg(slot: usize) -> LegHandle {
     LegHandle {
         slot: slot as u32,
         generation: 0,

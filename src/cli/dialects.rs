@@ -1,6 +1,7 @@
 //! The dialects that the file names, as routes beside the native API.
 
 use axum::Router;
+use utoipa::openapi::OpenApi;
 
 use super::failure::{Failure, UNSTARTED};
 use crate::api::{EngineHandle, bot, queue, ringcentral, twilio, webhook};
@@ -39,6 +40,13 @@ pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle) -> Resu
         }));
     }
     Ok(routes)
+}
+
+/// What `/openapi.json` says of them.
+pub(super) fn descriptions(config: &Config) -> Vec<OpenApi> {
+    let ringcentral = config.ringcentral.as_ref().map(|_| ringcentral::openapi());
+    let twilio = config.twilio.as_ref().map(|_| twilio::openapi());
+    ringcentral.into_iter().chain(twilio).collect()
 }
 
 /// Serves the callers of the queues that the file names; gives what the API asks about them.

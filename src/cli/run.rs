@@ -88,6 +88,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
         let given = Access::new(token.text(), hold);
         let options = native::Options {
             queues,
+            dialects: dialects::descriptions(&config),
             ..api_options(&edge, given.clone())
         };
         let router = native::router(options).merge(dialects);

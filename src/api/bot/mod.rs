@@ -85,7 +85,7 @@ pub fn start(options: Options) -> Router {
         hooks,
     } = options;
     let routes = channels::routes(&bot);
-    let sounds = Shop::new(hooks.clone(), edge.sounds().clone());
+    let sounds = Shop::new(hooks.clone(), None, edge.sounds().clone());
     let shared = Arc::new(Shared {
         domain,
         edge,

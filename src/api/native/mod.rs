@@ -115,6 +115,8 @@ pub struct Options {
     pub queues: Option<super::queue::Handle>,
     /// For `/phone/`; `None`: no page.
     pub softphone: Option<Arc<Site>>,
+    /// The descriptions of dialects that are served beside it, for `/openapi.json`.
+    pub dialects: Vec<OpenApi>,
 }
 
 impl Options {
@@ -129,6 +131,7 @@ impl Options {
             records: Arc::new(records::Nothing),
             queues: None,
             softphone: None,
+            dialects: Vec::new(),
         }
     }
 }
@@ -180,8 +183,13 @@ pub fn router(options: Options) -> Router {
         records,
         queues,
         softphone,
+        dialects,
     } = options;
-    let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
+    let mut description = describe(description);
+    for dialect in dialects {
+        description.merge(dialect);
+    }
+    let description = serde_json::to_string_pretty(&description).unwrap_or_default();
     let answers = Mutex::new(Answers::default());
     let shared = Arc::new(Shared {
         edge,

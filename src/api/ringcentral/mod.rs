@@ -59,6 +59,8 @@ mod lookups;
 mod moves;
 mod notice;
 mod oauth;
+#[cfg(test)]
+mod orders;
 mod park;
 mod parties;
 mod party;

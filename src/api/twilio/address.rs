@@ -19,7 +19,7 @@ pub(super) fn uri(address: &str, domain: &str) -> Option<Uri> {
                 .filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.'))
                 .collect();
             let bare = digits.strip_prefix('+').unwrap_or(&digits);
-            let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '#' | '_');
+            let good = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#');
             if bare.is_empty() || !bare.chars().all(good) {
                 return None;
             }
@@ -91,6 +91,8 @@ mod tests {
             "sip:",
             "+1;x=y",
             "client:a@b",
+            "agent1",
+            "not an address",
         ] {
             assert!(uri(bad, "e.test").is_none(), "{bad}");
         }

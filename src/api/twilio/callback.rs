@@ -9,6 +9,7 @@ use super::fetch::request;
 use super::sid::Sid;
 use super::twiml::Target;
 use crate::api::time;
+use crate::engine::Command;
 
 impl App {
     /// Sends a notification in the order of its lane; a URL that is none is told as one that nobody answers.
@@ -25,9 +26,20 @@ impl App {
     pub(super) fn enter(&self, sid: &Sid, status: Status) {
         let now = time::now();
         let mut state = self.state();
+        let answered = state.calls.get(sid).is_some_and(|call| call.started.is_some());
         if let Some(call) = state.enter(sid, status, now) {
             if status.is_over() {
                 call.tell(&Signal::Ended);
+            }
+            let home = if status.is_over() && !answered {
+                call.home.take()
+            } else {
+                None
+            };
+            if let Some(call) = home {
+                // Nobody ever came into the hub that was opened for it, which would wait for somebody.
+                let edge = self.edge.clone();
+                tokio::spawn(async move { edge.command(Command::HangUpCall { call }).await });
             }
             self.tell_of_call(call, status.event(), now);
         }

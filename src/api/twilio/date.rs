@@ -30,7 +30,6 @@ pub(super) fn rfc2822(at: SystemTime) -> String {
 }
 
 /// `2026-11-20T10:33:34Z`.
-#[cfg_attr(not(test), expect(dead_code, reason = "TaskRouter comes next"))]
 pub(super) fn iso8601(at: SystemTime) -> String {
     let text = rfc3339(at);
     format!("{}Z", text.split('.').next().unwrap_or_default())

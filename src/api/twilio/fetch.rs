@@ -30,7 +30,7 @@ pub(super) fn request(token: &str, target: &Target, form: &[(String, String)]) -
     let mut url = Url::parse(&target.url).ok()?;
     url.set_fragment(None);
     let is_get = target.method == Method::GET;
-    if is_get {
+    if is_get && !form.is_empty() {
         url.query_pairs_mut().extend_pairs(form);
     }
     let signed = signature(token, url.as_str(), if is_get { &[] } else { form });

@@ -52,11 +52,13 @@ mod events;
 mod fetch;
 mod flow;
 mod form;
+mod openapi;
 mod page;
 mod participant;
 mod participants;
 mod queue;
 mod recordings;
+mod router;
 mod sid;
 mod sign;
 pub(crate) mod sound;
@@ -67,6 +69,8 @@ mod twiml;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::{Router, middleware};
+
+pub use openapi::openapi;
 
 use super::webhook::Client;
 use super::{CommandError, EngineHandle};
@@ -125,7 +129,11 @@ impl App {
 /// Starts to listen to the engine, and gives the routes.
 pub fn start(options: Options) -> Router {
     let app = Arc::new(App {
-        sounds: Shop::new(options.hooks.clone(), options.edge.sounds().clone()),
+        sounds: Shop::new(
+            options.hooks.clone(),
+            Some(options.account.auth_token.clone()),
+            options.edge.sounds().clone(),
+        ),
         account: options.account,
         base_url: options.base_url,
         domain: options.domain,
@@ -144,6 +152,11 @@ pub fn start(options: Options) -> Router {
         .merge(queue::routes());
     Router::new()
         .nest("/2010-04-01/Accounts/{account}", account)
+        .merge(router::routes())
+        .route(
+            "/v1/Workspaces/{workspace}/{list}/{sid}/{*rest}",
+            axum::routing::any(nothing),
+        )
         .route("/2010-04-01/{*rest}", axum::routing::any(nothing))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
         .with_state(app)

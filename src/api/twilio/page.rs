@@ -67,7 +67,6 @@ impl Page {
     }
 
     /// `{<key>: […], meta: {…}}`, `base` being our own address as clients see it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "TaskRouter comes next"))]
     pub(super) fn absolute(
         self,
         key: &str,

@@ -328,7 +328,7 @@ async fn remove(
 
 impl App {
     /// Somebody who was called into a conference did not come.
-    fn never_came(&self, sid: &Sid, call: &Sid) {
+    pub(super) fn never_came(&self, sid: &Sid, call: &Sid) {
         let mut state = self.state();
         let Some(found) = state.conferences.get_mut(sid) else {
             return;

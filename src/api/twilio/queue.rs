@@ -33,6 +33,13 @@ pub(super) enum Dequeue {
         whisper: Option<Target>,
         told: Vec<(String, String)>,
     },
+    /// Into a conference.
+    Conference {
+        /// Its name or identifier.
+        name: String,
+        ends: bool,
+        beep: bool,
+    },
 }
 
 /// Somebody who waits.

@@ -5,12 +5,14 @@ use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::Request;
+use axum::http::Method;
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
+use super::fetch::request;
+use super::twiml::Target;
 use crate::api::Sounds;
 use crate::api::webhook::Client;
 
@@ -44,14 +46,17 @@ fn no(of: &str, why: impl ToString) -> NoSound {
 /// Brings sounds to where the engine can play them.
 pub(crate) struct Shop {
     hooks: Client,
+    /// Signs what is asked for; `None`: nothing does.
+    token: Option<String>,
     sounds: Sounds,
     fetched: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 impl Shop {
-    pub(crate) fn new(hooks: Client, sounds: Sounds) -> Shop {
+    pub(crate) fn new(hooks: Client, token: Option<String>, sounds: Sounds) -> Shop {
         Shop {
             hooks,
+            token,
             sounds,
             fetched: Mutex::default(),
         }
@@ -64,8 +69,15 @@ impl Shop {
         }
         let origin = url::Url::parse(url).map(|url| url.origin().ascii_serialization());
         let origin = origin.unwrap_or_default();
-        let request = Request::get(url).body(Bytes::new());
-        let request = request.map_err(|_| no(&origin, "this is no URL"))?;
+        let target = Target {
+            url: url.to_owned(),
+            method: Method::GET,
+        };
+        let request = match &self.token {
+            Some(token) => request(token, &target, &[]),
+            None => axum::http::Request::get(url).body(Bytes::new()).ok(),
+        };
+        let request = request.ok_or_else(|| no(&origin, "this is no URL"))?;
         let answer = self.hooks.download(request, LONGEST).await;
         let answer = answer.map_err(|error| no(&origin, error))?;
         if !answer.status().is_success() {

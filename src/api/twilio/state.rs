@@ -7,6 +7,7 @@ use super::call::{Call, Signal, Status};
 use super::conference::Conference;
 use super::queue::Queues;
 use super::recordings::Recording;
+use super::router::Router;
 use super::sid::Sid;
 use super::table::Table;
 use crate::engine::{CallHandle, LegHandle};
@@ -26,6 +27,7 @@ pub(super) struct State {
     pub(super) conferences: Table<Conference>,
     pub(super) recordings: Table<Recording>,
     pub(super) queues: Queues,
+    pub(super) router: Router,
     pub(super) legs: HashMap<LegHandle, Sid>,
     pub(super) hubs: HashMap<CallHandle, Hub>,
 }

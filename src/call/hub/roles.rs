@@ -136,8 +136,13 @@ impl Calls {
             Part::Speaker if !role.held && !holding => Heard::ByAll,
             Part::Coach { .. } | Part::Speaker | Part::Muted | Part::Monitor => Heard::ByNobody,
         };
+        // A coach is somebody to the one that it coaches, and to nobody else.
+        let present = |other: &Participant| match other.role.part {
+            Part::Coach { of } => of == participant.leg,
+            Part::Speaker | Part::Muted | Part::Monitor => other.is_somebody(),
+        };
         let there = |other: &Participant| {
-            other.leg != participant.leg && other.is_somebody() && !other.role.held && !self.holds_us(other)
+            other.leg != participant.leg && present(other) && !other.role.held && !self.holds_us(other)
         };
         let alone = participant.is_somebody() && !hub.joined().any(there);
         let waits = participant.is_somebody() && !hub.started;

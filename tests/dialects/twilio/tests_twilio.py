@@ -25,6 +25,10 @@ transport = "udp"
 address = "{host}:5060"
 [registrar]
 open = true
+[timers]
+t1_ms = 100
+t2_ms = 400
+t4_ms = 500
 [media]
 mode = "auto"
 ports = [34000, 34999]
@@ -72,6 +76,8 @@ class Stage:
         tone_file(folder / "hold.wav", MUSIC)
         self.app = Application(host, None, TOKEN, NUMBER)
         tone_file(folder / "wait.wav", WAIT, 2)
+        tone_file(folder / "long.wav", WAIT, 8)
+        self.app.documents["/long.wav"] = ("audio/wav", (folder / "long.wav").read_bytes())
         self.app.documents["/music.wav"] = ("audio/wav", (folder / "wait.wav").read_bytes())
         self.app.documents["/status"] = lambda _: ""
         config = CONFIG.format(host=host, folder=folder, account=ACCOUNT, token=TOKEN, key=KEY, secret=SECRET, number=NUMBER, app=self.app.base)
@@ -109,6 +115,13 @@ class Stage:
         return found[0]
 
 
+def nothing_left(stage):
+    """No call and no dialog; transactions of refused INVITEs are kept for 32 seconds (RFC 3261 §17.1.1.2)."""
+    def left():
+        return {name: value for name, value in stage.edge.gauges().items() if value and name != "warmline_transactions"}
+    wait_until(lambda: not left(), 10, lambda: f"left behind: {left()}; {stage.edge.calls()}")
+
+
 def refused(code, status, order):
     try:
         order()
@@ -142,8 +155,8 @@ def the_tutorial_warm_transfer(stage):
     customer.wait("ended")
     told = stage.told("/status", CallStatus="completed")
     assert told["CallSid"] == stage.seen("/conference/connect/client")[0]["CallSid"]
-    assert all(signed for _, _, signed in stage.app.seen if _ != "/conference/agent1/call" and not _.endswith("/call")), stage.app.seen
-    stage.edge.wait_until_empty(10)
+    assert all(signed for path, _, signed in stage.app.seen if path != "/conference/agent1/call"), stage.app.seen
+    nothing_left(stage)
 
 
 def joined(stage, name):
@@ -207,11 +220,12 @@ def every_role_is_heard_as_it_should_be(stage):
     hears_exactly(customer, AGENT1)
     # an announcement to one
     stage.serve("/announce", "<Response><Play>/music.wav</Play></Response>")
+    stage.serve("/long", "<Response><Play>/long.wav</Play></Response>")
     room.participants("customer").update(announce_url=f"{stage.app.base}/announce")
     customer.hears(WAIT)
     customer.hears(AGENT1)
     # and to all
-    room.update(announce_url=f"{stage.app.base}/announce")
+    room.update(announce_url=f"{stage.app.base}/long")
     customer.hears(WAIT)
     agent.hears(WAIT)
     assert [one.label for one in room.participants.list(muted=True)] == []
@@ -234,7 +248,7 @@ def every_role_is_heard_as_it_should_be(stage):
     assert all(signed for path, _, signed in stage.app.seen if path == "/conference-events")
     conference = room.fetch()
     assert (conference.status, conference.reason_conference_ended) == ("completed", "participant-with-end-conference-on-exit-left")
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def wrong_states_are_refused_and_change_nothing(stage):
@@ -307,7 +321,7 @@ def calls_that_nobody_takes_say_why(stage):
     wait_until(lambda: stage.sdk.calls(call.sid).fetch().status == "canceled", 5, lambda: stage.sdk.calls(call.sid).fetch().status)
     gone = stage.sdk.calls.create(to="client:nobody", from_=NUMBER, twiml="<Response/>")
     wait_until(lambda: stage.sdk.calls(gone.sid).fetch().status in ("failed", "no-answer"), 5, lambda: stage.sdk.calls(gone.sid).fetch().status)
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def a_pre_call_whisper_is_heard_by_the_agent_alone(stage):
@@ -328,7 +342,7 @@ def a_pre_call_whisper_is_heard_by_the_agent_alone(stage):
     assert told["DialBridged"] == "true" and told["DialCallSid"].startswith("CA")
     assert stage.told("/leg", CallStatus="completed")["ParentCallSid"] == told["CallSid"]
     customer.hang_up()
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
 
 
 def keys_are_gathered_and_redirects_followed(stage):
@@ -377,7 +391,165 @@ def a_webhook_that_is_down_has_a_fallback(stage):
     stage.serve("/fallback", 500)
     customer = stage.phone("+15550100", CUSTOMER, register=False).call("+15550002").wait("ended")
     assert customer.status and customer.status >= 400
-    stage.edge.wait_until_empty(10)
+    nothing_left(stage)
+
+
+def workers(stage, assignment):
+    """A workspace with two workers of one skill, and what its application answers to an assignment."""
+    router = stage.sdk.taskrouter.v1
+    space = router.workspaces.create(friendly_name="centre")
+    here = router.workspaces(space.sid)
+    ready = here.activities.create(friendly_name="Available", available=True)
+    away = here.activities.create(friendly_name="Wrap-up", available=False)
+    boss = here.workers.create(friendly_name="boss", activity_sid=away.sid, attributes='{"contact_uri": "client:boss"}')
+    worker = here.workers.create(friendly_name="agent1", activity_sid=ready.sid, attributes='{"contact_uri": "client:agent1", "skills": ["sales"]}')
+    here.workers.create(friendly_name="agent2", activity_sid=ready.sid, attributes='{"contact_uri": "client:agent2", "skills": ["billing"]}')
+    queue = here.task_queues.create(friendly_name="sales", target_workers="skills HAS 'sales'")
+    routing = '{"task_routing": {"filters": [{"expression": "wish == \'buy\'", "targets": [{"queue": "%s"}]}]}}' % queue.sid
+    workflow = here.workflows.create(friendly_name="flow", configuration=routing, assignment_callback_url=f"{stage.app.base}/assignment", task_reservation_timeout=30)
+    stage.serve("/assignment", ("application/json", assignment(away)))
+    stage.serve("/voice", "<Response><Enqueue workflowSid='%s' waitUrl='/waiting' action='/after'><Task>{\"wish\": \"buy\"}</Task></Enqueue></Response>" % workflow.sid)
+    stage.serve("/waiting", "<Response><Play loop='0'>/music.wav</Play></Response>")
+    stage.serve("/after", "<Response><Hangup/></Response>")
+    return here, worker, away, boss
+
+
+def a_task_brings_agent_and_caller_into_a_conference(stage):
+    agent, boss = stage.phone("agent1", AGENT1), stage.phone("boss", BOSS)
+    stage.serve("/conference-events", lambda _: "")
+    here, worker, away, supervisor = workers(stage, lambda away: (
+        '{"instruction": "conference", "from": "%s", "post_work_activity_sid": "%s", "end_conference_on_customer_exit": true, "beep": false, "beep_on_customer_entrance": false,'
+        ' "conference_status_callback": "%s/conference-events", "conference_status_callback_event": ["start", "join", "leave", "end"]}' % (NUMBER, away.sid, stage.app.base)))
+    customer = stage.phone("+15550100", CUSTOMER, register=False).call("+15550002").wait("confirmed")
+    customer.hears(WAIT)
+    asked = stage.told("/assignment", WorkerSid=worker.sid)
+    assert all(signed for path, _, signed in stage.app.seen if path == "/assignment")
+    call = agent.incoming()
+    task = here.tasks(asked["TaskSid"])
+    assert task.fetch().assignment_status == "reserved"
+    # the caller goes on waiting while the agent's phone rings
+    assert customer.share(WAIT) > 0.1
+    call.answer().wait("confirmed")
+    customer.hears(AGENT1).hears_not(WAIT)
+    call.hears(CUSTOMER)
+    told = task.fetch()
+    assert told.assignment_status == "assigned"
+    import json
+    written = json.loads(told.attributes)["conference"]
+    assert written["room_name"] == told.sid and written["sid"].startswith("CF"), written
+    assert written["participants"]["customer"] == json.loads(told.attributes)["call_sid"]
+    order = [form.get("CallSid") for form in stage.seen("/conference-events") if form["StatusCallbackEvent"] == "participant-join"]
+    assert order == [written["participants"]["worker"], written["participants"]["customer"]], order
+    # a supervisor whispers, then listens only
+    reservation = here.tasks(told.sid).reservations(asked["ReservationSid"])
+    assert reservation.fetch().reservation_status == "accepted"
+    reservation.update(instruction="supervise", supervisor_mode="whisper", supervisor=supervisor.sid, from_=NUMBER)
+    ear = boss.incoming().answer().wait("confirmed")
+    ear.hears(CUSTOMER).hears(AGENT1)
+    call.hears(BOSS)
+    assert customer.share(BOSS) < 0.02
+    place = [one for one in stage.sdk.conferences(written["sid"]).participants.list() if one.coaching][0]
+    place.update(coaching=False, muted=True)
+    call.hears_not(BOSS)
+    ear.hears(CUSTOMER)
+    place.update(muted=False)
+    customer.hears(BOSS)
+    call.hears(BOSS)
+    refused(40001, 400, lambda: reservation.update(instruction="conference", from_=NUMBER))
+    # the customer leaves: the room ends, the task is wrapped up, the worker does what it does afterwards
+    customer.hang_up()
+    call.wait("ended")
+    ear.wait("ended")
+    wait_until(lambda: task.fetch().assignment_status == "wrapping", 5, lambda: task.fetch().assignment_status)
+    assert here.workers(worker.sid).fetch().activity_name == "Wrap-up"
+    assert task.update(assignment_status="completed", reason="bought").assignment_status == "completed"
+    refused(40001, 400, lambda: task.update(assignment_status="canceled"))
+    assert reservation.fetch().reservation_status == "completed"
+    nothing_left(stage)
+
+
+def a_caller_who_gives_up_takes_its_task_along(stage):
+    agent = stage.phone("agent1", AGENT1)
+    here, worker, *_ = workers(stage, lambda _: '{"instruction": "conference", "from": "%s"}' % NUMBER)
+    customer = stage.phone("+15550100", CUSTOMER, register=False).call("+15550002").wait("confirmed")
+    call = agent.incoming()
+    asked = stage.told("/assignment", WorkerSid=worker.sid)
+    customer.hang_up()
+    wait_until(lambda: here.tasks(asked["TaskSid"]).fetch().assignment_status == "canceled", 5, "canceled")
+    assert here.tasks(asked["TaskSid"]).fetch().reason == "hangup"
+    call.wait("ended", 15)
+    nothing_left(stage)
+
+
+def a_queue_is_answered_in_its_order(stage):
+    agent = stage.phone("agent1", AGENT1)
+    stage.serve("/voice", "<Response><Enqueue waitUrl='/waiting' action='/after'>support</Enqueue></Response>")
+    stage.serve("/waiting", "<Response><Play loop='0'>/music.wav</Play></Response>")
+    stage.serve("/after", "<Response><Play loop='0'>/music.wav</Play></Response>")
+    first = stage.phone("+15550100", CUSTOMER, register=False).call("+15550002").wait("confirmed")
+    first.hears(WAIT)
+    stage.told("/waiting", QueuePosition="1")
+    second = stage.phone("+15550101", AGENT2, register=False).call("+15550002").wait("confirmed")
+    stage.told("/waiting", QueuePosition="2", CurrentQueueSize="2")
+    queue = stage.sdk.queues.list()[0]
+    assert (queue.friendly_name, queue.current_size) == ("support", 2)
+    assert [member.position for member in stage.sdk.queues(queue.sid).members.list()] == [1, 2]
+    stage.sdk.calls.create(to="client:agent1", from_=NUMBER, twiml="<Response><Dial><Queue>support</Queue></Dial></Response>")
+    call = agent.incoming().answer().wait("confirmed")
+    call.hears(CUSTOMER).hears_not(AGENT2)
+    first.hears(AGENT1).hears_not(WAIT)
+    call.hang_up()
+    first.hears(WAIT)
+    assert stage.told("/after", QueueResult="bridged")
+    assert second.share(WAIT) > 0.1
+    refused(22002, 400, lambda: stage.sdk.queues(queue.sid).delete())
+    for caller in (first, second):
+        caller.hang_up()
+    nothing_left(stage)
+
+
+def conferences_and_calls_are_recorded(stage):
+    stage.app.documents["/conference-events"] = lambda _: ""
+    agent = stage.phone("agent1", AGENT1)
+    stage.serve("/voice", "<Response><Record playBeep='false' maxLength='2' action='/recorded' recordingStatusCallback='/file'/></Response>")
+    stage.serve("/recorded", "<Response><Dial><Conference record='record-from-start' beep='false'>taped</Conference></Dial></Response>")
+    stage.serve("/file", lambda _: "")
+    customer = stage.phone("+15550100", CUSTOMER, register=False).call("+15550002").wait("confirmed")
+    told = stage.told("/recorded")
+    assert told["RecordingSid"].startswith("RE") and int(told["RecordingDuration"]) in (1, 2), told
+    stage.told("/file", RecordingStatus="completed", RecordingSid=told["RecordingSid"])
+    stage.sdk.conferences("taped").participants.create(from_=NUMBER, to="client:agent1", beep="false")
+    call = agent.incoming().answer().wait("confirmed")
+    call.hears(CUSTOMER)
+    customer.hang_up()
+    call.hang_up()
+    wait_until(lambda: len(stage.sdk.recordings.list()) == 2 and all(one.status == "completed" for one in stage.sdk.recordings.list()), 10, "two recordings")
+    conference = [one for one in stage.sdk.recordings.list() if one.conference_sid]
+    assert len(conference) == 1 and conference[0].source == "Conference"
+    assert len(list((stage.folder / "recordings").glob("*.wav"))) == 2
+    nothing_left(stage)
+
+
+def the_node_sdk_says_the_same(stage):
+    import json
+    import os
+    import pathlib
+    import shutil
+    import subprocess
+    modules = pathlib.Path(os.environ.get("NODE_MODULES", ""))
+    assert shutil.which("node") and (modules / "twilio").is_dir(), "the Node SDK is not installed"
+    agent = stage.phone("agent1", AGENT1)
+    stage.app.documents["/conference-events"] = lambda _: ""
+    script = pathlib.Path(__file__).with_name("node.cjs")
+    edge = "http://%s:%d" % stage.edge._api
+    node = subprocess.Popen(["node", str(script), edge, ACCOUNT, TOKEN, NUMBER, stage.app.base], stdout=subprocess.PIPE, text=True,
+                            env={**os.environ, "NODE_PATH": str(modules)})
+    call = agent.incoming().answer().wait("confirmed")
+    call.hears(MUSIC)
+    out, _ = node.communicate(timeout=30)
+    assert node.returncode == 0, out
+    assert json.loads(out) == {"created": "queued", "held": True, "missing": 20404, "participants": 1}
+    call.wait("ended")
 
 
 ALL = [
@@ -389,4 +561,9 @@ ALL = [
     a_pre_call_whisper_is_heard_by_the_agent_alone,
     keys_are_gathered_and_redirects_followed,
     a_webhook_that_is_down_has_a_fallback,
+    a_task_brings_agent_and_caller_into_a_conference,
+    a_caller_who_gives_up_takes_its_task_along,
+    a_queue_is_answered_in_its_order,
+    conferences_and_calls_are_recorded,
+    the_node_sdk_says_the_same,
 ]

@@ -110,7 +110,11 @@ impl Flow {
         let (hub, wait) = {
             let mut state = app.state();
             let found = state.conferences.get_mut(conference).ok_or(Stop::HangUp)?;
-            let (hub, started) = (found.hub, found.started);
+            // Who comes may be the one that starts it: then there is nothing to wait for.
+            let here = |one: &&Participant| one.joined || one.call == self.sid;
+            let begins = found.participants.iter().filter(here).count() > 1
+                && found.participants.iter().filter(here).any(|one| one.starts);
+            let (hub, started) = (found.hub, found.started || begins);
             let place = found.participant(&self.sid).ok_or(Stop::HangUp)?;
             if place.wait != Wait::Music {
                 place.music = Some(String::new());

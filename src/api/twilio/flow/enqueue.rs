@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::call::{Signal, Status};
+use super::super::participant::Participant;
 use super::super::queue::{Dequeue, Member};
 use super::super::sid::Sid;
 use super::super::twiml::{Dial, Enqueue, QueueNoun, Target, Wait};
@@ -13,6 +14,9 @@ use super::dial::Dialled;
 use super::{Flow, Stop, deadline};
 use crate::api::time;
 use crate::engine::{AudienceHandle, CallHandle, Command, Role};
+
+/// Who was taken out of a queue talks for a day at most.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl Flow {
     pub(super) async fn enqueue(&mut self, enqueue: &Enqueue) -> Result<(), Stop> {
@@ -23,37 +27,88 @@ impl Flow {
             call: self.sid.clone(),
             since: time::now(),
         };
-        let entered = self.app.state().queues.enter(&enqueue.name, enqueue.most, member);
+        // Tasks wait in a queue of their own: that of their workflow.
+        let name = enqueue.workflow.as_ref().unwrap_or(&enqueue.name);
+        let entered = self.app.state().queues.enter(name, enqueue.most, member);
         let Some(queue) = entered else {
             return self.action(enqueue.action.as_ref(), vec![("QueueResult", "queue-full".to_owned())]);
         };
-        self.app.state().queues.wake(&queue);
+        let app = Arc::clone(&self.app);
+        let priority = enqueue.priority.unwrap_or(0);
+        let task = match &enqueue.workflow {
+            None => None,
+            Some(workflow) => {
+                let task = app.add_task_for(workflow, &self.sid, enqueue.task.as_deref(), priority);
+                if task.is_none() {
+                    app.leave_queue(&queue, &self.sid, since.elapsed());
+                    return self.action(enqueue.action.as_ref(), vec![("QueueResult", "error".to_owned())]);
+                }
+                task
+            }
+        };
+        app.state().queues.wake(&queue);
         let own = self.base.clone();
         let waited = self.wait_in_queue(&queue, &enqueue.wait).await;
         self.base = own;
-        self.app.leave_queue(&queue, &self.sid, since.elapsed());
+        app.leave_queue(&queue, &self.sid, since.elapsed());
+        if let Some(task) = task {
+            let reason = if matches!(waited, Stop::Ended) {
+                "hangup"
+            } else {
+                "left the queue"
+            };
+            app.abandon_task(&task, reason);
+        }
+        let seconds = since.elapsed().as_secs();
         let to = AudienceHandle::Leg(self.leg);
+        app.try_order(Command::StopPlaying { to }).await;
         let result = match waited {
-            Stop::Ended => return Err(Stop::Ended),
             Stop::Dequeued(Dequeue::Bridge { hub, whisper, told }) => {
-                self.app.try_order(Command::StopPlaying { to }).await;
                 self.taken(hub, whisper, told).await?;
                 "bridged"
             }
-            Stop::Goto(source) => {
-                self.app.try_order(Command::StopPlaying { to }).await;
-                return Err(Stop::Goto(source));
+            Stop::Dequeued(Dequeue::Conference { name, ends, beep }) => {
+                self.attend_room(&name, ends, beep).await?;
+                "bridged"
             }
             Stop::Leave => "leave",
+            Stop::Ended => return Err(Stop::Ended),
+            Stop::Goto(source) => return Err(Stop::Goto(source)),
             Stop::HangUp => return Err(Stop::HangUp),
         };
-        let seconds = since.elapsed().as_secs();
         let more = vec![
             ("QueueResult", result.to_owned()),
             ("QueueSid", queue.to_string()),
             ("QueueTime", seconds.to_string()),
         ];
         self.action(enqueue.action.as_ref(), more)
+    }
+
+    /// A conference in which somebody waits for this call already.
+    async fn attend_room(&mut self, name: &str, ends: bool, beep: bool) -> Result<(), Stop> {
+        let mut place = Participant::new(self.sid.clone(), time::now());
+        (place.ends, place.beep) = (ends, (beep, beep));
+        let sid = self.app.state().conference(name).map(|found| found.sid.clone());
+        let Some(sid) = sid else { return Ok(()) };
+        if self.app.enrol(&sid, place, None).is_err() {
+            return Ok(());
+        }
+        self.stay(&sid, false, LONGEST, false).await.map(drop)
+    }
+
+    /// Takes a call that waits in a queue, and talks with it until one of the two leaves.
+    pub(in crate::api::twilio) async fn meet(&mut self, customer: &Sid) {
+        let home = self.app.state().calls.get(&self.sid).and_then(|call| call.home);
+        let Some(hub) = home else { return };
+        let bridge = Dequeue::Bridge {
+            hub,
+            whisper: None,
+            told: Vec::new(),
+        };
+        if self.app.state().tell(customer, &Signal::Dequeued(bridge)) {
+            drop(self.with_member(deadline(LONGEST), false, hub, customer).await);
+            self.app.state().tell(customer, &Signal::Out);
+        }
     }
 
     /// Plays the waiting document again and again, until something ends it.
@@ -163,7 +218,9 @@ impl Flow {
             return Ok(nobody);
         }
         let began = Instant::now();
-        let ended = self.with_member(dial, hub, &member.call).await;
+        let ended = self
+            .with_member(deadline(dial.longest), dial.hangup_on_star, hub, &member.call)
+            .await;
         app.state().tell(&member.call, &Signal::Out);
         ended?;
         Ok(Dialled {
@@ -193,18 +250,17 @@ impl Flow {
     }
 
     /// Until the member has left, or this call does.
-    async fn with_member(&mut self, dial: &Dial, hub: CallHandle, member: &Sid) -> Result<(), Stop> {
+    async fn with_member(&mut self, until: Instant, star: bool, hub: CallHandle, member: &Sid) -> Result<(), Stop> {
         let (sender, mut theirs) = tokio::sync::mpsc::unbounded_channel();
         if let Some(call) = self.app.state().calls.get_mut(member) {
             call.inboxes.push(sender);
         }
-        let until = deadline(dial.longest);
         loop {
             tokio::select! {
                 biased;
                 own = self.next(Some(until)) => match own? {
                     None => return Ok(()),
-                    Some(Signal::Digit('*')) if dial.hangup_on_star => return Ok(()),
+                    Some(Signal::Digit('*')) if star => return Ok(()),
                     Some(_) => {}
                 },
                 other = theirs.recv() => match other {

@@ -1,6 +1,6 @@
-//! What members of a hub say: late, lost, out of order, in silence, with keys in between; who is told to speak.
+//! What members of a hub say: in silence, with keys in between, as they come and go; who is told to speak.
 
-use super::room::{HUB, Room, SAID, mark, number, speaker, steps};
+use super::room::{HUB, Room, SAID, assert_steady, mark, number, speaker};
 use super::*;
 use crate::media::audio::measure;
 use crate::media::{Heard, Hears, Member};
@@ -22,51 +22,6 @@ fn speaking(room: &mut Room) -> Vec<(u32, bool)> {
         }
     });
     told.collect()
-}
-
-/// Everybody gets a packet every 20 ms, and nothing else.
-fn assert_steady(room: &Room, at: usize, clock: u32) {
-    let heard = &room.parties[at].heard;
-    assert!(steps(heard).iter().all(|step| *step == (1, clock / 50)), "{at}");
-    assert!(heard.windows(2).all(|two| two[1].0 - two[0].0 == millis(20)), "{at}");
-}
-
-#[test]
-fn jitter_loss_and_disorder_are_hardly_heard() {
-    for codec in [Codec::Pcmu, Codec::G722, Codec::Opus] {
-        let mut room = Room::new(&[codec.clone(), Codec::Pcma]);
-        room.parties[1].talks = false;
-        room.conference();
-        // Up to 50 ms late, so that they overtake each other; each twenty-third is lost, each seventh comes twice.
-        let start = room.world.now;
-        let mut under_way: Vec<(Instant, Vec<u8>)> = Vec::new();
-        for count in 0..200_u32 {
-            let packet = room.packet(0);
-            let late = u64::from(count.wrapping_mul(2_654_435_761) >> 16) % 50;
-            let due = start + millis(20 * u64::from(count) + late);
-            if count % 23 != 20 {
-                under_way.push((due, packet.clone()));
-            }
-            if count % 7 == 0 {
-                under_way.push((due + millis(3), packet));
-            }
-        }
-        under_way.sort_by_key(|(due, _)| *due);
-        for (due, packet) in under_way {
-            let span = due.saturating_duration_since(room.world.now);
-            room.world.advance(span);
-            room.arrives(0, &packet);
-        }
-        room.collect();
-        assert_steady(&room, 1, 8_000);
-        let (pcm, rate) = room.sound(1, 50);
-        let (level, at) = (
-            measure::level(&pcm),
-            measure::level_at(&pcm, rate, room.parties[0].hertz),
-        );
-        assert!((level - SAID).abs() < 1.5, "{codec:?}: {level}");
-        assert!(level - at < 1.5, "{codec:?}: {level} dBFS, of which {at} are the tone");
-    }
 }
 
 #[test]

@@ -218,3 +218,10 @@ pub(super) fn steps(heard: &[(Duration, Header, Vec<u8>)]) -> Vec<(u16, u32)> {
     };
     heard.windows(2).map(step).collect()
 }
+
+/// Everybody gets a packet every 20 ms, and nothing else.
+pub(super) fn assert_steady(room: &Room, at: usize, clock: u32) {
+    let heard = &room.parties[at].heard;
+    assert!(steps(heard).iter().all(|step| *step == (1, clock / 50)), "{at}");
+    assert!(heard.windows(2).all(|two| two[1].0 - two[0].0 == millis(20)), "{at}");
+}
