@@ -1,4 +1,6 @@
-//! What mixing costs a participant in 20 ms: decode its G.711, add it, take it out of the sum, limit, encode.
+//! What a conference costs.
+//!
+//! First the arithmetic alone, a participant in 20 ms: decode its G.711, add it, take it out of the sum, limit, encode.
 //!
 //! - everybody talks: each hears all others, so that each has an encode of its own;
 //! - everybody is loud: so much so that every sum is turned down as well (the worst case);
@@ -6,8 +8,15 @@
 //!
 //! PERFORMANCE.md's target is 200 ns of DSP a participant, and no growth with their number. Times are medians of
 //! interleaved rounds; instructions and allocations are callgrind's.
+//!
+//! Then whole hubs as the media thread runs them, without sockets: packets, jitter buffers, codecs, sums, encoders, packets.
+//! Three talk, or all; participants per core are how many of those a core could serve that does nothing else.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
+#[path = "mixer/hub.rs"]
+mod hub;
+#[path = "mixer/janus.rs"]
+mod janus;
 #[path = "shared/mod.rs"]
 mod shared;
 
@@ -21,6 +30,8 @@ use warmline::media::audio::{Limiter, Mixer, g711, measure};
 const TARGET: f64 = 200e-9;
 const COUNTED: &str = "counted_tick";
 const SIZES: [usize; 3] = [8, 50, 500];
+/// Members of whole hubs.
+const HUBS: [usize; 4] = [3, 10, 50, 250];
 
 struct Hub {
     payloads: Vec<Vec<u8>>,
@@ -92,6 +103,27 @@ fn main() {
         (0..number(ticks)).for_each(|_| hub.counted_tick());
         return;
     }
+    let codecs = |name: &str| hub::MIXES.iter().find(|(known, _)| *known == name).expect("a mix").1;
+    match arguments.as_slice() {
+        [flag, mix, size] if flag == "--resident" => {
+            return hub::print_memory(codecs(mix), size.parse().expect("a number"));
+        }
+        [flag, mix, size, talkers, ticks] if flag == "--count-hub" => {
+            let number = |text: &String| text.parse::<usize>().expect("a number");
+            hub::Hub::new(codecs(mix), number(size), number(talkers)).timed(number(ticks));
+            return;
+        }
+        _ => {}
+    }
+    if arguments.iter().any(|argument| argument == "--janus") {
+        let mut closing = Vec::new();
+        for size in [10, 50] {
+            if let Err(reason) = janus::compare(size, &mut closing) {
+                println!("not compared: {reason}");
+            }
+        }
+        return closing.iter().for_each(|line| println!("{line}"));
+    }
     let rounds = if arguments.iter().any(|argument| argument == "--quick") {
         101
     } else {
@@ -129,8 +161,58 @@ fn main() {
             Err(reason) => println!("not counted: {reason}"),
         }
     }
+    whole_hubs(if rounds > 500 { 51 } else { 11 }, &mut closing);
     println!();
     for line in closing {
         println!("{line}");
+    }
+}
+
+fn whole_hubs(rounds: usize, closing: &mut Vec<String>) {
+    for (name, codecs) in hub::MIXES {
+        for all in [false, true] {
+            let talkers = |size: usize| if all { size } else { size.min(3) };
+            let mut hubs = HUBS.map(|size| hub::Hub::new(codecs, size, talkers(size)));
+            let mut times: [Vec<f64>; HUBS.len()] = Default::default();
+            for round in 0..=rounds {
+                for ((hub, size), list) in hubs.iter_mut().zip(HUBS).zip(&mut times) {
+                    let time = hub.timed((500 / size).max(2));
+                    if round > 0 {
+                        list.push(time);
+                    }
+                }
+            }
+            let medians = times.map(|list| median(&list));
+            let who = if all { "all" } else { "three" };
+            for (size, time) in HUBS.into_iter().zip(medians) {
+                let core = 0.020 / time;
+                println!(
+                    "{name:<5} {size:>4} members, {who:>5} talk: {:>8.0} ns each, {core:>7.0} a core",
+                    time * 1e9
+                );
+            }
+            let growth = medians[3] / medians[2];
+            closing.push(format!("ratio mixer/hub_{name}_{who}_250_beside_50 {growth:.3}"));
+        }
+        let octets = [10, 250].map(|size| hub::memory(name, size));
+        println!(
+            "{name:<5} memory of a member: {} octets in hubs of 10, {} in hubs of 250",
+            octets[0], octets[1]
+        );
+    }
+    let count = |ticks: &str| callgrind::count("counted_hub_tick", &["--count-hub", "g711", "50", "50", ticks]);
+    match (count("50"), count("100")) {
+        (Ok(some), Ok(more)) => {
+            let each = |of: fn(&callgrind::Count) -> u64| (of(&more) - of(&some)) as f64 / 2_500.0;
+            closing.push(format!(
+                "instructions mixer/hub_g711_all_50 {:.0}",
+                each(|count| count.instructions)
+            ));
+            closing.push(format!(
+                "allocations mixer/hub_g711_all_50 {:.2}",
+                each(|count| count.allocations)
+            ));
+        }
+        (Err(reason), _) | (_, Err(reason)) => println!("not counted: {reason}"),
     }
 }

@@ -126,6 +126,7 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
         | Command::StopPlaying { .. }
         | Command::RecordHub { .. }
         | Command::StopRecordingHub { .. }
+        | Command::Divert { .. }
         | Command::Refer { .. } => Err(Refusal::Conflict {
             why: "there are no hubs here".to_owned(),
         }),

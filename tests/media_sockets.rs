@@ -12,9 +12,11 @@ use std::net::UdpSocket;
 
 use phone::{Phone, ports};
 use warmline::driver::{MediaOptions, MediaThread, dtls_certificate};
-use warmline::media::audio::Pcm;
-use warmline::media::{Codec, Endpoint, Hear, MediaCommand, MediaEvent, MediaFailure, PromptName, RecordingName};
-use warmline::vocabulary::LegHandle;
+use warmline::media::audio::{Pcm, g711, measure};
+use warmline::media::{
+    Codec, Endpoint, Hear, Heard, Hears, MediaCommand, MediaEvent, MediaFailure, Member, PromptName, RecordingName,
+};
+use warmline::vocabulary::{CallHandle, LegHandle};
 
 const ALICE: LegHandle = LegHandle { slot: 0, generation: 0 };
 const BOB: LegHandle = LegHandle { slot: 1, generation: 0 };
@@ -266,4 +268,48 @@ fn music_is_heard_and_a_recording_of_it_is_on_disk() {
     assert!(self::told(&mut told, failed).contains("letters"));
     media.stop();
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn three_phones_in_a_hub_hear_the_other_two() {
+    let phones = [2, 3, 4].map(|host| Phone::new([127, 0, 0, host]));
+    let tones = [440.0, 1_000.0, 1_500.0];
+    let (media, mut told) = media();
+    let legs = [0, 1, 2].map(|slot| LegHandle { slot, generation: 0 });
+    for (leg, phone) in legs.into_iter().zip(&phones) {
+        open(&media, leg, phone.endpoint(Codec::Pcmu));
+    }
+    let member = |leg| Member {
+        leg,
+        heard: Heard::ByAll,
+        hears: Hears::All,
+    };
+    let call = CallHandle { slot: 0, generation: 0 };
+    media.send(MediaCommand::Mix {
+        call,
+        members: legs.map(member).to_vec(),
+    });
+    // The hub's clock is the test's: each phone says the next 20 ms when it has heard some.
+    let mut heard = [const { Vec::new() }; 3];
+    for round in 0..150 {
+        for ((phone, hertz), heard) in phones.iter().zip(tones).zip(&mut heard) {
+            heard.push(phone.hear().expect("the hub goes on"));
+            phone.send(0, &tone::make(hertz, round * 160, 160));
+        }
+    }
+    for (listener, heard) in heard.iter().enumerate() {
+        let latest = heard[50..].concat();
+        let pcm: Vec<i16> = latest.iter().map(|code| g711::linear_of_mu_law(*code)).collect();
+        for (voice, hertz) in tones.into_iter().enumerate() {
+            let level = measure::level_at(&pcm, 8_000, hertz);
+            assert_eq!(
+                level > -25.0,
+                voice != listener,
+                "{listener} hears {voice} at {level} dBFS"
+            );
+        }
+    }
+    let speaks = |event| matches!(event, MediaEvent::Speaking { on: true, .. }).then_some(());
+    (0..3).for_each(|_| self::told(&mut told, speaks));
+    media.stop();
 }

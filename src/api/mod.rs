@@ -19,12 +19,16 @@
 //! ```
 
 pub mod audit;
+pub mod bot;
 mod events;
+mod follow;
 mod handle;
 pub mod native;
+pub mod ringcentral;
 pub mod softphone;
 mod sounds;
 mod time;
+pub mod twilio;
 pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};

@@ -24,10 +24,12 @@ use std::time::Instant;
 use crate::leg::{Deadlines, Leg, LegEvent, Legs};
 use crate::sip::Message;
 use crate::transaction::ServerHandle;
-use crate::vocabulary::{CallHandle, CallView, Cause, CommandId, Event, LegHandle, LegOwner, Refusal, Reply, Slots};
+use crate::vocabulary::{
+    CallHandle, CallView, Cause, CommandId, Event, LegHandle, LegOwner, Refusal, Reply, Slots, TransferHandle,
+};
 use bridge::Bridge;
 pub use dial::Dialled;
-pub use hub::Hub;
+pub use hub::{Entrusted, Hub};
 
 /// What a call cannot decide by itself.
 #[derive(Clone, Debug)]
@@ -142,6 +144,8 @@ pub struct Calls {
     pub(crate) dials: BTreeMap<CallHandle, Dialled>,
     /// Of hubs.
     pub(crate) deadlines: Deadlines<CallHandle>,
+    /// What became of parties that transfers entrusted to applications, oldest first; for the layer above.
+    pub entrusted: VecDeque<(TransferHandle, Entrusted)>,
 }
 
 impl Calls {
@@ -153,6 +157,7 @@ impl Calls {
             table: Slots::default(),
             dials: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            entrusted: VecDeque::new(),
         }
     }
 

@@ -211,6 +211,24 @@ impl Calls {
         }
     }
 
+    /// The phones of one party that ring in a call.
+    pub(crate) fn ringing_with(&self, handle: CallHandle, party: &Uri) -> Vec<LegHandle> {
+        let Some(CallState::Alerting { forks, .. }) = self.get(handle).map(|call| &call.state) else {
+            return Vec::new();
+        };
+        let theirs = |fork: &&LegHandle| self.legs.get(**fork).is_some_and(|leg| leg.party.uri.same_user(party));
+        forks.iter().filter(theirs).copied().collect()
+    }
+
+    /// This phone is no more one of those that may answer.
+    pub(crate) fn drop_fork(&mut self, handle: CallHandle, fork: LegHandle) {
+        if let Some(call) = self.table.get_mut(handle)
+            && let CallState::Alerting { forks, .. } = &mut call.state
+        {
+            forks.retain(|other| *other != fork);
+        }
+    }
+
     /// Calls `invitations` for `owner` in the place of one that has refused; says who they are.
     pub(crate) fn replace_fork(
         &mut self,

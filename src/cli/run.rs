@@ -64,6 +64,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config).await?;
     let hold = settings.hold;
+    let domain = settings.domain.clone();
     let open = settings.open;
     let limits = |ladder: crate::config::Ladder| LadderLimits {
         calls: ladder.calls,
@@ -79,11 +80,16 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     greet(&edge, open, &config, file.is_none());
     let (closing, closed) = watch::channel(false);
     let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
+    let dialects = dialects::routes(&config, &domain, edge.handle())?;
     let mut access = None;
     let mut server = None;
     if let Some((listener, token)) = api {
         let given = Access::new(token.text(), hold);
-        let router = native::router(api_options(&edge, given.clone())).merge(dialects::routes(&config, edge.handle())?);
+        let options = native::Options {
+            dialects: dialects::descriptions(&config),
+            ..api_options(&edge, given.clone())
+        };
+        let router = native::router(options).merge(dialects);
         let router = match audited.clone() {
             Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
                 api::audit::note_orders(Arc::clone(&sink), request, next)

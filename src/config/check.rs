@@ -54,6 +54,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
     let applications = super::application::applications(file, problems);
+    super::transfer::check_applications(&transfer, &applications, file.key_span("transfer"), problems);
     let (registrar, open) = registrar(file, problems);
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
@@ -63,7 +64,10 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
     let records = super::records::records(file, problems);
+    let bot = super::bot::bot(file, problems);
     let webhook = super::webhook::webhook(file, problems);
+    let ringcentral = super::ringcentral::ringcentral(file, &users, problems);
+    let twilio = super::twilio::twilio(file, problems);
     let limits = super::limits::limits(file, problems);
 
     if let Some(span) = open {
@@ -106,6 +110,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         log,
         ladder,
         records,
+        bot,
         store,
         audit,
         softphone,
@@ -114,6 +119,8 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         media_files,
         dns,
         webhook,
+        ringcentral,
+        twilio,
         limits,
     }
 }

@@ -32,6 +32,9 @@
 //! [transfer]
 //! on_failure = "next"           # transferor (default: the call is given back) next hang_up
 //! next = ["sip:reception@example.test"]
+//!                               # or ladder: ring these, offer to an application ([[application]]), give back, hang up
+//! # ladder = ["sip:a@example.test", "application:queue", "transferor", "application:bot", "hang_up"]
+//! # ladder_ring_s = 20          # how long each of its targets rings; default: [edge] ring_timeout_s
 //! refer_answer = "auto"         # auto 200 202: with what REFER is accepted; also in [[peer]]
 //! max_depth = 5                 # transfers of one call, and targets of one transfer
 //! timeout_s = 300               # until a transfer is decided
@@ -118,6 +121,35 @@
 //! [webhook]                     # HTTP that the edge sends to applications
 //! allow = ["127.0.0.0/8"]       # private, loopback and other special networks that may be asked; default: none
 //! ca = "own-roots.pem"          # trusted beside the system's roots
+//! [ringcentral]                 # the RingCentral-style API at /restapi/ of [api] listen; omit: none
+//! client_id = "my-app"
+//! client_secret = "…"
+//! account = "400100200"         # the account's id
+//! url = "https://edge.example"  # what clients reach it by; default: http:// and [api] listen
+//! requests_per_minute = 60000   # of one extension
+//! [[ringcentral.extension]]     # who may log in
+//! user = "agent1"               # of a [[user]]
+//! number = "101"
+//! id = "600001"                 # default: counted from there
+//! name = "Ann"
+//! admin = true                  # may see, control and supervise the calls of others; default false
+//! flip = ["+4917155501"]        # its other phones: `callFlipId` 1 is the first
+//! jwt = "a-long-random-word"    # the assertion of its JWT login
+//! password = "…"                # for the password grant
+//! [twilio]                      # calls, conferences and TwiML for applications written for that API; omit: none
+//! account_sid = "AC…"           # AC and 32 hexadecimal digits
+//! auth_token = "…"              # its password; signs what applications are sent
+//! base_url = "https://edge.example.test" # how clients reach this API; default: [api] listen
+//! [[twilio.key]]                # API keys, also for access tokens of browsers
+//! sid = "SK…"
+//! secret = "…"
+//! [[twilio.number]]
+//! application = "sales"         # the [[application]] whose calls it answers
+//! phone_number = "+15550001"    # only calls to this one; omit: all of that application
+//! app_sid = "AP…"               # its name as a TwiML application
+//! voice_url = "https://app.example.test/voice" # says what to do; voice_method = "POST"
+//! fallback_url = "https://other.example.test/" # when that cannot; fallback_method = "POST"
+//! status_callback = "https://app.example.test/ended" # status_callback_method = "POST"
 //! [ladder]                      # messages of the last calls, for `warmline ladder`; kept by default
 //! calls = 200                   # 0: none
 //! messages = 200                # of one dialog
@@ -125,6 +157,20 @@
 //! [records]                     # one record a customer's call, with all its legs and transfers
 //! keep = 1000                   # complete ones in memory, for GET /v1/records
 //! file = "calls.jsonl"          # appended, a line of JSON each; opened again at SIGHUP; omit: none
+//! [[bot.channel]]               # callers of an application talk with a bot over HTTP
+//! application = "robot"
+//! url = "https://bot.example.test/turn" # each turn is posted there; [webhook] allow lists private addresses
+//! name = "robot"                # what the bot is told: channelBotId and botId; default: the application
+//! bot_id = "robot"
+//! token = "a-long-one"          # with which the bot may ask for its channels; omit: it may not
+//! start = "/start"              # the first query
+//! ringing = false               # true: the bot is asked before the call is answered, and may refuse it
+//! language = "en"               # of its texts
+//! record = false                # true: the customer is recorded
+//! music = "sales"               # a [[prompt]] while a target rings; default: the hold music
+//! fallback = "sip:reception@example.test" # when the bot does not answer; omit: the caller is hung up
+//! digit_pause_ms = 1500         # a query of keys ends with # or this pause
+//! silence_s = 10                # nothing pressed for so long: event noDtmfAnswerEvent; 0: never
 //! [log]
 //! level = "info"                # error warn info debug trace
 //! format = "text"               # text json
@@ -139,6 +185,7 @@
 
 mod application;
 mod audit;
+mod bot;
 mod check;
 mod dns;
 mod fields;
@@ -148,9 +195,11 @@ mod parts;
 mod records;
 mod reload;
 mod report;
+mod ringcentral;
 mod target;
 mod tls;
 mod transfer;
+mod twilio;
 mod webhook;
 
 use std::fmt;
@@ -168,13 +217,16 @@ use crate::transaction::Timers;
 use crate::transport::locate::{Found, Place};
 use crate::transport::{Named, Transport};
 
+pub use bot::{Bot, BotChannel};
 pub use dns::Dns;
 pub use media::MediaFiles;
 pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
+pub use ringcentral::{RingCentral, RingCentralExtension, Secret};
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
+pub use twilio::{Hook, Twilio, TwilioNumber};
 pub use webhook::Webhook;
 
 /// A checked configuration. Only host names are still to be looked up: [`Config::settings`].
@@ -199,6 +251,8 @@ pub struct Config {
     pub ladder: Option<Ladder>,
     /// What is kept of calls.
     pub records: Records,
+    /// Bots and their callers.
+    pub bot: Bot,
     /// The file that outlives the process; `None`: bindings end with it.
     pub store: Option<String>,
     /// The file of the audit log.
@@ -215,6 +269,10 @@ pub struct Config {
     pub dns: Dns,
     /// Whom the API may tell and ask over HTTP.
     pub webhook: Webhook,
+    /// The RingCentral-style API; `None`: not served.
+    pub ringcentral: Option<RingCentral>,
+    /// The Twilio-style API; `None`: not served.
+    pub twilio: Option<Twilio>,
     /// How much a source and a user may ask for.
     pub limits: RequestLimits,
 }
@@ -355,6 +413,7 @@ impl Config {
             },
             ladder: Some(Ladder::default()),
             records: Records::default(),
+            bot: Bot::default(),
             store: None,
             audit: None,
             softphone: Some(Softphone::default()),
@@ -363,8 +422,17 @@ impl Config {
             media_files: MediaFiles::default(),
             dns: Dns::default(),
             webhook: Webhook::default(),
+            ringcentral: None,
+            twilio: None,
             limits: RequestLimits::default(),
         }
+    }
+
+    /// The domain of our users' addresses: as configured, else what the first listener is called.
+    pub fn domain(&self) -> String {
+        let first = self.listeners.first().map(|listener| listener.advertised.ip());
+        let domain = self.edge.domain.clone().or_else(|| first.map(|ip| ip.to_string()));
+        domain.unwrap_or_else(|| Ipv4Addr::LOCALHOST.to_string())
     }
 
     /// Host names that somebody must look up before [`Config::settings`].
@@ -438,10 +506,8 @@ impl Config {
                 users: users.clone(),
             });
         }
-        let first = self.listeners.first().map(|listener| listener.advertised.ip());
-        let domain = self.edge.domain.clone().or_else(|| first.map(|ip| ip.to_string()));
         Ok(Settings {
-            domain: domain.unwrap_or_else(|| Ipv4Addr::LOCALHOST.to_string()),
+            domain: self.domain(),
             listeners: self.listeners.clone(),
             pbx,
             peers: self.peers.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fields::{Choice, Fields};
 use super::report::Problems;
-use crate::engine::{OnFailure, ReferAnswer, Settings};
+use crate::engine::{Application, OnFailure, ReferAnswer, Rung, Settings};
 use crate::sip::{Scheme, Uri};
 
 /// The section, checked.
@@ -42,12 +42,14 @@ enum Word {
     Transferor,
     Next,
     HangUp,
+    Ladder,
 }
 
-const WORDS: [Choice<Word>; 3] = [
+const WORDS: [Choice<Word>; 4] = [
     ("transferor", Ok(Word::Transferor)),
     ("next", Ok(Word::Next)),
     ("hang_up", Ok(Word::HangUp)),
+    ("ladder", Ok(Word::Ladder)),
 ];
 
 pub(super) fn transfer(file: &mut Fields<'_>, problems: &mut Problems) -> Transfer {
@@ -74,14 +76,16 @@ pub(super) fn transfer(file: &mut Fields<'_>, problems: &mut Problems) -> Transf
             "`on_failure = \"next\"` has nobody to go to",
             "add next = [\"sip:reception@example.test\"]",
         ),
-        Some(Word::Transferor | Word::HangUp) | None if named => problems.add(
+        Some(Word::Transferor | Word::HangUp | Word::Ladder) | None if named => problems.add(
             fields.key_span("next"),
             "`next` is never used",
             "set on_failure = \"next\", or remove it",
         ),
-        Some(Word::Next | Word::Transferor | Word::HangUp) | None => {}
+        Some(Word::Next | Word::Transferor | Word::HangUp | Word::Ladder) | None => {}
     }
+    let rungs = ladder(&mut fields, word == Some(Word::Ladder), problems);
     transfer.on_failure = match word {
+        Some(Word::Ladder) => OnFailure::Ladder(rungs),
         Some(Word::Next) => OnFailure::Next(next),
         Some(Word::HangUp) => OnFailure::HangUp,
         Some(Word::Transferor) | None => OnFailure::Transferor,
@@ -100,4 +104,134 @@ pub(super) fn transfer(file: &mut Fields<'_>, problems: &mut Problems) -> Transf
     }
     fields.finish(problems);
     transfer
+}
+
+const RUNGS: &str = "steps are sip:user@host, application:name, transferor, hang_up";
+
+/// The steps of `on_failure = "ladder"`.
+fn ladder(fields: &mut Fields<'_>, wanted: bool, problems: &mut Problems) -> Vec<Rung> {
+    let ring_timeout = fields
+        .number("ladder_ring_s", 1..=600, problems)
+        .map(Duration::from_secs);
+    let mut rungs = Vec::new();
+    for given in fields.texts("ladder", problems) {
+        let rung = match given.value {
+            "transferor" => Some(Rung::Transferor),
+            "hang_up" => Some(Rung::HangUp),
+            text => match text.strip_prefix("application:") {
+                Some(name) => Some(Rung::Application(name.to_owned())),
+                None => Uri::parse(text)
+                    .ok()
+                    .filter(|uri| uri.scheme() != Scheme::Other && uri.user().is_some())
+                    .map(|uri| Rung::Target {
+                        uri: uri.without_headers(),
+                        ring_timeout,
+                    }),
+            },
+        };
+        match rung {
+            Some(rung) => rungs.push(rung),
+            None => problems.add(
+                given.span.clone(),
+                format!("`ladder` has no step \"{}\"", given.value.escape_debug()),
+                RUNGS,
+            ),
+        }
+    }
+    match (wanted, fields.has("ladder")) {
+        (true, false) => problems.add(
+            fields.key_span("on_failure"),
+            "`on_failure = \"ladder\"` has no steps",
+            RUNGS,
+        ),
+        (false, true) => problems.add(
+            fields.key_span("ladder"),
+            "`ladder` is never used",
+            "set on_failure = \"ladder\", or remove it",
+        ),
+        (true, true) | (false, false) => {}
+    }
+    rungs
+}
+
+/// Every application of the ladder is one of the file's.
+pub(super) fn check_applications(
+    transfer: &Transfer,
+    applications: &[Application],
+    span: std::ops::Range<usize>,
+    problems: &mut Problems,
+) {
+    let rungs = match &transfer.on_failure {
+        OnFailure::Ladder(rungs) => rungs.as_slice(),
+        OnFailure::Transferor | OnFailure::Next(_) | OnFailure::HangUp => &[],
+    };
+    for rung in rungs {
+        if let Rung::Application(name) = rung
+            && !applications.iter().any(|known| known.name == *name)
+        {
+            let what = format!(
+                "`ladder` names an application `{}` that is not there",
+                name.escape_debug()
+            );
+            problems.add(
+                span.clone(),
+                what,
+                "add an [[application]] with that name and its numbers",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::engine::{OnFailure, Rung};
+
+    const LISTEN: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n\
+        [[application]]\nname = \"queue\"\nmatch = \"^1\"\n";
+
+    #[test]
+    fn a_ladder_has_steps_and_the_time_of_each_ring() {
+        let text = format!(
+            "{LISTEN}[transfer]\non_failure = \"ladder\"\nladder_ring_s = 20\n\
+             ladder = [\"sip:a@b\", \"application:queue\", \"transferor\", \"hang_up\"]\n"
+        );
+        let config = Config::read("edge.toml", &text).unwrap();
+        let settings = config.settings([0; 16], |_| None).unwrap();
+        let OnFailure::Ladder(rungs) = settings.on_failure else {
+            panic!("no ladder")
+        };
+        let [
+            Rung::Target { ring_timeout, .. },
+            Rung::Application(name),
+            Rung::Transferor,
+            Rung::HangUp,
+        ] = rungs.as_slice()
+        else {
+            panic!("{rungs:?}")
+        };
+        assert_eq!(
+            (ring_timeout.map(|time| time.as_secs()), name.as_str()),
+            (Some(20), "queue")
+        );
+    }
+
+    #[test]
+    fn a_ladder_that_cannot_be_climbed_is_named() {
+        for (bad, wanted) in [
+            ("on_failure = \"ladder\"\n", "has no steps"),
+            ("ladder = [\"transferor\"]\n", "is never used"),
+            (
+                "on_failure = \"ladder\"\nladder = [\"carol\"]\n",
+                "has no step \"carol\"",
+            ),
+            (
+                "on_failure = \"ladder\"\nladder = [\"application:bot\"]\n",
+                "`bot` that is not there",
+            ),
+        ] {
+            let report = Config::read("edge.toml", &format!("{LISTEN}[transfer]\n{bad}")).unwrap_err();
+            assert!(report.to_string().contains(wanted), "{report}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use crate::sdp::Description;
 use crate::sip::{HeaderName, Message, Scheme, Uri};
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
+use crate::vocabulary::{OnFailure, Refusal, Rung};
 
 /// More headers than these of one call are not told; nor are longer values.
 const MOST_HEADERS: usize = 32;
@@ -29,6 +30,26 @@ impl Settings {
 }
 
 impl Engine {
+    /// Whether every application of a ladder exists.
+    pub(super) fn check_ladder(&self, on_failure: Option<&OnFailure>) -> Result<(), Refusal> {
+        let rungs = match on_failure {
+            Some(OnFailure::Ladder(rungs)) => rungs.as_slice(),
+            Some(OnFailure::Transferor | OnFailure::Next(_) | OnFailure::HangUp) | None => &[],
+        };
+        let known = |name: &String| self.settings.applications.iter().any(|known| known.name == *name);
+        let unknown = rungs.iter().find_map(|rung| match rung {
+            Rung::Application(name) => (!known(name)).then_some(name),
+            Rung::Target { .. } | Rung::Transferor | Rung::HangUp => None,
+        });
+        match unknown {
+            None => Ok(()),
+            Some(name) => Err(Refusal::Invalid {
+                field: "ladder",
+                why: format!("there is no [[application]] `{name}`"),
+            }),
+        }
+    }
+
     /// The application that `target` belongs to, by whomever it is called but a stranger.
     pub(super) fn application_for(&self, target: &Uri, caller: Caller) -> Option<String> {
         let identity = &self.transfers.calls.legs.identity;

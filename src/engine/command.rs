@@ -43,6 +43,7 @@ impl Engine {
                 self.transfers.calls.hold(now, id, leg, None)?;
                 return Ok(None);
             }
+            Command::Divert { leg, to, headers } => done(self.divert(now, leg, &to, &headers))?,
             Command::HangUpLeg { leg } => self.hang_up_leg(now, leg)?,
             Command::HangUpCall { call } => {
                 self.transfers.calls.hang_up(now, call)?;
@@ -56,6 +57,7 @@ impl Engine {
                 ring_timeout,
                 on_failure,
             } => {
+                self.check_ladder(on_failure.as_ref())?;
                 let Engine {
                     settings,
                     transfers,

@@ -12,6 +12,7 @@ use super::Engine;
 use super::route::Caller;
 use crate::leg::{Called, Invitation, LegEvent, LegHandle, LegOwner};
 use crate::sip::{HeaderName, Message, NameAddr, Scheme, Uri};
+use crate::vocabulary::{Cause, Refusal};
 
 /// A call that is forwarded in a circle is stopped here at the latest.
 const MOST_DIVERSIONS: usize = 5;
@@ -66,6 +67,57 @@ impl Engine {
             LegOwner::Nobody => return Some(event),
         }
         None
+    }
+
+    /// An API client sends a ringing phone's call on. The dialling rights are those of the party that rings.
+    pub(super) fn divert(
+        &mut self,
+        now: Instant,
+        handle: LegHandle,
+        to: &Uri,
+        headers: &[(String, String)],
+    ) -> Result<(), Refusal> {
+        let headers = super::hub::headers(headers)?;
+        let conflict = |why: String| Refusal::Conflict { why };
+        let calls = &self.transfers.calls;
+        let leg = calls.legs.get(handle).filter(|leg| leg.is_alive());
+        let leg = leg.ok_or_else(|| Refusal::NotFound {
+            what: "leg",
+            handle: handle.to_string(),
+        })?;
+        let LegOwner::Call(call) = leg.owner else {
+            return Err(conflict(format!("{handle} does not ring in a call")));
+        };
+        let old = calls.legs.invitation(handle).cloned();
+        let old = old.ok_or_else(|| conflict(format!("{handle} does not ring")))?;
+        let by = leg.party.uri.clone();
+        let forks = calls.ringing_with(call, &by);
+        if !forks.contains(&handle) {
+            return Err(conflict(format!("{call} does not ring")));
+        }
+        // RFC 5806 §5: the word for a call that is sent on while it rings.
+        let redirect = Redirect {
+            diversion: format_compact!("<{by}>;reason=deflection"),
+            targets: vec![to.without_headers()],
+            by,
+        };
+        if goes_round(&old, &redirect) {
+            return Err(conflict("the call would go in a circle".to_owned()));
+        }
+        let mut invitations = self.forward_ways(now, to, &redirect, &old);
+        for invitation in &mut invitations {
+            invitation.extra.extend(headers.iter().cloned());
+        }
+        if invitations.is_empty() {
+            let why = "there is no way to it".to_owned();
+            return Err(Refusal::Invalid { field: "to", why });
+        }
+        self.transfers.calls.forward(now, call, handle, to, invitations);
+        for fork in forks {
+            self.transfers.calls.drop_fork(call, fork);
+            self.legs().release(now, fork, Cause::Command);
+        }
+        Ok(())
     }
 
     fn redirect(&self, now: Instant, response: &Message, called: &Called) -> Option<Redirect> {

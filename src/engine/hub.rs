@@ -154,7 +154,7 @@ impl Engine {
 }
 
 /// What a client may put into an INVITE: nothing that SIP itself needs, and nothing that would be a header of its own.
-fn headers(given: &[(String, String)]) -> Result<Vec<(CompactString, CompactString)>, Refusal> {
+pub(super) fn headers(given: &[(String, String)]) -> Result<Vec<(CompactString, CompactString)>, Refusal> {
     let invalid = |why: String| Refusal::Invalid { field: "headers", why };
     if given.len() > MOST_HEADERS {
         return Err(invalid(format!("more than {MOST_HEADERS}")));

@@ -55,6 +55,7 @@ impl Engine {
         }
         if let Some(seconds) = self.draining
             && request.header(HeaderName::Replaces).is_none()
+            && request.header(HeaderName::Join).is_none()
         {
             // RFC 3261 §21.5.4. What takes a place in a running call is no new call.
             let draft = self.refusal(&request, 503).header(HeaderName::RetryAfter, seconds);
@@ -136,11 +137,11 @@ impl Engine {
         user: Option<CompactString>,
     ) -> Result<(), Refused> {
         let bad = |error: crate::sip::ParseError| Refused(error.status(), Some(error.reason()));
+        if let Some(()) = self.invite_into_hub(now, flow, server, request, caller, user.as_ref())? {
+            return Ok(());
+        }
         let replaces = Replaces::of(request).map_err(bad)?;
         if let Some(replaces) = replaces {
-            if request.header(HeaderName::Join).is_some() {
-                return Err(Refused(400, Some("Replaces Together With Join".to_owned())));
-            }
             let replaced = self.transfers.replaced_by(&replaces);
             // RFC 3891 §4: the same user, on whatever phone; a leg that we called has proved nothing, its binding has.
             let same_user = user.is_some() && replaced.and_then(|leg| self.user_of(now, leg)) == user;
@@ -154,10 +155,6 @@ impl Engine {
                 Ok(_) => Ok(()),
                 Err(refused) => Err(Refused(refused.status(), Some(refused.to_string()))),
             };
-        }
-        if request.header(HeaderName::Join).is_some() {
-            // RFC 3911 §3: a UA that cannot mix says so with 488; `join` is not advertised (`manual::decisions`).
-            return Err(Refused(488, Some("No Mixer Here To Join".to_owned())));
         }
         let offer = description(request)?;
         let max_forwards = match request.number(HeaderName::MaxForwards) {
@@ -397,7 +394,7 @@ fn accepts_descriptions(request: &Message) -> bool {
 }
 
 /// The offer of an INVITE; a body that is something else is 415 (RFC 3261 §8.2.3).
-fn description(request: &Message) -> Result<Option<Description>, Refused> {
+pub(super) fn description(request: &Message) -> Result<Option<Description>, Refused> {
     if request.body().is_empty() {
         return Ok(None);
     }
@@ -466,6 +463,6 @@ fn passed_on(request: &Message, to_pbx: bool) -> Vec<(CompactString, CompactStri
 }
 
 /// From or To for a new dialog of the same parties.
-fn without_tag(name_addr: &NameAddr) -> NameAddr {
+pub(super) fn without_tag(name_addr: &NameAddr) -> NameAddr {
     name_addr.clone().without_params()
 }

@@ -21,6 +21,7 @@
 //! | `dial` | calls that an API client has the edge make |
 //! | `application` | calls that belong to an API client |
 //! | `hub` | who is called into a hub, and how |
+//! | `seat` | REFER, Replaces and Join that concern a hub |
 //! | `media` | what the packet half tells, digits, recordings |
 //! | `divert` | phones that send their calls on by 3xx |
 //! | `settle` | hands on what the layers report until nothing is left to hand on |
@@ -59,6 +60,7 @@ mod refer;
 mod register;
 mod reload;
 mod route;
+mod seat;
 mod secure;
 mod settings;
 mod settle;

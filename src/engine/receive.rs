@@ -80,6 +80,12 @@ impl Engine {
             );
             return;
         }
+        if *request.method() != Method::Invite && request.header(HeaderName::Join).is_some() {
+            // RFC 3911 §4.
+            let reason = Some("Join In A Request That Is No INVITE");
+            self.legs().refuse(now, server, &request, 400, reason);
+            return;
+        }
         let outside = request.to_tag().is_none() || *request.method() == Method::Register;
         if !outside {
             match self.legs().find(&request) {

@@ -45,6 +45,9 @@ impl Engine {
     }
 
     fn refer(&mut self, now: Instant, call: CallHandle, transferor: LegHandle, referral: Referral) {
+        let Some(referral) = self.refer_about_hub(now, call, transferor, referral) else {
+            return;
+        };
         if let Some(user) = self.user_of(now, transferor)
             && !self.guard.may_transfer(now, &user)
         {

@@ -50,7 +50,7 @@ impl Engine {
                 let transfer = dial.transfer;
                 let ways = self.transfer_ways(now, dial);
                 self.transfers.dial(now, transfer, ways);
-            } else {
+            } else if !self.transfers.entrusted_said(now) {
                 break;
             }
         }

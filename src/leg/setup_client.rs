@@ -39,6 +39,18 @@ pub(crate) struct Client {
 }
 
 impl Legs {
+    /// How a party was called that has not answered yet.
+    pub(crate) fn invitation(&self, handle: LegHandle) -> Option<&Invitation> {
+        match &self.get(handle)?.state {
+            State::Calling(Setup::Client(client)) | State::Early(Setup::Client(client)) => Some(&client.invitation),
+            State::Calling(Setup::Server(_))
+            | State::Early(Setup::Server(_))
+            | State::Confirmed
+            | State::Releasing(_)
+            | State::Ended => None,
+        }
+    }
+
     /// Calls a party. What comes of it rises to `owner`.
     pub fn invite(&mut self, now: Instant, owner: LegOwner, mut invitation: Invitation) -> LegHandle {
         let wanted = invitation.wanted.clone();
@@ -116,7 +128,7 @@ impl Legs {
             self.events.push_back(event);
         }
         self.record_by_policy(handle, policy, false);
-        // It may end at once, where there is no media port left: after its beginning has been told.
+        // Behind the event: a leg that cannot be offered anything ends at once.
         match wanted {
             Some(wanted) => self.lookups.push_back((handle, wanted)),
             None => self.send_invite(now, handle, None),

@@ -55,18 +55,20 @@
 //! | 7614 | §4 | nosub | stands: 200 and no NOTIFY |
 //! | 7614 | §4 | explicitsub | not yet: `Require` gets 420, no Refer-Events-At |
 //! | 3725 | §4 | third-party control: a flow of its own, see [`super::decisions`] | stands |
-//! | 3911 | §3 | Join | not yet: 488, `Require: join` gets 420, not advertised |
+//! | 3911 | §3–5 | Join of a party of a pair or hub, `Supported: join`; 400, 481, 603, 403 and 488 (full) as §4 | stands: confirmed dialogs only |
+//! | 4353 | §3, §5 | a focus with its mixer, by the native API | partly: no conference URI, no conference package (4575), no policy protocol |
+//! | 4579 | §5.1–5.5 | a focus calls parties, is called, and is sent REFER | partly: no `isfocus`; a REFER inside a dialog gives the referrer's place away, as a transfer does |
 //! | 5589 | §6, §7.1–7.3, §7.6, §7.7, §8 | blind, attended, semi-attended, with Referred-By | stands |
 //! | 5589 | §7.4 | recovery when one party does not support REFER | stands: the edge joins by itself |
 //! | 5589 | §7.5 | the consult's address of record rings several phones | stands |
-//! | 5589 | §9 | transfer as an ad hoc conference | not yet: it needs a mixer |
+//! | 5589 | §9 | transfer as an ad hoc conference | stands: pair to hub, third party, the transferor leaves or has its place taken by REFER |
 //! | 5589 | §10 | several parties, one transfer behind the other | stands |
 //! | 5589 | §11.1 | two lines of one gateway are handed back to it | stands: mode `auto`, where it knows REFER and Replaces |
 //! | 5589 | §11.2 | a consultation that is given up as it is answered | stands |
 //! | 5359 | §2.1, §2.2, §2.4, §2.5 | hold, consultation hold, transfer unattended and attended | stands |
 //! | 5359 | §2.3 | music on hold | not yet: the PBX's or silence |
 //! | 5359 | §2.7–2.9 | call forwarding: unconditional, busy, no answer | stands: the phone says so by 302, of calls and of transfers |
-//! | 5359 | §2.10, §2.11 | three-way conferences | not yet: they need a mixer |
+//! | 5359 | §2.10, §2.11 | three-way conferences: a third party is called in, a third party joins | stands: by the API, and by INVITE with Join |
 //! | 5359 | §2.15 | call park: to a park server and back | stands, as far as it is signalling |
 //! | 5359 | §2.16 | call pick-up by INVITE with Replaces | stands: of one's own calls, of others' with `[transfer] pick_up`; no dialog package, so a phone learns of the call elsewhere |
 //! | 5359 | §2.18 | click to dial: `POST /v1/calls` | stands |

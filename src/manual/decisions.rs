@@ -132,10 +132,48 @@
 //! to somebody who is not to hear it. So the held party is offered `sendonly` (or `inactive`), and the other side
 //! `inactive`; resuming offers both `sendrecv`. With the media rooms the first will carry music.
 //!
-//! ## Join is refused with 488
+//! ## Join makes a hub
 //!
-//! RFC 3911 wants a mixer, and there is none before the media rooms. §3 has a UA that cannot mix answer 488; `join` is in no
-//! `Supported`, so `Require: join` gets 420. Weighed against 481: the dialog exists, and its owner would look for it.
+//! RFC 3911: the dialog that is named is one of a pair, which becomes a hub for it, or of a hub, which grows. Who may is who
+//! could take that party's place by Replaces: the same user, a trusted peer. A dialog that is not answered yet is 481, a full
+//! hub 488.
+//!
+//! ## A hub's member talks with the edge's own voice
+//!
+//! A party of a hub has no one other side whose description it could be told. It is told the edge's: one fixed description
+//! (Opus, G.722, G.711, DTMF) with a mark of its own, put where the other side's stands in a pair (`leg::voice`). So offers,
+//! answers, ICE, DTLS and SDES need no second form, and whether a leg has to be re-INVITEd is one question: does its media
+//! come here, in codecs that can be mixed, both ways? A pair through the edge becomes a hub, and a hub such a pair, without
+//! a message to anybody: the packet half is told who hears whom. Where the pair's media went directly, one re-INVITE to
+//! each does it, and afterwards it goes directly again.
+//!
+//! Weighed against a re-INVITE for each role (`sendonly` for the held, `recvonly` for listeners): phones would show it, but
+//! each would cost a round trip, meet glare, and change a browser's direction; the roles are the mixer's alone.
+//!
+//! ## A party that holds a hub is muted
+//!
+//! Its re-INVITE is answered at once in the mirror of its direction, nobody else is told, and nobody hears what it sends: a
+//! phone with music of its own would play it to all, the oldest complaint of conferences. Who else is there counts it as
+//! absent, so that a customer whose agent puts the phone on hold hears the edge's music.
+//!
+//! ## Who keeps a hub alive
+//!
+//! Speakers and muted ones. Supervisors alone (monitor, coach) hear nobody and are heard by nobody, so the hub ends with the
+//! last of the others, unless it stays. One that nobody has joined ends after a minute; a caller for an application that no
+//! client answers is told 480 when it has rung as long as anybody may.
+//!
+//! ## Places in a hub are taken without a transfer
+//!
+//! REFER by a participant gives its place and role to the target, in one with RFC 5589: the phone's user pressed "transfer".
+//! RFC 4579 §5.5 would have a REFER to the focus add somebody; the API and Join do that. The hub answers by itself, so there
+//! is nothing to match and nobody to wait for: no transfer object, no `transfer.*`, but `hub.joined` and `hub.left`. The one
+//! who leaves is released behind the answer to its last NOTIFY, as in every transfer. Two hubs are not made one: 488.
+//!
+//! ## A ladder's application has the customer on trial
+//!
+//! `on_failure = "ladder"` may offer the transferee to an application in the middle. It waits there in a hub of its own, with
+//! music, and its old call stands; only when a client answers or moves it does the transferor hear 200 and leave. Until then
+//! it hears 182. So a queue that is full, or dead, costs nobody the call.
 //!
 //! ## A REFER outside of dialogs needs the same party, not only both tags
 //!
@@ -440,6 +478,26 @@
 //! owns its sockets (`rtc-ice` does) where ours share one port; whoever sets up an edge can give it an address that is
 //! reached, and then RFC 8445 §2.5 wants it lite. Without a WebSocket listener the shared port serves phones with ICE, and
 //! any port will do where the configured one is taken.
+//!
+//! ## A hub sums at two rates, and resamples sums
+//!
+//! G.711 is summed at 8 kHz, G.722 and Opus at 16 kHz. One internal rate of 48 kHz would make telephones pay for browsers: six
+//! times the additions and two filters for each of them. Two sums cost a hub of telephones nothing, and where both kinds are
+//! there, it is the *sums* that go through a filter, so that a hub has two of them however many speak. Opus is decoded to 16 kHz by
+//! itself, and encoded from it: 32 kbit/s with FEC is wideband, and nobody would hear the difference.
+//!
+//! A voice below -56 dBFS for 400 ms is not mixed. Hundreds of quiet lines would add up to noise, and each of them would want an
+//! encode of its own, because whoever is in the sum must hear it without itself. Where nobody speaks, frames of silence that were
+//! encoded once go out: an RTP stream that stops closes NAT bindings and looks like a dead line to whoever counts packets,
+//! and DTX would be the same for every codec but Opus.
+//!
+//! G.722 and Opus remember what they encoded. Whoever speaks gets an encoder of its own, fed with the frame that was heard
+//! last, and keeps it for two seconds; then it hears the shared one again (a test measures that a tone goes on through both changes).
+//!
+//! ## A hub's recording has no whispers
+//!
+//! It is one channel of what all hear. Whoever plays it to the customer must not play the coach with it; who wants the coach
+//! records the coached leg, whose right side is what it heard.
 //!
 //! ## Media is described at the leg's edge, and calls do not know of it
 //!

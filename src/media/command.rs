@@ -53,7 +53,8 @@ pub enum MediaCommand {
         /// Everybody in it; each in one hub only.
         members: Vec<Member>,
     },
-    /// Plays a prompt: to a leg in place of all that it hears, into a hub together with what is said there.
+    /// Plays a prompt: to a leg in place of all that it hears (of an announcement before it nothing more is heard or told), into a
+    /// hub together with what is said and announced there.
     Announce {
         /// To whom.
         to: AudienceHandle,
@@ -67,7 +68,7 @@ pub enum MediaCommand {
         /// For whom.
         to: AudienceHandle,
     },
-    /// Writes all that is said in a hub into a new file.
+    /// Writes what all hear in a hub into a new file of one channel: neither who is muted or held nor a whisper is in it.
     RecordHub {
         /// The hub.
         call: CallHandle,
@@ -135,7 +136,7 @@ pub enum Hears {
     Nothing,
 }
 
-/// A prompt that the configuration names.
+/// A prompt that the configuration names, a sound that was added while the edge runs (`sound-…`), or `builtin:beep`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PromptName(pub CompactString);
 

@@ -43,7 +43,7 @@ pub enum MediaEvent {
         /// Which.
         name: PromptName,
     },
-    /// A prompt cannot be played; silence is sent instead.
+    /// A prompt cannot be played; silence is sent instead, and what was announced is over.
     PromptMissing {
         /// Who would have heard it.
         leg: LegHandle,
@@ -75,7 +75,7 @@ pub enum MediaEvent {
         /// Which.
         name: PromptName,
     },
-    /// A hub's recording is complete on disk.
+    /// A hub's recording is complete on disk; 0 ms: it could not be written, and nothing of it is.
     HubRecorded {
         /// The hub.
         call: CallHandle,

@@ -24,10 +24,10 @@ use super::{HeaderName, Message, Method};
 pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, REFER, NOTIFY, INFO, MESSAGE, UPDATE, PRACK";
 
 /// Value of `Supported` in requests and 2xx responses (RFC 3261 §20.37). RFC 3891 §6.2 makes `replaces` a MUST.
-pub const SUPPORTED: &str = "100rel, replaces, norefersub, nosub, tdialog, path, timer";
+pub const SUPPORTED: &str = "100rel, replaces, join, norefersub, nosub, tdialog, path, timer";
 
 /// [`SUPPORTED`] in an INVITE that offers nothing: no provisional answer may make an offer (RFC 3262 §5).
-pub const SUPPORTED_UNRELIABLE: &str = "replaces, norefersub, nosub, tdialog, path, timer";
+pub const SUPPORTED_UNRELIABLE: &str = "replaces, join, norefersub, nosub, tdialog, path, timer";
 
 /// Value of `Accept` in the answer to OPTIONS and in 415 (RFC 3261 §11.2): bodies that the edge itself reads.
 pub const ACCEPT: &str = "application/sdp, message/sipfrag";

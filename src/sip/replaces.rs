@@ -69,6 +69,18 @@ impl Replaces {
         Replaces::parse(std::str::from_utf8(value).map_err(|_| BAD)?).map(Some)
     }
 
+    /// The dialog that the Join header of a request names (RFC 3911 §7.1: the same grammar); a second one is an error.
+    pub fn of_join(message: &Message) -> Result<Option<Replaces>, ParseError> {
+        let mut lines = message.headers(HeaderName::Join);
+        let Some(value) = lines.next() else { return Ok(None) };
+        if lines.next().is_some() {
+            return Err(ParseError::at(ParseErrorKind::Duplicate, HeaderName::Join));
+        }
+        let bad = |_| ParseError::at(ParseErrorKind::Value, HeaderName::Join);
+        let text = std::str::from_utf8(value).map_err(|_| ParseError::at(ParseErrorKind::Value, HeaderName::Join))?;
+        Replaces::parse(text).map(Some).map_err(bad)
+    }
+
     /// The Replaces header inside a Refer-To URI, unescaped once; a second one is an error.
     pub fn in_refer_to(uri: &Uri) -> Result<Option<Replaces>, ParseError> {
         let is_replaces = |name: &str| unescape_text(name).is_some_and(|n| n.eq_ignore_ascii_case("Replaces"));

@@ -15,13 +15,13 @@ use crate::vocabulary::{
 };
 
 /// A refusal of the REFER itself: nothing was started.
-struct Refused {
-    status: u16,
-    reason: Option<String>,
+pub(super) struct Refused {
+    pub(super) status: u16,
+    pub(super) reason: Option<String>,
 }
 
 impl Refused {
-    fn because(status: u16, reason: &str) -> Refused {
+    pub(super) fn because(status: u16, reason: &str) -> Refused {
         Refused {
             status,
             reason: Some(reason.to_owned()),
@@ -43,6 +43,23 @@ pub(super) enum Target {
     Dead(u16),
 }
 
+/// Whom a REFER names: somebody who can be called.
+pub(super) fn whom(request: &Message) -> Result<ReferTo, Refused> {
+    let refer_to = ReferTo::of(request).map_err(|error| Refused {
+        status: error.status(),
+        reason: Some(error.reason()),
+    })?;
+    let uri = &refer_to.target.uri;
+    if matches!(uri.scheme(), Scheme::Other) {
+        return Err(Refused::because(416, "Refer-To Must Be sip, sips or tel"));
+    }
+    let method = uri.param("method").flatten();
+    if method.is_some_and(|method| !method.eq_ignore_ascii_case("INVITE")) {
+        return Err(Refused::because(501, "Refer-To Method Is Not INVITE"));
+    }
+    Ok(refer_to)
+}
+
 impl Transfers {
     /// A party's REFER. Accepted or refused here (in mode `pass` by the transferee); whom it wants dialled goes to
     /// [`Transfers::dials`].
@@ -55,15 +72,7 @@ impl Transfers {
         ask: impl FnOnce(&Asked<'_>) -> Answer,
     ) {
         let Referral { server, request, .. } = &referral;
-        let options = unsupported(request);
-        if !options.is_empty() {
-            // RFC 7614 §4: explicitsub wants a URI to subscribe to, which this edge does not serve.
-            let tag = request.stateless_tag(&self.calls.legs.identity.key);
-            let draft = request
-                .respond(420)
-                .to_tag(&tag)
-                .header(HeaderName::Unsupported, options.join(", "));
-            self.calls.legs.transactions.respond(now, *server, draft.print(), 420);
+        if self.refused_options(now, &referral) {
             return;
         }
         let examined = self.examine(call, transferor, request);
@@ -113,8 +122,25 @@ impl Transfers {
         }
     }
 
+    /// Whether a REFER asks for what nobody here can do; it has its answer then.
+    pub(super) fn refused_options(&mut self, now: Instant, referral: &Referral) -> bool {
+        let Referral { server, request, .. } = referral;
+        let options = unsupported(request);
+        if options.is_empty() {
+            return false;
+        }
+        // RFC 7614 §4: explicitsub wants a URI to subscribe to, which this edge does not serve.
+        let tag = request.stateless_tag(&self.calls.legs.identity.key);
+        let draft = request
+            .respond(420)
+            .to_tag(&tag)
+            .header(HeaderName::Unsupported, options.join(", "));
+        self.calls.legs.transactions.respond(now, *server, draft.print(), 420);
+        true
+    }
+
     /// The site's answer; and a call that goes round is stopped here.
-    fn ask(
+    pub(super) fn ask(
         &self,
         transferor: LegHandle,
         transferee: LegHandle,
@@ -159,21 +185,8 @@ impl Transfers {
         transferor: LegHandle,
         request: &Message,
     ) -> Result<(LegHandle, Target), Refused> {
-        let refer_to = ReferTo::of(request).map_err(|error| Refused {
-            status: error.status(),
-            reason: Some(error.reason()),
-        })?;
+        let refer_to = whom(request)?;
         let uri = &refer_to.target.uri;
-        if matches!(uri.scheme(), Scheme::Other) {
-            return Err(Refused::because(416, "Refer-To Must Be sip, sips or tel"));
-        }
-        if uri
-            .param("method")
-            .flatten()
-            .is_some_and(|method| !method.eq_ignore_ascii_case("INVITE"))
-        {
-            return Err(Refused::because(501, "Refer-To Method Is Not INVITE"));
-        }
         let transferee = self
             .calls
             .get(call)
@@ -199,7 +212,7 @@ impl Transfers {
 
     /// Replaces in Refer-To names a dialog as its other end sees it. With us at that end it is our local tag; a phone that
     /// was told the far end's identifiers names them with our tag on the other side.
-    fn resolve(&self, transferor: LegHandle, replaces: &Replaces, uri: &Uri) -> Result<Target, Refused> {
+    pub(super) fn resolve(&self, transferor: LegHandle, replaces: &Replaces, uri: &Uri) -> Result<Target, Refused> {
         let leg = match self.calls.legs.find_replaced(replaces) {
             Match::Found(leg) => LegHandle::from(leg),
             Match::Gone(_) => return Ok(Target::Dead(603)),

@@ -30,6 +30,7 @@ impl Transfers {
                 | State::Joining { .. }
                 | State::Referring { .. }
                 | State::Taking { .. }
+                | State::Entrusted { .. }
                 | State::Reporting { .. },
             )
             | None => return,

@@ -140,6 +140,7 @@ impl Transfers {
             State::Joining { target, .. } => Some(target),
             State::Trying { .. }
             | State::Recovering { .. }
+            | State::Entrusted { .. }
             | State::Referring { .. }
             | State::Taking { .. }
             | State::Reporting { .. } => None,

@@ -68,6 +68,7 @@ impl Transfers {
             | State::Trying { .. }
             | State::Referring { .. }
             | State::Recovering { .. }
+            | State::Entrusted { .. }
             | State::Reporting { .. } => {}
         }
     }

@@ -14,6 +14,9 @@
 //! | Trying | target answers | Joining | the other forks are cancelled |
 //! | Trying, Joining, Referring | the target cannot be had, policy has a next | Recovering | what was made is released, NOTIFY 181 |
 //! | Recovering | ways to the next target | Trying | it is dialled |
+//! | Trying, Joining, Referring | the same, and an application is next | Entrusted | the transferee waits there, NOTIFY 182 |
+//! | Entrusted | the application takes it | Reporting | last NOTIFY 200 |
+//! | Entrusted | it does not | as if a target had refused | |
 //! | Trying | all targets refuse | *failed* | last NOTIFY; the call is given back untouched |
 //! | Joining | both sides matched | Reporting | transferee and target are the call now; last NOTIFY 200 |
 //! | Joining | a side refuses its offer | *failed* | the sides are brought together as they were |
@@ -28,23 +31,27 @@
 //! | Joining | the target leaves | *failed* | the call is given back |
 //!
 //! [`policy`] asks the site, [`begin`] resolves who moves whom, [`start`] makes the transfer, [`recovery`] finds another
-//! target, [`blind`] dials, [`join`] brings together, [`fallback`] asks who refuses for its own offer, [`refer_mode`] lets the transferee do it,
-//! [`replaced`] serves INVITE with Replaces, [`outcome`] ends each of them once.
+//! target, [`application`] offers the transferee to a client, [`blind`] dials, [`join`] brings together, [`fallback`] asks who refuses for its own offer, [`refer_mode`] lets the transferee do it,
+//! [`replaced`] serves INVITE with Replaces, [`hub`] does both where a hub is concerned, [`outcome`] ends each of them once.
 //!
 //! [`policy`]: self
 //! [`begin`]: self
 //! [`start`]: self
 //! [`recovery`]: self
+//! [`application`]: self
 //! [`blind`]: self
 //! [`join`]: self
 //! [`fallback`]: self
 //! [`refer_mode`]: self
 //! [`replaced`]: self
+//! [`hub`]: self
 //! [`outcome`]: self
 
+mod application;
 mod begin;
 mod blind;
 mod fallback;
+mod hub;
 mod join;
 mod outcome;
 mod policy;
@@ -65,6 +72,7 @@ use crate::vocabulary::{
 };
 use recovery::Plan;
 
+pub use hub::Seat;
 pub use policy::{Answer, Asked, Limits, Policy, Referral};
 pub use replaced::ReplacesRefused;
 
@@ -111,6 +119,8 @@ pub(crate) enum State {
     Taking { newcomer: LegHandle, offered: bool },
     /// The target cannot be had; the next one is looked up.
     Recovering { reason: TransferFailure },
+    /// The transferee waits in this hub until an application takes it.
+    Entrusted { hub: CallHandle },
     /// It is decided; the transferor is told before it is released.
     Reporting {
         target: Option<LegHandle>,
@@ -157,7 +167,7 @@ impl Transfer {
             State::Trying { .. } => "trying",
             State::Joining { .. } | State::Taking { .. } => "joining",
             State::Referring { .. } => "referring",
-            State::Recovering { .. } => "recovering",
+            State::Recovering { .. } | State::Entrusted { .. } => "recovering",
             State::Reporting { .. } => "reporting",
         }
     }
@@ -168,7 +178,7 @@ impl Transfer {
             State::Joining { target, .. } => Some(*target),
             State::Referring { target, .. } | State::Reporting { target, .. } => *target,
             State::Taking { newcomer, .. } => Some(*newcomer),
-            State::Recovering { .. } => None,
+            State::Recovering { .. } | State::Entrusted { .. } => None,
         }
     }
 
@@ -268,6 +278,7 @@ impl Transfers {
                 | State::Joining { .. }
                 | State::Taking { .. }
                 | State::Recovering { .. }
+                | State::Entrusted { .. }
                     if late =>
                 {
                     self.fail(now, handle, TransferFailure::TimedOut, Some(408))
@@ -277,7 +288,8 @@ impl Transfers {
                 | State::Trying { .. }
                 | State::Joining { .. }
                 | State::Taking { .. }
-                | State::Recovering { .. } => {}
+                | State::Recovering { .. }
+                | State::Entrusted { .. } => {}
             }
         }
     }

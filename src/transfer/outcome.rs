@@ -122,6 +122,10 @@ impl Transfers {
                 );
                 vec![*newcomer]
             }
+            State::Entrusted { hub } => {
+                self.calls.take_back(*hub, handle, Cause::Transferred);
+                Vec::new()
+            }
             State::Trying { .. } | State::Joining { .. } | State::Referring { .. } | State::Recovering { .. } => {
                 Vec::new()
             }
@@ -193,7 +197,7 @@ impl Transfers {
             _ if leg == transfer.transferor || is_consult => self.operator_left(now, handle, leg),
             State::Referring { target, .. } => self.left_while_referring(now, handle, leg, *target),
             _ if leg == transfer.transferee => self.fail(now, handle, TransferFailure::TransfereeGone, None),
-            State::Recovering { .. } => {}
+            State::Recovering { .. } | State::Entrusted { .. } => {}
             State::Joining { .. } | State::Trying { .. } => self.fail(now, handle, TransferFailure::TargetGone, None),
             State::Taking { .. } => self.fail(now, handle, TransferFailure::TargetGone, Some(487)),
         }

@@ -6,7 +6,9 @@
 //! | the same | there | no | given back to the transferor; released if that one has gone |
 //! | the same, `hang_up` | there | no | released, and the transferor after it |
 //! | cancelled | there | not asked | given back as it was |
-//! | too late | there | not asked | as without a next target |
+//! | any of these | there | an application | it waits there; taken: done, else the next step |
+//! | any of these, and the transferor is next and there | there | not asked | given back to the transferor |
+//! | too late | there | targets are not asked | the other steps, else as without a next target |
 //! | anything | gone | not asked | the transferor is told, then released |
 //!
 //! A next target is tried while the transfer's own timer runs and its depth lasts, so that nobody goes round for ever.
@@ -16,29 +18,35 @@ use std::time::{Duration, Instant};
 
 use super::{Dial, State, Transfers};
 use crate::sip::Uri;
-use crate::vocabulary::{Cause, OnFailure, Refusal, TransferFailure, TransferHandle, TransferMode};
+use crate::vocabulary::{Cause, OnFailure, Refusal, Rung, TransferFailure, TransferHandle, TransferMode};
 
 /// What is left to be tried.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    next: VecDeque<Uri>,
+    next: VecDeque<Rung>,
+    /// The last step was reached, and it is the end of both.
     hang_up: bool,
     tried: u8,
     /// Nothing is begun after this moment, and what has begun is given up.
     pub(crate) until: Instant,
-    ring_timeout: Option<Duration>,
+    pub(crate) ring_timeout: Option<Duration>,
 }
 
 impl Plan {
     pub(crate) fn new(on_failure: OnFailure, until: Instant, ring_timeout: Option<Duration>) -> Plan {
-        let (next, hang_up) = match on_failure {
-            OnFailure::Transferor => (VecDeque::new(), false),
-            OnFailure::Next(next) => (next.into(), false),
-            OnFailure::HangUp => (VecDeque::new(), true),
+        let target = |uri| Rung::Target {
+            uri,
+            ring_timeout: None,
+        };
+        let next = match on_failure {
+            OnFailure::Transferor => VecDeque::new(),
+            OnFailure::Next(next) => next.into_iter().map(target).collect(),
+            OnFailure::HangUp => VecDeque::from([Rung::HangUp]),
+            OnFailure::Ladder(rungs) => rungs.into(),
         };
         Plan {
             next,
-            hang_up,
+            hang_up: false,
             tried: 1,
             until,
             ring_timeout,
@@ -57,12 +65,15 @@ fn another_may_help(reason: TransferFailure) -> bool {
         | TransferFailure::JoinRefused
         | TransferFailure::ReferRefused
         | TransferFailure::NoOutcome => true,
-        TransferFailure::TransfereeGone | TransferFailure::Cancelled | TransferFailure::TimedOut => false,
+        // No more targets; but an application, or the end, is a step as well.
+        TransferFailure::TimedOut => true,
+        TransferFailure::TransfereeGone | TransferFailure::Cancelled => false,
     }
 }
 
 impl Transfers {
-    /// Goes on to the next target, if there is one. What was made for the last one has been released.
+    /// Goes on to the next step, if there is one that still can be taken. What was made for the last one has been released.
+    /// `false`: it stays with the transferor, or is hung up.
     pub(crate) fn recover(
         &mut self,
         now: Instant,
@@ -70,25 +81,68 @@ impl Transfers {
         reason: TransferFailure,
         status: Option<u16>,
     ) -> bool {
-        let depth = self.limits.depth;
-        let Some(transferee) = self.table.get(handle).map(|transfer| transfer.transferee) else {
-            return false;
-        };
-        if !another_may_help(reason) || !self.is_alive(transferee) {
-            return false;
-        }
-        let Some(transfer) = self.table.get_mut(handle) else {
+        let Some(transfer) = self.table.get(handle) else {
             return false;
         };
         match transfer.state {
-            State::Trying { .. } | State::Joining { .. } | State::Referring { .. } => {}
+            State::Trying { .. } | State::Joining { .. } | State::Referring { .. } | State::Entrusted { .. } => {}
+            // A target was there to be dialled, and the time was over before it was.
+            State::Recovering { .. } if reason == TransferFailure::TimedOut => {}
             State::Taking { .. } | State::Reporting { .. } | State::Recovering { .. } => return false,
         }
-        if now >= transfer.plan.until || transfer.plan.tried >= depth {
+        let (transferee, transferor) = (transfer.transferee, transfer.transferor);
+        if !another_may_help(reason) || !self.is_alive(transferee) {
             return false;
         }
-        let Some(target) = transfer.plan.next.pop_front() else {
-            return false;
+        while let Some(rung) = self.next_rung(now, handle, reason) {
+            match rung {
+                Rung::Target { uri, ring_timeout } => {
+                    self.dial_next(now, handle, reason, status, uri, ring_timeout);
+                    return true;
+                }
+                Rung::Application(name) => {
+                    self.entrust(now, handle, status, &name);
+                    return true;
+                }
+                Rung::Transferor if self.is_alive(transferor) => return false,
+                Rung::Transferor => {}
+                Rung::HangUp => {
+                    if let Some(transfer) = self.table.get_mut(handle) {
+                        transfer.plan.hang_up = true;
+                    }
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// The next step. Targets are passed over when their number or the time is over.
+    fn next_rung(&mut self, now: Instant, handle: TransferHandle, reason: TransferFailure) -> Option<Rung> {
+        let depth = self.limits.depth;
+        let plan = &mut self.table.get_mut(handle)?.plan;
+        let over = now >= plan.until || plan.tried >= depth || reason == TransferFailure::TimedOut;
+        loop {
+            match plan.next.pop_front()? {
+                Rung::Target { .. } if over => {}
+                rung @ (Rung::Target { .. } | Rung::Application(_) | Rung::Transferor | Rung::HangUp) => {
+                    return Some(rung);
+                }
+            }
+        }
+    }
+
+    fn dial_next(
+        &mut self,
+        now: Instant,
+        handle: TransferHandle,
+        reason: TransferFailure,
+        status: Option<u16>,
+        target: Uri,
+        ring_timeout: Option<Duration>,
+    ) {
+        let Some(transfer) = self.table.get_mut(handle) else {
+            return;
         };
         transfer.plan.tried += 1;
         transfer.state = State::Recovering { reason };
@@ -100,16 +154,15 @@ impl Transfers {
             target,
             replaces: None,
             referred_by: transfer.referred_by.clone(),
-            transferee,
+            transferee: transfer.transferee,
             transferor: transfer.transferor,
-            ring_timeout: transfer.plan.ring_timeout,
+            ring_timeout: ring_timeout.or(transfer.plan.ring_timeout),
         };
         let transferor = transfer.transferor;
         // RFC 3515 §2.4.5: the last NOTIFY is for the end of it all; this one says that it goes on elsewhere.
         self.calls.legs.report(now, transferor, 181, false);
         self.progress(handle, status, "policy on_failure: the next target is dialled");
         self.dials.push_back(dial);
-        true
     }
 
     /// `on_failure = "hang_up"`: the transferee is released instead of given back.
@@ -151,7 +204,8 @@ impl Transfers {
                 | State::Joining { .. }
                 | State::Referring { .. }
                 | State::Taking { .. }
-                | State::Recovering { .. },
+                | State::Recovering { .. }
+                | State::Entrusted { .. },
             ) => {
                 self.fail(now, handle, TransferFailure::Cancelled, Some(487));
                 Ok(())

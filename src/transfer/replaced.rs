@@ -12,7 +12,7 @@ use super::{Asked, State, Transfer, Transfers};
 use crate::dialog::Match;
 use crate::leg::Leg;
 use crate::sdp::{Description, Direction};
-use crate::sip::{Message, Replaces};
+use crate::sip::{Message, NameAddr, Replaces};
 use crate::transaction::ServerHandle;
 use crate::transport::Flow;
 use crate::vocabulary::{
@@ -38,6 +38,9 @@ pub enum ReplacesRefused {
     /// The newcomer is not the party that it wants to replace, nor somebody trusted.
     #[error("Not Allowed To Replace That Dialog")]
     Forbidden,
+    /// No more may take part where it wants to join.
+    #[error("Nobody Else Can Take Part")]
+    Full,
     /// The INVITE's own headers cannot be read.
     #[error("Bad INVITE")]
     Malformed,
@@ -51,6 +54,7 @@ impl ReplacesRefused {
             ReplacesRefused::Forbidden => 403,
             ReplacesRefused::Unknown | ReplacesRefused::NotOurs => 481,
             ReplacesRefused::EarlyOnly => 486,
+            ReplacesRefused::Full => 488,
             ReplacesRefused::Ended => 603,
         }
     }
@@ -90,23 +94,8 @@ impl Transfers {
     ) -> Result<TransferHandle, ReplacesRefused> {
         let place = self.find_place(replaces)?;
         let party = request.from().map_err(|_| ReplacesRefused::Malformed)?;
-        let allowed = trusted
-            || place.by.is_some()
-            // Whoever knows both tags of a ringing dialog was told them by its phone (RFC 4235): still no proof of a right.
-            || (self.limits.pick_up && place.early && user.is_some())
-            || self
-                .calls
-                .legs
-                .get(place.replaced)
-                .is_some_and(|leg| match (&leg.user, &user) {
-                    (Some(theirs), Some(ours)) => theirs == ours,
-                    // Where the PBX does the authentication we know no users: the same address of record from the same host.
-                    (Some(_) | None, None) | (None, Some(_)) => {
-                        leg.party.uri.user().is_some()
-                            && leg.party.uri.user() == party.uri.user()
-                            && leg.dialog.flow.remote.ip() == flow.remote.ip()
-                    }
-                });
+        let allowed =
+            trusted || place.by.is_some() || self.may_take(place.replaced, place.early, user.as_deref(), &party, &flow);
         if !allowed {
             return Err(ReplacesRefused::Forbidden);
         }
@@ -176,6 +165,30 @@ impl Transfers {
         });
         self.join_if_quiet(now, handle);
         Ok(handle)
+    }
+
+    /// Whether somebody is the party of this leg, or may take a call that still rings at it.
+    pub(super) fn may_take(
+        &self,
+        leg: LegHandle,
+        early: bool,
+        user: Option<&str>,
+        party: &NameAddr,
+        flow: &Flow,
+    ) -> bool {
+        // Whoever knows both tags of a ringing dialog was told them by its phone (RFC 4235): still no proof of a right.
+        if self.limits.pick_up && early && user.is_some() {
+            return true;
+        }
+        self.calls.legs.get(leg).is_some_and(|leg| match (&leg.user, user) {
+            (Some(theirs), Some(ours)) => theirs == ours,
+            // Where the PBX does the authentication we know no users: the same address of record from the same host.
+            (Some(_) | None, None) | (None, Some(_)) => {
+                leg.party.uri.user().is_some()
+                    && leg.party.uri.user() == party.uri.user()
+                    && leg.dialog.flow.remote.ip() == flow.remote.ip()
+            }
+        })
     }
 
     /// The party whose place this names, if somebody could take it.

@@ -64,6 +64,16 @@ pub enum Command {
         /// The leg of the held party.
         leg: LegHandle,
     },
+    /// Call somebody else in the place of a phone that rings, as if it had answered 302: all phones of that party ring no
+    /// more. Refused when there is no way to `to`; the phones ring on then.
+    Divert {
+        /// The leg of a phone that rings.
+        leg: LegHandle,
+        /// Whom.
+        to: Uri,
+        /// Further headers of the INVITE: none that SIP itself needs.
+        headers: Vec<(String, String)>,
+    },
     /// End one leg, and with it its call.
     HangUpLeg {
         /// The leg.

@@ -23,6 +23,6 @@ pub use record::RecordQuery;
 pub use slots::{Handle, Slots};
 pub use time::{BadMoment, Moment};
 pub use transfer::{
-    Denied, HoldDirection, OnFailure, ReferAnswer, TransferFailure, TransferKind, TransferMode, TransferTarget,
+    Denied, HoldDirection, OnFailure, ReferAnswer, Rung, TransferFailure, TransferKind, TransferMode, TransferTarget,
 };
 pub use view::{CallView, LegView, QualityView, RegistrationView, Totals, TransferView};

@@ -1,5 +1,7 @@
 //! Words about transfers and holds that orders, events and views share.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::LegHandle;
@@ -89,6 +91,27 @@ pub enum OnFailure {
     /// To the first of these that answers; then as [`OnFailure::Transferor`].
     Next(Vec<Uri>),
     /// Nowhere: the transferee is released, and so is the transferor.
+    HangUp,
+    /// Step by step, until one takes it; after the last as [`OnFailure::Transferor`].
+    Ladder(Vec<Rung>),
+}
+
+/// A step of [`OnFailure::Ladder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// Somebody is rung.
+    Target {
+        /// Whom.
+        uri: Uri,
+        /// How long; `None`: as the first target.
+        ring_timeout: Option<Duration>,
+    },
+    /// An application is offered the transferee: a queue, a bot. It takes it by answering or moving it; it does not by
+    /// rejecting it, or by doing nothing for as long as a target may ring.
+    Application(String),
+    /// Back to the transferor, if it is still there.
+    Transferor,
+    /// The end of both.
     HangUp,
 }
 

@@ -362,10 +362,10 @@ class Call:
 class Phone:
     """A user agent on a port of its own. `number` is what stands in From when it does not register (a trunk)."""
 
-    def __init__(self, name, edge, password="", domain="example.test", tone=440, host="127.0.0.1", display=None):
+    def __init__(self, name, edge, password="", domain="example.test", tone=440, host="127.0.0.1", port=0, display=None):
         self.name, self.edge, self.password, self.domain, self.display = name, edge, password, domain, display
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((host, 0))
+        self.socket.bind((host, port))
         self.socket.settimeout(0.2)
         self.address = self.socket.getsockname()
         self.host = f"{self.address[0]}:{self.address[1]}"

@@ -161,6 +161,14 @@ impl Phone {
         heard
     }
 
+    /// The payloads of all packets that have come.
+    pub(crate) fn waiting(&self) -> Vec<Vec<u8>> {
+        self.rtp.set_nonblocking(true).unwrap();
+        let payloads = std::iter::from_fn(|| self.hear()).collect();
+        self.rtp.set_nonblocking(false).unwrap();
+        payloads
+    }
+
     /// The payload of the next packet, if one comes.
     pub(crate) fn hear(&self) -> Option<Vec<u8>> {
         let mut octets = [0; 2_048];

@@ -17,17 +17,30 @@ pub(crate) fn is(octets: &[u8], frequency: f64) -> bool {
     is_in(&samples, frequency)
 }
 
+/// How much of the power is at this frequency, 0 to 1; of silence nothing.
+pub(crate) fn share(octets: &[u8], frequency: f64) -> f64 {
+    let samples: Vec<f64> = octets.iter().map(|octet| f64::from(decode(*octet))).collect();
+    let (power, total) = power(&samples, frequency);
+    if total > 1_000_000.0 { power / total } else { 0.0 }
+}
+
 /// The same of samples.
 pub(crate) fn is_in(samples: &[i16], frequency: f64) -> bool {
     let samples: Vec<f64> = samples.iter().map(|sample| f64::from(*sample)).collect();
+    let (power, total) = power(&samples, frequency);
+    total > 1_000.0 && power > total / 2.0
+}
+
+/// The power at a frequency, and all of it.
+fn power(samples: &[f64], frequency: f64) -> (f64, f64) {
     let total: f64 = samples.iter().map(|sample| sample * sample).sum();
     let factor = 2.0 * (TAU * frequency / RATE).cos();
     let (mut before, mut last) = (0.0, 0.0);
-    for sample in &samples {
+    for sample in samples {
         (before, last) = (last, sample + factor * last - before);
     }
     let power = (last * last + before * before - factor * last * before) / samples.len().max(1) as f64 * 2.0;
-    total > 1_000.0 && power > total / 2.0
+    (power, total)
 }
 
 /// A file with so many samples of a tone (RIFF/WAVE, mono, 16 bits).

@@ -41,7 +41,7 @@ fn command(octets: &[u8]) -> Result<Command, Problem> {
     })
 }
 
-fn ring_timeout(seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
+pub(super) fn ring_timeout(seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
     match seconds {
         None => Ok(None),
         Some(seconds @ 1..=600) => Ok(Some(Duration::from_secs(seconds))),
@@ -49,7 +49,7 @@ fn ring_timeout(seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
     }
 }
 
-fn uri(field: &str, text: &str) -> Result<Uri, Problem> {
+pub(super) fn uri(field: &str, text: &str) -> Result<Uri, Problem> {
     let hint = "write sip:user@host";
     let uri = Uri::parse(text).map_err(|error| Problem::invalid(field, error.reason()).hint(hint))?;
     match uri.scheme() {

@@ -14,6 +14,11 @@
 //! | `/v1/legs/{leg}/digits` | POST |
 //! | `/v1/legs/{leg}/recording` | POST, DELETE |
 //! | `/v1/legs/{leg}/hold`, `/v1/legs/{leg}/resume` | POST |
+//! | `/v1/hubs`, `/v1/calls/{call}/parties`, `…/to-hub`, `…/to-pair` | POST |
+//! | `/v1/calls/{call}/play`, `…/recording` | POST, DELETE |
+//! | `/v1/legs/{leg}/ring`, `…/answer`, `…/reject`, `…/move`, `…/refer` | POST |
+//! | `/v1/legs/{leg}/role` | PUT |
+//! | `/v1/legs/{leg}/play` | POST, DELETE |
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
 //! | `/v1/registrations` | GET |
 //! | `/v1/records`, `/v1/records/{record}` | GET |
@@ -37,15 +42,18 @@ mod auth;
 mod body;
 mod calls;
 mod dial;
+mod hubs;
 mod idempotency;
 mod ladder;
 mod media;
+mod members;
 mod named;
 mod order;
 mod page;
 mod problem;
 pub mod record_schema;
 mod records;
+mod role;
 pub mod schema;
 mod softphone;
 mod stream;
@@ -102,6 +110,8 @@ pub struct Options {
     pub records: Arc<dyn RecordSource>,
     /// For `/phone/`; `None`: no page.
     pub softphone: Option<Arc<Site>>,
+    /// The descriptions of dialects that are served beside it, for `/openapi.json`.
+    pub dialects: Vec<OpenApi>,
 }
 
 impl Options {
@@ -115,6 +125,7 @@ impl Options {
             ladder: Arc::new(|_| None),
             records: Arc::new(records::Nothing),
             softphone: None,
+            dialects: Vec::new(),
         }
     }
 }
@@ -164,8 +175,13 @@ pub fn router(options: Options) -> Router {
         ladder,
         records,
         softphone,
+        dialects,
     } = options;
-    let description = serde_json::to_string_pretty(&describe(description)).unwrap_or_default();
+    let mut description = describe(description);
+    for dialect in dialects {
+        description.merge(dialect);
+    }
+    let description = serde_json::to_string_pretty(&description).unwrap_or_default();
     let answers = Mutex::new(Answers::default());
     let shared = Arc::new(Shared {
         edge,
@@ -204,6 +220,19 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(calls::registrations))
         .routes(routes!(records::list))
         .routes(routes!(records::show))
+        .routes(routes!(hubs::open))
+        .routes(routes!(hubs::add))
+        .routes(routes!(hubs::to_hub))
+        .routes(routes!(hubs::to_pair))
+        .routes(routes!(hubs::play, hubs::stop_playing))
+        .routes(routes!(hubs::record, hubs::stop))
+        .routes(routes!(members::ring))
+        .routes(routes!(members::answer))
+        .routes(routes!(members::reject))
+        .routes(routes!(members::set_role))
+        .routes(routes!(members::move_to))
+        .routes(routes!(members::play, members::stop_playing))
+        .routes(routes!(members::refer))
         .routes(routes!(transfers::list, transfers::start))
         .routes(routes!(transfers::show, transfers::cancel))
         .routes(routes!(stream::events))

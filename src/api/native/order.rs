@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::idempotency::{self, Answer};
@@ -16,7 +17,7 @@ use crate::engine::{Command, Reply};
 pub(super) async fn accept(
     shared: Arc<Shared>,
     request: Request,
-    command: fn(&[u8]) -> Result<Command, Problem>,
+    command: impl FnOnce(&[u8]) -> Result<Command, Problem>,
 ) -> Result<Response, Problem> {
     let key = idempotency::key(request.headers())?;
     let path = request.uri().path().to_owned();
@@ -48,7 +49,16 @@ pub(super) async fn accept(
 
 async fn carry_out(shared: &Shared, command: Command) -> Result<Answer, Problem> {
     let printed = |json: Result<Vec<u8>, serde_json::Error>| json.map_err(|error| Problem::defect(error.to_string()));
+    let into = if let Command::AddParty { call, .. } = &command {
+        Some(*call)
+    } else {
+        None
+    };
     let (location, json) = match shared.ask(command).await? {
+        Reply::Legs(legs) => (
+            into.map(|call| format!("/v1/calls/{call}")).unwrap_or_default(),
+            printed(serde_json::to_vec(&json!({ "legs": legs })))?,
+        ),
         Reply::Transfer(transfer) => (
             format!("/v1/transfers/{}", transfer.id),
             printed(serde_json::to_vec(&transfer))?,
@@ -59,7 +69,6 @@ async fn carry_out(shared: &Shared, command: Command) -> Result<Answer, Problem>
         | Reply::Registrations(_)
         | Reply::Totals(_)
         | Reply::Recording(_)
-        | Reply::Legs(_)
         | Reply::Done => {
             return Err(shared.confused());
         }

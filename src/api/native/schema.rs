@@ -17,11 +17,67 @@ pub struct Call {
     /// Its handle.
     #[schema(example = "call-1f-2")]
     pub id: String,
-    /// `alerting`, `connected`, `held` or `ended`.
+    /// `alerting`, `connected`, `held`, `hub` or `ended`.
     #[schema(example = "connected")]
     pub state: String,
     /// Its legs: the caller's first.
     pub legs: Vec<Leg>,
+    /// Who hears whom, when it is a hub.
+    pub hub: Option<Hub>,
+}
+
+/// Who is in a hub.
+#[derive(ToSchema)]
+pub struct Hub {
+    /// The client's own name for it.
+    pub name: Option<String>,
+    /// What those hear who wait or are alone; null: the configured hold music.
+    pub music: Option<String>,
+    /// No more participants than these.
+    pub most: u16,
+    /// Whether it lives on while nobody is in it.
+    pub stays: bool,
+    /// Somebody has come who may start it, and two are there.
+    pub started: bool,
+    /// In the order in which they came; who still rings at the end.
+    pub participants: Vec<Participant>,
+    /// The name of its recording, while it is recorded.
+    pub recording: Option<String>,
+}
+
+/// A participant of a hub.
+#[derive(ToSchema)]
+pub struct Participant {
+    /// Its leg.
+    #[schema(example = "leg-3-0")]
+    pub leg: String,
+    /// `speaker`, `muted`, `monitor` or `coach`.
+    pub part: String,
+    /// With `coach`: the leg that hears it.
+    pub of: Option<String>,
+    /// It hears music, or nothing, and nobody hears it.
+    pub held: bool,
+    /// What it hears while it is held or waits; null: the configured hold music.
+    pub music: Option<String>,
+    /// Whether the hub may start with this one.
+    pub starts: bool,
+    /// Whether the hub ends when this one leaves.
+    pub ends: bool,
+    /// `never`, `on_enter`, `on_exit` or `always`.
+    pub beep: String,
+    /// The client's own name for it.
+    pub label: Option<String>,
+    /// Whether it has been answered, or answers.
+    pub joined: bool,
+    /// Whether it speaks at the moment.
+    pub speaking: bool,
+}
+
+/// The legs of a party that is called: one for each of its phones. The first that answers joins, the others end.
+#[derive(ToSchema)]
+pub struct Legs {
+    /// Their handles.
+    pub legs: Vec<String>,
 }
 
 /// A leg: one dialog between the edge and one party.
@@ -236,8 +292,28 @@ mod tests {
             id: call,
             state: "held",
             legs: vec![view],
-            hub: None,
+            hub: Some(HubView {
+                settings: HubSettings::default(),
+                started: false,
+                participants: Vec::new(),
+                recording: None,
+            }),
         };
+        let hub = view.hub.clone().unwrap();
+        assert_eq!(keys(serde_json::to_value(hub).unwrap()), properties::<Hub>());
+        let participant = ParticipantView {
+            leg,
+            role: Role {
+                part: Part::Coach { of: leg },
+                ..Role::default()
+            },
+            joined: true,
+            speaking: false,
+        };
+        assert_eq!(
+            keys(serde_json::to_value(participant).unwrap()),
+            properties::<Participant>()
+        );
         assert_eq!(keys(serde_json::to_value(view).unwrap()), properties::<Call>());
         let view = TransferView {
             id: TransferHandle { slot: 0, generation: 0 },

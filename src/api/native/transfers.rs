@@ -14,7 +14,9 @@ use super::named::Named;
 use super::page::Page;
 use super::problem::Problem;
 use super::{Shared, body, order, schema};
-use crate::engine::{BadHandle, Command, LegHandle, OnFailure, Reply, TransferHandle, TransferMode, TransferTarget};
+use crate::engine::{
+    BadHandle, Command, LegHandle, OnFailure, Reply, Rung, TransferHandle, TransferMode, TransferTarget,
+};
 use crate::sip::{Scheme, Uri};
 
 /// All transfers that are running, and the last ones that ended.
@@ -76,6 +78,48 @@ pub(super) struct Start {
     on_failure: Option<Failing>,
     /// With `on_failure` `next`: SIP URIs, tried one after the other.
     next: Option<Vec<String>>,
+    /// With `on_failure` `ladder`: steps, taken one after the other until one takes the customer.
+    ladder: Option<Vec<Step>>,
+}
+
+/// A step of a ladder: one of these.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum Step {
+    /// Ring a SIP URI.
+    Ring(Ring),
+    /// Offer the customer to an application of the configuration: a queue, a bot.
+    Application(String),
+    /// Give the customer back, if the transferor is still there.
+    Transferor,
+    /// Release both.
+    HangUp,
+}
+
+/// Whom a step rings.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Ring {
+    /// Whom.
+    #[schema(example = "sip:reception@example.test")]
+    target: String,
+    /// How long, 1 to 600 seconds. Default: as the first target.
+    #[schema(minimum = 1, maximum = 600)]
+    ring_timeout_s: Option<u64>,
+}
+
+impl Step {
+    fn rung(self) -> Result<Rung, Problem> {
+        Ok(match self {
+            Step::Ring(ring) => Rung::Target {
+                uri: uri("ladder", &ring.target)?,
+                ring_timeout: super::dial::ring_timeout(ring.ring_timeout_s)?,
+            },
+            Step::Application(name) => Rung::Application(name),
+            Step::Transferor => Rung::Transferor,
+            Step::HangUp => Rung::HangUp,
+        })
+    }
 }
 
 /// Who performs the transfer.
@@ -100,6 +144,8 @@ enum Failing {
     Next,
     /// Nowhere: both are released.
     HangUp,
+    /// Along `ladder`.
+    Ladder,
 }
 
 impl Start {
@@ -121,7 +167,20 @@ impl Start {
             Some(seconds @ 1..=600) => Some(Duration::from_secs(seconds)),
             Some(_) => return Err(Problem::invalid("ring_timeout_s", "from 1 to 600 seconds")),
         };
+        let climbs = self.on_failure == Some(Failing::Ladder);
+        let ladder = match self.ladder {
+            Some(steps) if climbs && !steps.is_empty() => {
+                let rungs: Result<_, _> = steps.into_iter().map(Step::rung).collect();
+                rungs?
+            }
+            None if !climbs => Vec::new(),
+            Some(_) if !climbs => {
+                return Err(Problem::invalid("on_failure", "must be ladder when `ladder` is given"));
+            }
+            Some(_) | None => return Err(Problem::invalid("ladder", "`on_failure` ladder needs steps")),
+        };
         let on_failure = match (self.on_failure, self.next) {
+            (Some(Failing::Ladder), None) => Some(OnFailure::Ladder(ladder)),
             (Some(Failing::Next), Some(next)) if !next.is_empty() => {
                 let uris: Result<_, _> = next.iter().map(|text| uri("next", text)).collect();
                 Some(OnFailure::Next(uris?))

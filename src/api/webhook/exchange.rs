@@ -17,13 +17,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::address::forbidden;
-use super::{MOST_BODY, Sender, WebhookError};
+use super::{Sender, WebhookError};
 
 /// Of an answer's head, in octets.
 const MOST_HEAD: usize = 64 * 1024;
 
 /// Looks the host up once, connects to an address of that answer, and takes one answer.
-pub(super) async fn exchange(sender: &Sender, request: Request<Bytes>) -> Result<Response<Bytes>, WebhookError> {
+pub(super) async fn exchange(
+    sender: &Sender,
+    request: Request<Bytes>,
+    most: usize,
+) -> Result<Response<Bytes>, WebhookError> {
     let host = request.uri().host().ok_or(WebhookError::BadUrl)?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let tls = match request.uri().scheme_str() {
@@ -37,9 +41,14 @@ pub(super) async fn exchange(sender: &Sender, request: Request<Bytes>) -> Result
     let answer = if tls {
         let name = ServerName::try_from(host).map_err(|_| WebhookError::BadUrl)?;
         let stream = sender.tls.connect(name, stream).await;
-        talk(stream.map_err(|error| WebhookError::Tls(error.to_string()))?, request).await?
+        talk(
+            stream.map_err(|error| WebhookError::Tls(error.to_string()))?,
+            request,
+            most,
+        )
+        .await?
     } else {
-        talk(stream, request).await?
+        talk(stream, request, most).await?
     };
     let status = answer.status();
     if status.is_redirection() {
@@ -113,7 +122,7 @@ fn in_origin_form(mut request: Request<Bytes>) -> Result<Request<Bytes>, Webhook
     Ok(request)
 }
 
-async fn talk<S>(stream: S, request: Request<Bytes>) -> Result<Response<Bytes>, WebhookError>
+async fn talk<S>(stream: S, request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, WebhookError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -124,7 +133,7 @@ where
     let ask = async {
         let answer = sender.send_request(request.map(Full::new)).await.map_err(broken)?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MOST_BODY).collect().await.map_err(|error| {
+        let body = Limited::new(body, most).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 WebhookError::TooLong
             } else {

@@ -4,7 +4,7 @@
 //! request, the bounds of its time and its answer, and the ordered, bounded retries of notifications.
 //!
 //! Refuses: redirects (whoever answers one could send us anywhere), addresses of private networks that `[webhook] allow`
-//! does not list, more than [`MOST_BODY`] octets of answer, proxies, cookies, compressed answers, and to say in an event or
+//! does not list, more than [`MOST_BODY`] octets of answer (sounds have a bound of their own), proxies, cookies, compressed answers, and to say in an event or
 //! a log what was sent or where exactly: URLs carry tokens.
 //!
 //! RFC sections: 9110, 9112 (HTTP/1.1), 6890 and 4291 (special addresses), 7617 (user and password in a URL).
@@ -141,8 +141,8 @@ pub enum WebhookError {
     /// Not all was there in time.
     #[error("no answer within {} ms", .0.as_millis())]
     Late(Duration),
-    /// More than [`MOST_BODY`].
-    #[error("the answer is longer than {MOST_BODY} octets")]
+    /// More than may be.
+    #[error("the answer is too long")]
     TooLong,
     /// The answer sends us elsewhere.
     #[error("the answer is a redirect ({status}), and none is followed")]
@@ -196,7 +196,12 @@ impl Client {
 
     /// Sends a request to the absolute URL in it and waits for its answer, whatever its status, but for redirects.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, WebhookError> {
-        self.sender.send(request).await
+        self.sender.send(request, MOST_BODY).await
+    }
+
+    /// As [`Client::send`], for an answer that may be `most` octets long.
+    pub async fn download(&self, request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, WebhookError> {
+        self.sender.send(request, most).await
     }
 
     /// Sends a notification when those before it in the same `lane` are delivered or given up, and again where nobody takes
@@ -209,8 +214,8 @@ impl Client {
 }
 
 impl Sender {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, WebhookError> {
-        let exchange = exchange::exchange(self, request);
+    async fn send(&self, request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, WebhookError> {
+        let exchange = exchange::exchange(self, request, most);
         let late = |_| WebhookError::Late(self.patience);
         tokio::time::timeout(self.patience, exchange).await.map_err(late)?
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::{Sender, WebhookError, origin};
+use super::{MOST_BODY, Sender, WebhookError, origin};
 use crate::api::EngineHandle;
 use crate::engine::Event;
 
@@ -141,7 +141,7 @@ impl Queue {
     async fn once(&self, request: Request<Bytes>) -> Result<(), Failed> {
         // Never closed: a permit is only ever late.
         let _permit = self.at_once.acquire().await;
-        match self.sender.send(request).await {
+        match self.sender.send(request, MOST_BODY).await {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(Failed {
                 again: answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS,

@@ -42,6 +42,9 @@ impl Calls {
             return Err(Refusal::Invalid { field: "status", why });
         }
         let cause = Cause::Refused { status };
+        if self.hand_back_entrusted(handle, cause) {
+            return Ok(());
+        }
         if self.legs.get(leg).is_some_and(Leg::is_early) {
             self.legs.reject(now, leg, status, None, cause);
         }
@@ -57,6 +60,7 @@ impl Calls {
         let handle = self.waiting(leg)?;
         self.check_role(handle, &role, Some(leg))?;
         self.answer_leg(now, handle, leg)?;
+        self.note_taken(handle, handle);
         self.join_hub(now, handle, leg, role);
         Ok(())
     }
@@ -119,6 +123,7 @@ impl Calls {
             }
         }
         self.answer_leg(now, from, leg)?;
+        self.note_taken(from, to);
         let moved = self.take_out(from, leg, Cause::Transferred);
         self.join_hub(now, to, leg, role);
         self.after_leaving(now, from, moved, Cause::Transferred);

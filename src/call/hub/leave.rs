@@ -3,14 +3,20 @@
 use std::time::Instant;
 
 use super::super::Calls;
+use super::Entrusted;
 use crate::leg::Leg;
 use crate::vocabulary::{Beep, CallHandle, Cause, HubNote, LegHandle, LegOwner, Part, Role};
 
 impl Calls {
     /// A participant's party has left.
     pub(crate) fn member_left(&mut self, now: Instant, handle: CallHandle, leg: LegHandle, cause: Cause) {
-        let left = self.take_out(handle, leg, cause);
+        let expected = self.is_expected_for(handle, leg);
+        let mut left = self.take_out(handle, leg, cause);
         self.legs.set_owner(leg, LegOwner::Nobody);
+        if let Some(left) = left.as_mut().filter(|_| expected) {
+            // LESSONS 3: its own REFER goes on; what its leaving ends is decided with it.
+            left.ends = false;
+        }
         self.after_leaving(now, handle, left, cause);
     }
 
@@ -61,6 +67,9 @@ impl Calls {
         let Some(hub) = self.hub_mut(handle) else { return };
         let (participants, invited) = (std::mem::take(&mut hub.participants), std::mem::take(&mut hub.invited));
         let leaving = std::mem::take(&mut hub.leaving);
+        if let Some(by) = hub.entrusted_by.take() {
+            self.entrusted.push_back((by, Entrusted::Gone));
+        }
         self.unmix(handle);
         for (leg, _) in leaving {
             self.release_leaving(now, leg);
@@ -74,6 +83,10 @@ impl Calls {
             | Cause::Transferred
             | Cause::Lost => Cause::OtherParty,
         };
+        for place in invited.iter().filter_map(|invited| invited.instead_of) {
+            // One that has left still has a subscription, and that an end.
+            self.legs.report(now, place, 487, true);
+        }
         for fork in invited.into_iter().flat_map(|invited| invited.forks) {
             self.legs.set_owner(fork, LegOwner::Nobody);
             self.legs.release(now, fork, told);
@@ -118,7 +131,9 @@ impl Calls {
                 continue;
             };
             let caller = hub.participants.first().map(|participant| participant.leg);
+            let rings = !hub.invited.is_empty();
             match caller {
+                Some(_) if self.hand_back_entrusted(handle, Cause::NoAnswer) => {}
                 Some(leg) => {
                     let cause = Cause::Refused { status: 480 };
                     if self.legs.get(leg).is_some_and(Leg::is_early) {
@@ -127,7 +142,7 @@ impl Calls {
                     self.end_hub(now, handle, Cause::NoAnswer);
                 }
                 // Who rings may still come; when the last one has refused, it ends.
-                None if !hub.invited.is_empty() => {}
+                None if rings => {}
                 None => self.end_if_empty(now, handle, Cause::NoAnswer),
             }
         }

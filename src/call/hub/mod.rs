@@ -14,6 +14,7 @@
 //! | a party that we called answers | the others of its forks end, it takes part |
 //! | all forks of a party refuse | nobody comes; each leg has told so |
 //! | a participant's re-INVITE | answered at once, in the mirror of what it offers; while it holds, nobody hears it |
+//! | somebody takes a participant's place (REFER, Replaces) | in its role; the other is released when it knows |
 //! | a participant leaves | who is alone hears music; one that `ends` takes all along; without anybody the hub ends |
 //! | nobody has ever come for 60 s, or a caller is answered by nobody | the hub ends |
 //!
@@ -23,15 +24,18 @@
 //!
 //! [`Legs::mix`]: crate::leg::Legs::mix
 
+mod entrust;
 mod join;
 mod leave;
 mod media;
 mod open;
 mod party;
+mod place;
 mod report;
 mod roles;
 mod sound;
 
+pub use entrust::Entrusted;
 pub use sound::BEEP;
 
 use std::time::{Duration, Instant};
@@ -40,6 +44,7 @@ use super::{Call, CallState, Calls};
 use crate::leg::{Leg, Member, RecordingName};
 use crate::vocabulary::{
     CallHandle, Event, HubNote, HubSettings, HubView, LegHandle, LegOwner, Part, ParticipantView, Refusal, Role,
+    TransferHandle,
 };
 
 /// How long a hub waits for its first participant.
@@ -57,6 +62,8 @@ pub struct Hub {
     /// The first participant has to have come by then; `None`: somebody has.
     pub(crate) until: Option<Instant>,
     pub(crate) recording: Option<RecordingName>,
+    /// The transfer whose transferee waits here for an application.
+    pub(crate) entrusted_by: Option<TransferHandle>,
     /// Whose place somebody else has: each waits for the answer to its last NOTIFY, at most until then.
     pub(crate) leaving: Vec<(LegHandle, Instant)>,
     /// What the mixer was told last.
@@ -116,6 +123,7 @@ impl Hub {
             started: false,
             until,
             recording: None,
+            entrusted_by: None,
             leaving: Vec::new(),
             mixed: Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::super::Calls;
 use super::Invited;
-use crate::leg::Invitation;
+use crate::leg::{Invitation, Leg, voice};
 use crate::sdp::Description;
 use crate::vocabulary::{CallHandle, Cause, LegHandle, LegOwner, Refusal, Role};
 
@@ -39,7 +39,7 @@ impl Calls {
     }
 
     /// Takes a party out whose fork this is.
-    fn take_invited(&mut self, handle: CallHandle, fork: LegHandle) -> Option<Invited> {
+    pub(super) fn take_invited(&mut self, handle: CallHandle, fork: LegHandle) -> Option<Invited> {
         let hub = self.hub_mut(handle)?;
         let at = hub.invited.iter().position(|invited| invited.forks.contains(&fork))?;
         Some(hub.invited.remove(at))
@@ -62,6 +62,10 @@ impl Calls {
         fork: LegHandle,
         media: Option<&Description>,
     ) {
+        if self.legs.get(fork).is_some_and(Leg::owes_ack) {
+            // It was called without an offer, for somebody else: its 2xx has one.
+            self.legs.acknowledge(now, fork, voice().as_ref());
+        }
         if media.is_none() {
             // RFC 3261 §13.2.1: a 2xx must carry the answer; without one it would hear nobody.
             self.legs.set_owner(fork, LegOwner::Nobody);
@@ -111,7 +115,7 @@ impl Calls {
         };
         let invited = hub.invited.remove(at);
         if let Some(place) = invited.instead_of {
-            self.place_kept(now, handle, place, invited.role, invited.best.unwrap_or(480));
+            self.place_kept(now, handle, place, &invited.role, invited.best.unwrap_or(480));
         }
         self.end_if_empty(now, handle, Cause::NoAnswer);
     }
@@ -123,49 +127,5 @@ impl Calls {
             invited.forks.retain(|other| *other != fork);
             invited.forks.extend(called);
         }
-    }
-
-    /// A participant whose place was asked for (REFER) is told, and leaves for the newcomer.
-    fn take_place(&mut self, now: Instant, handle: CallHandle, place: LegHandle, newcomer: LegHandle, role: Role) {
-        self.join_hub(now, handle, newcomer, role);
-        self.legs.report(now, place, 200, true);
-        self.leave_place(now, handle, place);
-    }
-
-    /// Nobody came in a participant's place: it is told, and stays if it is still there.
-    fn place_kept(&mut self, now: Instant, handle: CallHandle, place: LegHandle, role: Role, status: u16) {
-        self.legs.report(now, place, status, true);
-        let there = self.hub(handle).is_some_and(|hub| hub.participant(place).is_some());
-        if !there && role.ends {
-            self.end_hub(now, handle, Cause::OtherParty);
-        }
-    }
-
-    /// A participant whose place somebody else has. It is released when its last NOTIFY is settled (LESSONS 5, 14).
-    pub(crate) fn leave_place(&mut self, now: Instant, handle: CallHandle, place: LegHandle) {
-        if self.take_out(handle, place, Cause::Transferred).is_none() {
-            return;
-        }
-        let until = now + self.legs.identity.guard;
-        if !self.legs.owes_report(place) {
-            self.release_leaving(now, place);
-        } else if let Some(hub) = self.hub_mut(handle) {
-            hub.leaving.push((place, until));
-            self.deadlines.add(until, handle);
-        }
-    }
-
-    /// Whether this leg waited for its last NOTIFY's answer; it does no more.
-    pub(super) fn forget_leaving(&mut self, handle: CallHandle, leg: LegHandle) -> bool {
-        let Some(hub) = self.hub_mut(handle) else { return false };
-        let before = hub.leaving.len();
-        hub.leaving.retain(|(leaving, _)| *leaving != leg);
-        hub.leaving.len() < before
-    }
-
-    /// BYE to somebody who has been replaced.
-    pub(super) fn release_leaving(&mut self, now: Instant, leg: LegHandle) {
-        self.legs.set_owner(leg, LegOwner::Nobody);
-        self.legs.release(now, leg, Cause::Transferred);
     }
 }

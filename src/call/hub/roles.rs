@@ -9,7 +9,7 @@
 
 use super::super::Calls;
 use super::{Hub, Participant, conflict};
-use crate::leg::{Heard, Hears, Member, PromptName};
+use crate::leg::{Heard, Hears, Leg, Member, PromptName};
 use crate::vocabulary::{CallHandle, HubNote, LegHandle, Part, Refusal, Role};
 
 impl Calls {
@@ -104,7 +104,12 @@ impl Calls {
     /// Tells the mixer who hears whom, if that is not what it was told last.
     pub(crate) fn remix(&mut self, handle: CallHandle) {
         let Some(hub) = self.hub(handle) else { return };
-        let members: Vec<_> = hub.joined().map(|participant| self.member(hub, participant)).collect();
+        // Who was talking before it came here waits with music.
+        let there = |participant: &&Participant| {
+            participant.joined || self.legs.get(participant.leg).is_some_and(Leg::is_confirmed)
+        };
+        let present = hub.participants.iter().filter(there);
+        let members: Vec<_> = present.map(|participant| self.member(hub, participant)).collect();
         if members.is_empty() {
             self.unmix_keeping_record(handle);
             return;
@@ -119,13 +124,25 @@ impl Calls {
     fn member(&self, hub: &Hub, participant: &Participant) -> Member {
         let role = &participant.role;
         let holding = self.holds_us(participant);
+        if !participant.joined {
+            return Member {
+                leg: participant.leg,
+                heard: Heard::ByNobody,
+                hears: self.music([None, hub.settings.music.as_deref()]),
+            };
+        }
         let heard = match role.part {
             Part::Coach { of } if !role.held && !holding && hub.joined().any(|other| other.leg == of) => Heard::By(of),
             Part::Speaker if !role.held && !holding => Heard::ByAll,
             Part::Coach { .. } | Part::Speaker | Part::Muted | Part::Monitor => Heard::ByNobody,
         };
+        // A coach is somebody to the one that it coaches, and to nobody else.
+        let present = |other: &Participant| match other.role.part {
+            Part::Coach { of } => of == participant.leg,
+            Part::Speaker | Part::Muted | Part::Monitor => other.is_somebody(),
+        };
         let there = |other: &Participant| {
-            other.leg != participant.leg && other.is_somebody() && !other.role.held && !self.holds_us(other)
+            other.leg != participant.leg && present(other) && !other.role.held && !self.holds_us(other)
         };
         let alone = participant.is_somebody() && !hub.joined().any(there);
         let waits = participant.is_somebody() && !hub.started;

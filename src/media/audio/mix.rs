@@ -20,10 +20,10 @@
 
 /// No sample comes out louder, so that codecs have a little room.
 const CEILING: i32 = 31_000;
-/// Gains are in these: 15 bits behind the point.
-const ONE: i32 = 1 << 15;
 /// The part of the missing gain that comes back in a frame of 20 ms: half a second to nearly all.
-const RECOVERY: i32 = 12;
+const RECOVERY: f32 = 12.0;
+/// What comes back at the least.
+const LEAST_RECOVERY: f32 = 1.0 / 32_768.0;
 /// The part of a frame in which it turns down.
 const ATTACK: usize = 16;
 
@@ -37,15 +37,15 @@ pub struct Mixer {
 /// How far a listener's sound is turned down.
 #[derive(Clone, Debug)]
 pub struct Limiter {
-    gain: i32,
-    /// The sum, while it is turned down.
-    line: Vec<i32>,
+    gain: f32,
+    /// The sum, while it is turned down. 24 bits hold that of 500 who shout at once.
+    line: Vec<f32>,
 }
 
 impl Default for Limiter {
     fn default() -> Limiter {
         Limiter {
-            gain: ONE,
+            gain: 1.0,
             line: Vec::new(),
         }
     }
@@ -107,47 +107,55 @@ impl Mixer {
 
 impl Limiter {
     fn limit(&mut self, sound: impl ExactSizeIterator<Item = i32> + Clone, out: &mut Vec<i16>) {
-        let peak = sound.clone().fold(0, |peak, sample| peak.max(sample.abs()));
-        let target = match peak {
-            ..=CEILING => ONE,
-            _ => (i64::from(CEILING) * i64::from(ONE) / i64::from(peak)) as i32,
-        };
-        let from = self.gain;
-        let recovered = from + (ONE - from) / RECOVERY + 1;
-        self.gain = target.min(recovered).min(ONE);
-        if from == ONE && self.gain == ONE {
-            return out.extend(sound.map(|sample| sample as i16));
+        out.resize(sound.len(), 0);
+        // All bits that are set in any magnitude are no less than the largest: nearly always that is enough to know.
+        let mut bits = 0;
+        for (place, sample) in out.iter_mut().zip(sound.clone()) {
+            bits |= sample ^ (sample >> 31);
+            *place = sample as i16;
         }
+        if bits > CEILING || self.gain < 1.0 {
+            self.turn(sound, out);
+        }
+    }
+
+    /// Turns down, or up again.
+    fn turn(&mut self, sound: impl ExactSizeIterator<Item = i32>, out: &mut [i16]) {
         self.line.clear();
-        self.line.extend(sound);
-        out.resize(self.line.len(), 0);
-        let attack = if self.gain < from {
-            out.len().div_ceil(ATTACK)
-        } else {
-            0
-        };
+        self.line.extend(sound.map(|sample| sample as f32));
+        let louder = |peak: f32, sample: &f32| if sample.abs() > peak { sample.abs() } else { peak };
+        let peak = self.line.iter().fold(0.0, louder);
+        let ceiling = CEILING as f32;
+        let target = if peak > ceiling { ceiling / peak } else { 1.0 };
+        let from = self.gain;
+        let recovered = from + (1.0 - from) / RECOVERY + LEAST_RECOVERY;
+        self.gain = target.min(recovered).min(1.0);
+        let change = self.gain - from;
+        let attack = if change < 0.0 { out.len().div_ceil(ATTACK) } else { 0 };
         let (head, tail) = out.split_at_mut(attack);
         let (loud, line) = self.line.split_at(attack);
-        let change = i64::from(self.gain - from);
         for (index, (place, sample)) in head.iter_mut().zip(loud).enumerate() {
-            let gain = i64::from(from) + change * (index as i64 + 1) / attack as i64;
-            let turned = (i64::from(*sample) * gain) >> 15;
-            *place = turned.clamp(i64::from(-CEILING), i64::from(CEILING)) as i16;
+            let gain = from + change * (index + 1) as f32 / attack as f32;
+            *place = rounded((sample * gain).clamp(-ceiling, ceiling));
         }
-        // From here on no gain is above the peak's own, so that 32 bits hold every product; two straight loops, which
-        // the compiler turns into vector instructions.
-        if attack > 0 || change == 0 {
-            for (place, sample) in tail.iter_mut().zip(line) {
-                *place = ((sample * self.gain) >> 15) as i16;
+        // From here on no gain is above the peak's own; straight loops, which the compiler turns into vector instructions.
+        if change > 0.0 {
+            let step = change / line.len().max(1) as f32;
+            for (index, (place, sample)) in tail.iter_mut().zip(line).enumerate() {
+                *place = rounded(sample * (from + step * (index as i32 + 1) as f32));
             }
         } else {
-            let step = ((change << 8) / line.len().max(1) as i64) as i32;
-            for (index, (place, sample)) in tail.iter_mut().zip(line).enumerate() {
-                let gain = from + ((step * (index as i32 + 1)) >> 8);
-                *place = ((sample * gain) >> 15) as i16;
+            for (place, sample) in tail.iter_mut().zip(line) {
+                *place = rounded(sample * self.gain);
             }
         }
     }
+}
+
+/// The whole number next to a value of 16 bits. Added to 1.5 × 2^23 it stands in the lowest bits, where a conversion that
+/// asks for what does not fit would cost three times as much.
+fn rounded(value: f32) -> i16 {
+    (value + 12_582_912.0).to_bits() as i16
 }
 
 #[cfg(test)]

@@ -17,6 +17,12 @@ pub(super) struct Hubs {
 }
 
 impl Sessions {
+    /// Frames that a hub has encoded so far.
+    #[cfg(test)]
+    pub(super) fn encoded(&self, call: CallHandle) -> u64 {
+        self.hubs.list.get(&call).map_or(0, Hub::encoded)
+    }
+
     /// Who hears whom in a hub from now on.
     pub(super) fn mix(&mut self, now: Instant, call: CallHandle, mut members: Vec<Member>) {
         let mut known = std::collections::BTreeSet::new();

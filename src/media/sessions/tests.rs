@@ -11,6 +11,8 @@ use crate::sdp::Direction;
 mod flows;
 mod gateway;
 mod hub_changes;
+mod hub_network;
+mod hub_voices;
 mod hubs;
 mod reports;
 mod room;

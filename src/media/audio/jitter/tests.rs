@@ -198,6 +198,36 @@ fn after_a_pause_or_in_a_new_stream_it_fills_again() {
     );
 }
 
+#[test]
+fn packets_without_audio_are_neither_lost_nor_waited_for() {
+    let mut line = Line::new();
+    line.send(0, 10, TICK, |_| Some(0));
+    line.play(0, 10 * TICK + 1);
+    // A short key: three packets 20 ms apart, then its end twice more; the voice goes on after 60 ms.
+    for (at, index) in [(10, 10), (11, 11), (12, 12), (12, 13), (12, 14)] {
+        let now = line.began + Duration::from_micros(at * TICK);
+        line.jitter.pass(65_500_u16.wrapping_add(index));
+        if index < 13 {
+            line.jitter.pop(now + Duration::from_millis(1));
+        }
+    }
+    for index in 15..40_u16 {
+        let at = u64::from(index - 2) * TICK;
+        let timestamp = u32::MAX - 5_000;
+        let timestamp = timestamp.wrapping_add(u32::from(index - 2) * 160);
+        line.under_way.push((at, 65_500_u16.wrapping_add(index), timestamp));
+    }
+    let played = line.play(13 * TICK + 1_000, 38 * TICK);
+    assert_eq!(line.jitter.counts(), Counts::default());
+    let held = played.iter().take_while(|what| **what == -2).count();
+    assert!(held <= 2, "{played:?}");
+    assert!(played[held..].iter().all(|what| *what >= 0), "{played:?}");
+    // Of a stream that nobody knows, or whose turn is over, they are nothing.
+    line.jitter.pass(65_500);
+    Jitter::new(8_000).pass(7);
+    assert_eq!(line.jitter.counts(), Counts::default());
+}
+
 proptest! {
     #[test]
     fn no_order_of_packets_breaks_its_bounds(events in proptest::collection::vec((any::<u16>(), any::<u32>(), 0..50_000_u64, 0..3_u8), 1..400)) {

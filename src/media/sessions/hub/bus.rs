@@ -1,5 +1,7 @@
 //! The sums of a tick: one at 8 kHz, one at 16 kHz, each with the other's voices where somebody hears it.
 
+use std::collections::VecDeque;
+
 use super::FLUSH;
 use super::sounds::Sounds;
 use crate::media::Codec;
@@ -8,6 +10,8 @@ use crate::media::session::WIDE;
 
 /// Of telephones.
 const NARROW: u32 = 8_000;
+/// Frames that are kept for an encoder that has to know what was heard: 240 ms.
+const REMEMBERED: usize = 12;
 /// A codec that nobody has heard for so many ticks is forgotten.
 const FORGOTTEN: u64 = 250;
 
@@ -32,6 +36,8 @@ pub(super) struct Mix {
     pub(super) quiet: u32,
     tick: u64,
     tracks: Vec<Track>,
+    /// Frames encoded so far.
+    pub(super) encoded: u64,
 }
 
 /// One rate.
@@ -43,9 +49,8 @@ struct Bus {
     whole: Mixer,
     /// The tick for which that was summed.
     summed: u64,
-    /// What all hear who say nothing, of the latest two ticks in which somebody did.
-    shared: (u64, Vec<i16>),
-    before: (u64, Vec<i16>),
+    /// What all heard who said nothing, by its tick, the latest last.
+    shared: VecDeque<(u64, Vec<i16>)>,
     limiter: Limiter,
     bridge: Bridge,
 }
@@ -88,6 +93,7 @@ impl Default for Mix {
             quiet: FLUSH,
             tick: 0,
             tracks: Vec::new(),
+            encoded: 0,
         }
     }
 }
@@ -99,8 +105,7 @@ impl Bus {
             voices: mixer.clone(),
             whole: mixer,
             summed: 0,
-            shared: (0, Vec::new()),
-            before: (0, Vec::new()),
+            shared: VecDeque::new(),
             limiter: Limiter::default(),
             bridge: Bridge {
                 limiter: Limiter::default(),
@@ -174,20 +179,36 @@ impl Mix {
         let tick = self.tick;
         self.whole(rate, sounds);
         let bus = self.bus(rate);
-        if bus.shared.0 != tick {
-            std::mem::swap(&mut bus.shared, &mut bus.before);
-            bus.shared.0 = tick;
-            bus.whole.hear(&[], &[], &mut bus.limiter, &mut bus.shared.1);
+        if bus.shared.back().is_none_or(|(of, _)| *of != tick) {
+            let kept = if rate == NARROW { 1 } else { REMEMBERED };
+            let oldest = if bus.shared.len() >= kept {
+                bus.shared.pop_front()
+            } else {
+                None
+            };
+            let mut pcm = oldest.map(|(_, pcm)| pcm).unwrap_or_default();
+            bus.whole.hear(&[], &[], &mut bus.limiter, &mut pcm);
+            bus.shared.push_back((tick, pcm));
         }
-        &bus.shared.1
+        bus.shared.back().map_or(&[], |(_, pcm)| pcm)
     }
 
-    /// The same of the tick before, if anybody heard it.
-    pub(super) fn before(&self, rate: u32) -> Option<&[i16]> {
+    /// The same of the ticks before, as long as somebody heard it, in their order.
+    pub(super) fn before(&self, rate: u32) -> impl Iterator<Item = &[i16]> {
         let bus = if rate == NARROW { &self.narrow } else { &self.wide };
-        let frames = [&bus.shared, &bus.before].into_iter();
-        let mut last = frames.filter(|(tick, _)| tick + 1 == self.tick && self.tick > 1);
-        last.next().map(|(_, pcm)| pcm.as_slice())
+        let tick = self.tick;
+        let earlier = bus
+            .shared
+            .iter()
+            .rev()
+            .skip_while(move |(of, _)| *of == tick)
+            .enumerate();
+        let whole = earlier
+            .take_while(move |(at, (of, _))| *of + *at as u64 + 1 == tick)
+            .count();
+        let now = bus.shared.iter().filter(move |(of, _)| *of == tick).count();
+        let first = bus.shared.len() - now - whole;
+        bus.shared.iter().skip(first).take(whole).map(|(_, pcm)| pcm.as_slice())
     }
 
     /// How far all is turned down for those who say nothing.
@@ -223,8 +244,10 @@ impl Mix {
             let bus = if rate == NARROW { &self.narrow } else { &self.wide };
             if let Some(track) = self.tracks.get_mut(at) {
                 track.tick = tick;
+                self.encoded += 1;
                 track.payload.clear();
-                track.encoder.encode(&bus.shared.1, &mut track.payload);
+                let pcm = bus.shared.back().map_or(&[][..], |(_, pcm)| pcm);
+                track.encoder.encode(pcm, &mut track.payload);
             }
         }
         self.tracks.get(at).map_or(&[], |track| &track.payload)

@@ -154,6 +154,7 @@ impl Ear {
     ) -> &'a [u8] {
         let rate = bus::rate(codec);
         self.prepare(codec, mix, desk);
+        mix.encoded += 1;
         let whole = mix.whole(rate, sounds);
         let own = match own {
             Some((pcm, from)) if from != rate => Some(convert(&mut self.own, pcm, from, rate)),
@@ -180,7 +181,7 @@ impl Ear {
         &desk.payload
     }
 
-    /// An encoder of its own, which knows what was heard last.
+    /// An encoder of its own, which has come by what was heard last to where the shared one is: its decoder goes on with it.
     fn prepare(&mut self, codec: &Codec, mix: &Mix, desk: &mut Desk) {
         if self.encoder.as_ref().is_some_and(|(of, _)| of == codec) {
             return;
@@ -188,11 +189,11 @@ impl Ear {
         let rate = bus::rate(codec);
         self.limiter.clone_from(mix.limiter(rate));
         let mut encoder = Encoder::up_to(codec, WIDE);
-        if let Some(encoder) = &mut encoder
-            && let Some(before) = mix.before(rate)
-        {
-            desk.payload.clear();
-            encoder.encode(before, &mut desk.payload);
+        if let (Some(encoder), Codec::G722 | Codec::Opus) = (&mut encoder, codec) {
+            for before in mix.before(rate) {
+                desk.payload.clear();
+                encoder.encode(before, &mut desk.payload);
+            }
         }
         self.encoder = encoder.map(|encoder| (codec.clone(), encoder));
     }

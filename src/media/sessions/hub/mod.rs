@@ -101,10 +101,19 @@ impl Hub {
         self.seats.iter().map(|seat| seat.leg)
     }
 
+    /// Frames that it has encoded so far.
+    #[cfg(test)]
+    pub(super) fn encoded(&self) -> u64 {
+        self.mix.encoded
+    }
+
     /// Who is in it from now on; whoever stays keeps encoder and decoder.
     pub(super) fn set(&mut self, members: &[Member]) {
-        let place = |(at, member): (usize, &Member)| (member.leg, at);
-        let places: BTreeMap<LegHandle, usize> = members.iter().enumerate().map(place).collect();
+        let whisper = |(at, member): (usize, &Member)| match member.heard {
+            Heard::By(listener) => Some((listener, at)),
+            Heard::ByAll | Heard::ByNobody => None,
+        };
+        let whispers: Vec<(LegHandle, usize)> = members.iter().enumerate().filter_map(whisper).collect();
         let seats = std::mem::take(&mut self.seats).into_iter();
         let ears = std::mem::take(&mut self.ears);
         let mut before: BTreeMap<LegHandle, (Seat, Ear)> =
@@ -115,9 +124,8 @@ impl Hub {
                 .unwrap_or_else(|| (Seat::new(member), Ear::default()));
             seat.heard = member.heard;
             ear.hears = member.hears.clone();
-            let whispers = members.iter().filter(|other| other.heard == Heard::By(member.leg));
-            let whispers = whispers.filter_map(|other| places.get(&other.leg).copied());
-            ear.whispered_to(whispers);
+            let own = whispers.iter().filter(|(listener, _)| *listener == member.leg);
+            ear.whispered_to(own.map(|(_, at)| *at));
             self.seats.push(seat);
             self.ears.push(ear);
         }

@@ -232,3 +232,47 @@ fn a_hub_s_recording_has_all_who_are_heard_by_all() {
         room.world.recorded
     );
 }
+
+#[test]
+fn an_announcement_waits_until_its_party_can_hear_it() {
+    let mut world = World::new();
+    world.sessions.prompts().insert(named("news"), Pcm::tone(2_000, 600));
+    let to = AudienceHandle::Leg(ALICE);
+    let (name, again) = (named("news"), false);
+    // Nothing is there yet, then the endpoint without its party's description, then all of it.
+    world.command(MediaCommand::Announce { to, name, again });
+    world.advance(millis(500));
+    world.open(
+        ALICE,
+        Endpoint {
+            remote: None,
+            ..endpoint(ALICE)
+        },
+    );
+    world.advance(millis(500));
+    world.open(ALICE, endpoint(ALICE));
+    world.advance(millis(1_000));
+    let heard = world.heard(ALICE);
+    assert!((30..=32).contains(&heard.len()), "{}", heard.len());
+    let ended = MediaEvent::PromptEnded {
+        leg: ALICE,
+        name: named("news"),
+    };
+    assert_eq!(world.events, [ended]);
+    // Whom nobody can reach does not keep it for ever.
+    world.open(
+        BOB,
+        Endpoint {
+            remote: None,
+            ..endpoint(BOB)
+        },
+    );
+    let (to, name) = (AudienceHandle::Leg(BOB), named("news"));
+    world.command(MediaCommand::Announce { to, name, again });
+    world.advance(millis(7_000));
+    let ended = world
+        .events
+        .iter()
+        .filter(|event| matches!(event, MediaEvent::PromptEnded { leg: BOB, .. }));
+    assert_eq!(ended.count(), 1);
+}

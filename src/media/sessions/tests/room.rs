@@ -16,6 +16,8 @@ pub(super) struct Party {
     pub(super) leg: LegHandle,
     codec: Codec,
     number: u8,
+    /// Of what it hears.
+    hears: Codec,
     pub(super) hertz: f64,
     pub(super) talks: bool,
     encoder: Encoder,
@@ -59,6 +61,13 @@ pub(super) fn speaker(leg: LegHandle) -> Member {
     }
 }
 
+impl Party {
+    /// It is sent another codec than it sends.
+    pub(super) fn hears_in(&mut self, codec: &Codec) {
+        self.hears = codec.clone();
+    }
+}
+
 impl Room {
     /// One party for each codec; all talk. The tones lie 90 Hz apart from 300 Hz on.
     pub(super) fn new(codecs: &[Codec]) -> Room {
@@ -73,6 +82,7 @@ impl Room {
                 leg,
                 codec: codec.clone(),
                 number: number(codec),
+                hears: codec.clone(),
                 hertz: 300.0 + 90.0 * (at % 32) as f64,
                 talks: true,
                 encoder: Encoder::new(codec).unwrap(),
@@ -155,10 +165,10 @@ impl Room {
     /// The sound of all that a party has heard, without the first frames.
     pub(super) fn sound(&self, at: usize, without: usize) -> (Vec<i16>, u32) {
         let party = &self.parties[at];
-        let mut decoder = Decoder::new(&party.codec).unwrap();
+        let mut decoder = Decoder::new(&party.hears).unwrap();
         let mut pcm = Vec::new();
         for (_, header, octets) in &party.heard {
-            assert_eq!(header.payload_type, party.number);
+            assert_eq!(header.payload_type, number(&party.hears));
             assert!(decoder.decode(octets, &mut pcm));
         }
         (pcm.split_off(without * frame_samples(decoder.rate())), decoder.rate())
@@ -207,4 +217,11 @@ pub(super) fn steps(heard: &[(Duration, Header, Vec<u8>)]) -> Vec<(u16, u32)> {
         )
     };
     heard.windows(2).map(step).collect()
+}
+
+/// Everybody gets a packet every 20 ms, and nothing else.
+pub(super) fn assert_steady(room: &Room, at: usize, clock: u32) {
+    let heard = &room.parties[at].heard;
+    assert!(steps(heard).iter().all(|step| *step == (1, clock / 50)), "{at}");
+    assert!(heard.windows(2).all(|two| two[1].0 - two[0].0 == millis(20)), "{at}");
 }
