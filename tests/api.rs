@@ -454,6 +454,19 @@ async fn metrics_and_the_description_are_there() {
         ("/v1/legs/{leg}/resume", &["post"]),
         ("/v1/legs/{leg}/digits", &["post"]),
         ("/v1/legs/{leg}/recording", &["post", "delete"]),
+        ("/v1/hubs", &["post"]),
+        ("/v1/calls/{call}/parties", &["post"]),
+        ("/v1/calls/{call}/to-hub", &["post"]),
+        ("/v1/calls/{call}/to-pair", &["post"]),
+        ("/v1/calls/{call}/play", &["post", "delete"]),
+        ("/v1/calls/{call}/recording", &["post", "delete"]),
+        ("/v1/legs/{leg}/ring", &["post"]),
+        ("/v1/legs/{leg}/answer", &["post"]),
+        ("/v1/legs/{leg}/reject", &["post"]),
+        ("/v1/legs/{leg}/role", &["put"]),
+        ("/v1/legs/{leg}/move", &["post"]),
+        ("/v1/legs/{leg}/play", &["post", "delete"]),
+        ("/v1/legs/{leg}/refer", &["post"]),
         ("/v1/transfers", &["get", "post"]),
         ("/v1/transfers/{transfer}", &["get"]),
         ("/v1/registrations", &["get"]),
@@ -471,7 +484,7 @@ async fn metrics_and_the_description_are_there() {
             );
         }
     }
-    assert_eq!(description["paths"].as_object().unwrap().len(), 18);
+    assert_eq!(description["paths"].as_object().unwrap().len(), 31);
     for name in [
         "Call",
         "Leg",

@@ -79,11 +79,19 @@ fn world() -> World {
 
 impl World {
     async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        self.ask_with(None, method, path, body).await
+    }
+
+    async fn ask_with(&self, key: Option<&str>, method: &str, path: &str, body: &str) -> (u16, Value) {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("Authorization", format!("Bearer {TOKEN}"))
             .header("Content-Type", "application/json");
+        let request = match key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
@@ -183,8 +191,12 @@ async fn a_party_is_called_by_a_peer_once_for_a_key() {
     let call = hub["id"].as_str().unwrap().to_owned();
     let body = r#"{"to":"sip:+4930@example.test","from":"sip:+1555@example.test","from_name":"Sales","peer":"carrier",
         "headers":{"X-Ticket":"42","P-Asserted-Identity":"<sip:+1555@example.test>"},"credentials":{"user":"u","password":"p"}}"#;
-    let (status, legs) = world.ask("POST", &format!("/v1/calls/{call}/parties"), body).await;
-    assert_eq!((status, legs), (202, json!({ "legs": ["leg-0-0"] })));
+    let path = format!("/v1/calls/{call}/parties");
+    for _ in 0..2 {
+        let (status, legs) = world.ask_with(Some("k-1"), "POST", &path, body).await;
+        assert_eq!((status, legs), (202, json!({ "legs": ["leg-0-0"] })));
+    }
+    assert_eq!(world.sent.lock().unwrap().len(), 1, "called once");
     let invite = world.sent.lock().unwrap().remove(0);
     assert_eq!(invite.request_uri(), Some("sip:+4930@192.0.2.9:5060"));
     let from = invite.from().unwrap();

@@ -3,7 +3,7 @@
 mod world;
 
 use warmline::engine::{Cause, Command, Event, MediaNote, Network, Peer, PeerAuth, PeerMedia, Refusal, Settings};
-use warmline::media::describe::{Mode, Srtp};
+use warmline::media::describe::{Mode, Record, Srtp};
 use warmline::media::{LegQuality, LocalPort, MediaCommand, MediaEvent, MediaFailure};
 use warmline::phone::{CallState, PhoneTransport};
 use warmline::sip::Method;
@@ -106,7 +106,7 @@ fn a_port_that_another_program_has_is_changed_in_the_running_call() {
 fn one_peer_is_relayed_and_all_others_talk_directly() {
     let media = PeerMedia {
         mode: Mode::Relay,
-        srtp: Srtp::Off,
+        ..PeerMedia::default()
     };
     let mut world = World::with(|settings| settings.peers.push(peer(CAROL, media)));
     world.call(BOB, CAROL);
@@ -134,9 +134,57 @@ fn one_peer_is_relayed_and_all_others_talk_directly() {
 }
 
 #[test]
+fn calls_are_recorded_by_policy_once_and_through_a_transfer() {
+    for (by_peer, all) in [(false, true), (true, false)] {
+        let mut world = World::with(|settings| {
+            settings.recordings = true;
+            if all {
+                settings.media.record = Record::Callers;
+            }
+            if by_peer {
+                let record = Record::Always;
+                let media = PeerMedia {
+                    record,
+                    ..PeerMedia::default()
+                };
+                settings.peers.push(peer(BOB, media));
+            }
+        });
+        let (_, mine) = world.call(BOB, ALICE);
+        assert!(world.relayed(ALICE, BOB));
+        let bob = world.leg_of(BOB).id;
+        world.alice().refer(mine, CAROL);
+        world.advance(millis(500));
+        world.carol().pick_up();
+        world.run();
+        assert!(world.relayed(BOB, CAROL));
+        let recorded: Vec<_> = world
+            .media()
+            .iter()
+            .filter_map(|command| {
+                let MediaCommand::Record { leg, .. } = command else {
+                    return None;
+                };
+                Some(*leg)
+            })
+            .collect();
+        assert_eq!(recorded, [bob]);
+        world.hang_up(BOB);
+        // Nobody else's calls are a peer's; a caller is anybody.
+        world.call(CAROL, DAVE);
+        assert_eq!(world.relayed(CAROL, DAVE), all);
+        world.hang_up(CAROL);
+        world.assert_nothing_left();
+    }
+}
+
+#[test]
 fn srtp_that_is_preferred_gives_way_and_srtp_that_is_required_does_not() {
     for srtp in [Srtp::Preferred, Srtp::Required] {
-        let media = PeerMedia { mode: Mode::Auto, srtp };
+        let media = PeerMedia {
+            srtp,
+            ..PeerMedia::default()
+        };
         let mut world = World::with(|settings| settings.peers.push(peer(CAROL, media)));
         let call = world.bob().call(CAROL);
         world.advance(millis(300));

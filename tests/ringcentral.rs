@@ -78,7 +78,14 @@ impl World {
         let config = Config::read("edge.toml", FILE).unwrap();
         let hooks = webhook::Client::new(webhook::Options::default(), edge.clone()).unwrap();
         let section = config.ringcentral.clone().unwrap();
-        let router = ringcentral::router(&section, &config.domain(), "http://127.0.0.1:8080", edge, hooks).unwrap();
+        let router = ringcentral::router(ringcentral::Options {
+            section: &section,
+            domain: &config.domain(),
+            listens: "http://127.0.0.1:8080",
+            salt: 0x5eed,
+            edge,
+            hooks,
+        });
         World { router, log, told }
     }
 

@@ -100,6 +100,7 @@ impl Load {
         let count = self.legs.len() as u128;
         let total = (span.as_nanos() * count / INTERVAL.as_nanos()) as u64;
         let (mut sent, mut received, mut behind) = (0, 0, Duration::ZERO);
+        self.receive(); // what came too late for the last time
         let begun = Instant::now();
         while sent < total {
             let gone = begun.elapsed();

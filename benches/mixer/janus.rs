@@ -99,7 +99,7 @@ pub(crate) fn compare(size: usize, closing: &mut Vec<String>) -> Result<(), Stri
         let mut ratios = Vec::new();
         let mut spent = [Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
-            let mut of = |account: &dyn Fn() -> u64, conference: &mut Conference| {
+            let of = |account: &dyn Fn() -> u64, conference: &mut Conference| {
                 let before = account();
                 let rate = conference.talk(SECONDS, &voices);
                 let each = (account() - before) as f64 / 1_000.0 / (size * SECONDS * 50) as f64;

@@ -6,10 +6,16 @@ use utoipa::openapi::OpenApi;
 use super::failure::{Failure, UNSTARTED};
 use crate::api::{EngineHandle, bot, queue, ringcentral, twilio, webhook};
 use crate::config::Config;
+use crate::engine::CallLabel;
+
+/// By what phones learn the ids of their calls; `salt` is that of [`routes`].
+pub(super) fn label(config: &Config, salt: u32) -> Option<CallLabel> {
+    config.ringcentral.as_ref().map(|_| ringcentral::label(salt))
+}
 
 /// Starts what the file names, and gives its routes: each has prefixes and an authentication of its own. `domain` is the
 /// edge's own.
-pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle) -> Result<Router, Failure> {
+pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle, salt: u32) -> Result<Router, Failure> {
     let options = webhook::Options::from(&config.webhook);
     let unreadable = |error| Failure::new(UNSTARTED, format!("[webhook] ca: {error}"));
     let hooks = webhook::Client::new(options, edge.clone()).map_err(unreadable)?;
@@ -23,11 +29,15 @@ pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle) -> Resu
         }));
     }
     if let (Some(section), Some(api)) = (&config.ringcentral, &config.api) {
-        let random = |error| Failure::new(UNSTARTED, format!("no random numbers: {error}"));
         let listens = format!("http://{}", api.listen);
-        let router =
-            ringcentral::router(section, &config.domain(), &listens, edge.clone(), hooks.clone()).map_err(random)?;
-        routes = routes.merge(router);
+        routes = routes.merge(ringcentral::router(ringcentral::Options {
+            section,
+            domain,
+            listens: &listens,
+            salt,
+            edge: edge.clone(),
+            hooks: hooks.clone(),
+        }));
     }
     let listen = config.api.as_ref().map(|api| api.listen);
     if let (Some(account), Some(listen)) = (config.twilio.clone(), listen) {

@@ -60,7 +60,9 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
 }
 
 async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Result<(), Failure> {
-    let settings = driver::resolve(&config).await.map_err(unstarted)?;
+    let mut settings = driver::resolve(&config).await.map_err(unstarted)?;
+    let salt = salt()?;
+    settings.label = dialects::label(&config, salt);
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config).await?;
     let hold = settings.hold;
@@ -74,13 +76,14 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let options = Options {
         ladders: config.ladder.map(limits),
         store: open_store(&config)?,
+        confirmed: config.store.as_ref().is_some_and(|store| store.confirmed),
         ..driver::options(&config, &settings)
     };
     let edge = Edge::start(settings, options).map_err(unstarted)?;
     greet(&edge, open, &config, file.is_none());
     let (closing, closed) = watch::channel(false);
     let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
-    let dialects = dialects::routes(&config, &domain, edge.handle())?;
+    let beside = dialects::routes(&config, &domain, edge.handle(), salt)?;
     let queues = dialects::queues(&config, &domain, edge.handle());
     let mut access = None;
     let mut server = None;
@@ -88,10 +91,9 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
         let given = Access::new(token.text(), hold);
         let options = native::Options {
             queues,
-            dialects: dialects::descriptions(&config),
-            ..api_options(&edge, given.clone())
+            ..api_options(&edge, given.clone(), dialects::descriptions(&config))
         };
-        let router = native::router(options).merge(dialects);
+        let router = native::router(options).merge(beside);
         let router = match audited.clone() {
             Some(sink) => router.layer(axum::middleware::from_fn(move |request, next| {
                 api::audit::note_orders(Arc::clone(&sink), request, next)
@@ -146,8 +148,9 @@ async fn until_stopped(edge: &Edge, reload: Option<Reload>) -> Result<&'static s
 }
 
 fn open_store(config: &Config) -> Result<Option<Box<dyn Store>>, Failure> {
-    let Some(path) = &config.store else { return Ok(None) };
-    let store = Embedded::open(path.as_ref()).map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
+    let Some(store) = &config.store else { return Ok(None) };
+    let store =
+        Embedded::open(store.path.as_ref()).map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
     Ok(Some(Box::new(store)))
 }
 
@@ -165,7 +168,8 @@ async fn stop(edge: Edge) -> Result<(), Failure> {
             "stopped with {} call(s) and {} dialog(s) still up",
             left.calls, left.dialogs
         );
-        return Err(Failure::new(CALLS_LEFT, what).hint("their phones will be answered 481 by the next process"));
+        return Err(Failure::new(CALLS_LEFT, what)
+            .hint("with a [store] the next process goes on with them; without one their phones are answered 481"));
     }
     say!("stopped; nothing was left");
     Ok(())
@@ -202,6 +206,15 @@ impl Token {
     }
 }
 
+/// Tells the ids that dialects give in this process from those of an earlier one.
+fn salt() -> Result<u32, Failure> {
+    let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
+    Ok(octets
+        .iter()
+        .take(4)
+        .fold(0, |salt, octet| salt << 8 | u32::from(*octet)))
+}
+
 fn random_token() -> Result<String, Failure> {
     let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
     Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
@@ -235,11 +248,12 @@ fn serve(
 }
 
 /// What the API is told of the edge.
-fn api_options(edge: &Edge, access: Access) -> native::Options {
+fn api_options(edge: &Edge, access: Access, dialects: Vec<utoipa::openapi::OpenApi>) -> native::Options {
     let (metrics, state) = (Arc::clone(edge.metrics()), Arc::clone(edge.metrics()));
     let ladders = edge.ladders().cloned();
     native::Options {
         softphone: edge.softphone().cloned(),
+        dialects,
         records: Arc::new(Records(edge.records().clone())),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
@@ -298,8 +312,8 @@ fn greet(edge: &Edge, open: bool, config: &Config, embedded: bool) {
             say!("  phone {scheme}://{address}/phone/");
         }
     }
-    if let Some(path) = &config.store {
-        say!("  store {path}");
+    if let Some(store) = &config.store {
+        say!("  store {}", store.path);
     }
     if embedded {
         say!("  no --config: the embedded default, on loopback only");

@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::report::{Problems, Report};
 use super::{Config, Edge, Log, Registrar, parts, transfer};
 use crate::engine::{HoldDirection, PeerMedia, Register, TransferMode};
+use crate::media::describe::Record;
 use crate::sip::digest::Algorithm;
 use crate::transaction::Timers;
 
@@ -42,8 +43,14 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let of_peers = PeerMedia {
         mode: media.mode,
         srtp: media.srtp,
+        record: media.record,
     };
     let peers = parts::peers(file, edge.transfer, transfer.refer_answer, of_peers, &mut tls, problems);
+    let recorded = peers.iter().any(|peer| peer.media.record == Record::Always);
+    if recorded && media_files.recordings.is_none() {
+        let hint = "add recordings = \"folder\" to [media]";
+        problems.add(file.key_span("peer"), "a peer's recordings have no place", hint);
+    }
     let users = parts::users(file, problems);
     let routes = parts::routes(file, text, &listeners, problems);
     let applications = super::application::applications(file, problems);
@@ -52,7 +59,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
     let log = log(file, problems);
-    let store = parts::store(file, problems);
+    let store = super::store::store(file, problems);
     let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);

@@ -4,7 +4,7 @@ use super::fields::{Choice, Fields};
 use super::report::Problems;
 use crate::engine::{Listener, MediaSettings, PeerMedia};
 use crate::media::PromptName;
-use crate::media::describe::{Mode, Srtp};
+use crate::media::describe::{Mode, Record, Srtp};
 
 /// The name under which the hold music is known.
 const HOLD: &str = "hold";
@@ -29,6 +29,8 @@ const PEER_MODES: [Choice<Mode>; 3] = [
     ("relay", Ok(Mode::Relay)),
     ("direct", Ok(Mode::Off)),
 ];
+
+const RECORD: [Choice<Record>; 2] = [("none", Ok(Record::No)), ("all", Ok(Record::Callers))];
 
 const SRTP: [Choice<Srtp>; 3] = [
     ("off", Ok(Srtp::Off)),
@@ -102,6 +104,11 @@ pub(super) fn media(
     files.recordings = fields
         .text("recordings", problems)
         .map(|folder| folder.value.to_owned());
+    let record = fields.key_span("record");
+    media.record = fields.choice("record", &RECORD, problems).unwrap_or_default();
+    if media.record != Record::No && files.recordings.is_none() {
+        problems.add(record, "recordings have no place", "add recordings = \"folder\"");
+    }
     if let Some(seconds) = fields.number("timeout_s", 0..=3_600, problems) {
         media.timeout_s = u32::try_from(seconds).unwrap_or_default();
     }
@@ -138,10 +145,15 @@ fn prompts(file: &mut Fields<'_>, problems: &mut Problems) -> Vec<(String, Strin
     prompts
 }
 
-/// `media` and `srtp` of a peer; where it says nothing, those of `[media]` hold.
+/// `media`, `srtp` and `record` of a peer; where it says nothing, those of `[media]` hold.
 pub(super) fn peer(fields: &mut Fields<'_>, default: PeerMedia, problems: &mut Problems) -> PeerMedia {
     PeerMedia {
         mode: fields.choice("media", &PEER_MODES, problems).unwrap_or(default.mode),
         srtp: fields.choice("srtp", &SRTP, problems).unwrap_or(default.srtp),
+        record: match fields.flag("record", problems).map(|flag| flag.value) {
+            Some(true) => Record::Always,
+            Some(false) => Record::No,
+            None => default.record,
+        },
     }
 }

@@ -102,8 +102,9 @@
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
 //! [audit]                       # omit: no audit log
 //! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
-//! [store]                       # omit: bindings end with the process
+//! [store]                       # omit: calls and bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! durability = "relaxed"        # relaxed: it survives the process at any moment. confirmed: the machine, too; messages wait for the disk
 //! [media]
 //! mode = "auto"                 # auto relay off: when media passes through the edge; also in [[peer]], as `media`
 //! address = "203.0.113.7"       # default: what the listener is called on which the party came
@@ -113,6 +114,7 @@
 //! srtp = "off"                  # off preferred required: keys in the descriptions (RFC 4568); also in [[peer]]
 //! hold_music = "builtin"        # or a WAV, MP3 or OGG file; omit: none
 //! recordings = "recordings"     # folder; omit: nothing is recorded
+//! record = "none"               # all: every call, on its caller's leg; [[peer]] record = true: every leg of that peer
 //! timeout_s = 0                 # a party that is silent for so long although it may speak is hung up; 0: never
 //! [[prompt]]                    # further files for held parties and announcements
 //! name = "sales"
@@ -211,6 +213,7 @@ mod records;
 mod reload;
 mod report;
 mod ringcentral;
+mod store;
 mod target;
 mod tls;
 mod transfer;
@@ -240,6 +243,7 @@ pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use ringcentral::{RingCentral, RingCentralExtension, Secret};
+pub use store::StoreFile;
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
 pub use twilio::{Hook, Twilio, TwilioNumber};
@@ -271,8 +275,8 @@ pub struct Config {
     pub bot: Bot,
     /// Queues and who serves them.
     pub queues: Queues,
-    /// The file that outlives the process; `None`: bindings end with it.
-    pub store: Option<String>,
+    /// What outlives the process; `None`: nothing, calls and bindings end with it.
+    pub store: Option<StoreFile>,
     /// The file of the audit log.
     pub audit: Option<String>,
     /// The softphone page; `None`: not served.
@@ -531,6 +535,7 @@ impl Config {
             pbx,
             peers: self.peers.clone(),
             users: self.users.clone(),
+            tokens: self.twilio.as_ref().map(Twilio::token_keys),
             open: self.registrar.open,
             routes,
             applications: self.applications.clone(),
@@ -555,6 +560,7 @@ impl Config {
             prompts: self.media_files.prompts.iter().map(|(name, _)| name.clone()).collect(),
             recordings: self.media_files.recordings.is_some(),
             process: Process::default(),
+            label: None,
             names,
             reach: self.edge.reach.clone(),
             avoid: self.dns.avoid,

@@ -372,12 +372,12 @@ const LISTEN: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:506
 
 #[test]
 fn media_is_read_and_its_mistakes_are_named() {
-    use crate::media::describe::{Mode, Srtp};
+    use crate::media::describe::{Mode, Record, Srtp};
     let good = format!(
         "{LISTEN}[media]\nmode = \"relay\"\nports = [30000, 30099]\nbrowser_port = 30100\nhold_music = \"builtin\"\ntranscode = false\n\
-         recordings = \"calls\"\ntimeout_s = 60\n[[prompt]]\nname = \"sales\"\nfile = \"sales.ogg\"\n\
+         recordings = \"calls\"\nrecord = \"all\"\ntimeout_s = 60\n[[prompt]]\nname = \"sales\"\nfile = \"sales.ogg\"\n\
          [[peer]]\nname = \"pbx\"\nmatch = [\"192.0.2.1\"]\nmedia = \"direct\"\nsrtp = \"required\"\n\
-         [[peer]]\nname = \"trunk\"\nmatch = [\"192.0.2.2\"]\n"
+         [[peer]]\nname = \"trunk\"\nmatch = [\"192.0.2.2\"]\nrecord = true\n"
     );
     let config = Config::read("edge.toml", &good).unwrap();
     assert_eq!(
@@ -392,10 +392,15 @@ fn media_is_read_and_its_mistakes_are_named() {
     let peers: Vec<_> = settings
         .peers
         .iter()
-        .map(|peer| (peer.media.mode, peer.media.srtp))
+        .map(|peer| (peer.media.mode, peer.media.srtp, peer.media.record))
         .collect();
-    assert_eq!(peers, [(Mode::Off, Srtp::Required), (Mode::Relay, Srtp::Off)]);
+    let (pbx, trunk) = (
+        (Mode::Off, Srtp::Required, Record::Callers),
+        (Mode::Relay, Srtp::Off, Record::Always),
+    );
+    assert_eq!((peers, settings.media.record), (vec![pbx, trunk], Record::Callers));
     for (media, wanted) in [
+        ("record = \"all\"", "recordings have no place"),
         ("mode = \"relais\"", "did you mean \"relay\"?"),
         ("ports = [30000]", "`ports` is no pair of numbers"),
         ("ports = [30001, 30001]", "`ports` is an empty range"),

@@ -8,7 +8,9 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::guard::RequestLimits;
+use crate::leg::CallLabel;
 pub use crate::media::describe::{MediaSettings, PeerMedia};
+use crate::registrar::TokenKeys;
 use crate::sip::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Named;
@@ -29,6 +31,8 @@ pub struct Settings {
     pub peers: Vec<Peer>,
     /// Who may register and call (local registrar).
     pub users: Vec<User>,
+    /// Who may sign access tokens, which stand for a user and its password; `None`: nobody.
+    pub tokens: Option<TokenKeys>,
     /// Accept any user without a password. Only for loopback: the embedded default.
     pub open: bool,
     /// Number routing, first match wins.
@@ -77,6 +81,8 @@ pub struct Settings {
     pub recordings: bool,
     /// What no two processes have in common.
     pub process: Process,
+    /// By what a phone learns how an API names its call; taken at the start only.
+    pub label: Option<CallLabel>,
     /// Host names of PBX and routes, with the places that they lead to now. A host that is an address is not among them.
     pub names: Vec<Named>,
     /// Foreign hosts that calls may go to, where no user, route or PBX takes them: `partner.example`, `*.partner.example`,
@@ -266,6 +272,7 @@ impl Settings {
             pbx: None,
             peers: Vec::new(),
             users: Vec::new(),
+            tokens: None,
             open: true,
             routes: Vec::new(),
             applications: Vec::new(),
@@ -294,6 +301,7 @@ impl Settings {
             prompts: Vec::new(),
             recordings: false,
             process: Process::default(),
+            label: None,
             names: Vec::new(),
             reach: Vec::new(),
             avoid: Duration::from_secs(32),

@@ -9,6 +9,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::transport::locate::Place;
 use crate::transport::{Flow, Transport};
+use crate::vocabulary::CallHandle;
 
 /// Addresses, names and times of the edge.
 #[derive(Clone, Debug)]
@@ -29,6 +30,26 @@ pub struct Identity {
     pub t2: Duration,
     /// Seeds identifiers and back-off times.
     pub key: [u8; 16],
+    /// By what a phone learns how an API names its call.
+    pub label: Option<CallLabel>,
+}
+
+/// A header of our INVITEs to phones, and of our answers to theirs, that says how an API names the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallLabel {
+    /// Its name.
+    pub header: CompactString,
+    /// Its value, in which `{call}` stands for the call's handle and `{party}` for 1 (this party calls) or 2 (it is called).
+    pub value: CompactString,
+}
+
+impl CallLabel {
+    /// `{call}`: slot and generation, hexadecimal, with a `z` between them.
+    pub(crate) fn text(&self, call: CallHandle, called: bool) -> CompactString {
+        let handle = format_compact!("{:x}z{:x}", call.slot, call.generation);
+        let party = if called { "2" } else { "1" };
+        self.value.replace("{call}", &handle).replace("{party}", party).into()
+    }
 }
 
 /// A listening address and how it is written into messages.

@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use super::voice::is_voice;
 use super::{Leg, LegHandle, Legs};
-use crate::media::describe::{Choice, Kind, Mode, OurEnd, PeerMedia, Srtp, Unusable};
+use crate::media::describe::{Choice, Kind, Mode, OurEnd, PeerMedia, Record, Srtp, Unusable};
 use crate::media::{Hear, LegQuality, MediaCommand, PromptName, RecordingName};
 use crate::sdp::{Description, Direction};
 use crate::transport::{Flow, Network, Transport};
@@ -40,6 +40,17 @@ pub(crate) struct LegMedia {
     pub(crate) end: Option<Box<OurEnd>>,
     /// Only of few legs.
     pub(crate) more: Option<Box<More>>,
+}
+
+impl LegMedia {
+    /// Changes with what outlives the process.
+    pub(super) fn stamp(&self) -> u64 {
+        let more = self.more.as_ref();
+        let recorded = more.is_some_and(|more| more.recording.is_some());
+        let music = more.is_some_and(|more| more.music.is_some());
+        let end = self.end.as_ref().map_or(0, |end| end.stamp());
+        end << 2 | u64::from(recorded) << 1 | u64::from(music)
+    }
 }
 
 /// What few legs have.
@@ -169,6 +180,7 @@ impl Legs {
         PeerMedia {
             mode: self.endpoints.settings.mode,
             srtp: self.endpoints.settings.srtp,
+            record: self.endpoints.settings.record,
         }
     }
 
@@ -200,7 +212,7 @@ impl Legs {
             let browser = matches!(target.transport, Transport::Ws | Transport::Wss);
             theirs.mode == Mode::Relay || browser != (kind == Kind::Browser)
         };
-        if policy.mode == Mode::Relay || targets.all(through) {
+        if policy.mode == Mode::Relay || policy.record != Record::No || targets.all(through) {
             return crate::media::describe::check(offer);
         }
         Ok(())

@@ -203,6 +203,7 @@ impl Legs {
         leg.contact = self.identity.contact(&flow, client.invitation.from.uri.user(), secure);
         leg.dialog.flow = flow;
         leg.media.policy = policy;
+        self.record_by_policy(handle, policy, false);
         self.send_invite(now, handle, None);
     }
 

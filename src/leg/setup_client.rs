@@ -127,7 +127,8 @@ impl Legs {
             };
             self.events.push_back(event);
         }
-        // Behind the event: a leg that cannot be offered anything ends at once.
+        self.record_by_policy(handle, policy, false);
+        // It may end at once, where there is no media port left: after its beginning has been told.
         match wanted {
             Some(wanted) => self.lookups.push_back((handle, wanted)),
             None => self.send_invite(now, handle, None),
@@ -191,6 +192,15 @@ impl Legs {
         }
         for (name, value) in &invitation.extra {
             draft = draft.header_named(name, value);
+        }
+        if let (Some(label), LegOwner::Call(call)) = (&self.identity.label, leg.owner)
+            && invitation.reached != super::Reached::Place
+            && !invitation
+                .extra
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(&label.header))
+        {
+            draft = draft.header_named(&label.header, &label.text(call, true));
         }
         if let Some(offer) = offer {
             draft = draft.body("application/sdp", offer.wire);

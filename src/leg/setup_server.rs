@@ -8,7 +8,7 @@ use compact_str::CompactString;
 
 use super::offer::Exchange;
 use super::release::Release;
-use super::{Abilities, Leg, LegEvent, LegHandle, LegOwner, Legs, Setup, State};
+use super::{Abilities, CallLabel, Leg, LegEvent, LegHandle, LegOwner, Legs, Setup, State};
 use crate::dialog::{Dialog, DialogError};
 use crate::sdp::Description;
 use crate::sip::{ALLOW, SUPPORTED};
@@ -100,6 +100,7 @@ impl Legs {
             };
             self.events.push_back(event);
         }
+        self.record_by_policy(handle, policy, true);
         Ok(handle)
     }
 
@@ -161,6 +162,7 @@ impl Legs {
                     .respond(status)
                     .to_tag(&leg.dialog.id.local_tag)
                     .header(HeaderName::Contact, &leg.contact);
+                draft = labelled(draft, self.identity.label.as_ref(), leg.owner, leg.user.is_some());
                 if let Some(presented) = presented {
                     draft = draft.body("application/sdp", presented.wire);
                 }
@@ -218,6 +220,7 @@ impl Legs {
             .copy(&server.request, HeaderName::RecordRoute)
             .header(HeaderName::Allow, ALLOW)
             .header(HeaderName::Supported, SUPPORTED);
+        draft = labelled(draft, self.identity.label.as_ref(), leg.owner, leg.user.is_some());
         if let Some(presented) = presented {
             draft = draft.body("application/sdp", presented.wire);
             leg.sent = Some(presented.kept);
@@ -283,5 +286,13 @@ fn pass_reasons(mut draft: Draft, why: &Message, status: u16) -> Draft {
     match why.reason_phrase().and_then(|phrase| std::str::from_utf8(phrase).ok()) {
         Some(phrase) if why.status() == Some(status) => draft.reason_phrase(phrase),
         Some(_) | None => draft,
+    }
+}
+
+/// Phones of ours learn how an API names their call; nobody else does.
+fn labelled(draft: Draft, label: Option<&CallLabel>, owner: LegOwner, user: bool) -> Draft {
+    match (label, owner) {
+        (Some(label), LegOwner::Call(call)) if user => draft.header_named(&label.header, &label.text(call, false)),
+        (Some(_) | None, LegOwner::Call(_) | LegOwner::Transfer(_) | LegOwner::Nobody) => draft,
     }
 }

@@ -44,6 +44,12 @@
 //! start; each 20 ms of it are encoded once per codec, however many listen. A file that is missing is a warning at the start,
 //! and silence.
 //!
+//! # What is recorded
+//!
+//! What the API orders, and by policy: `[media] record = "all"` records every call on its caller's leg, `[[peer]] record =
+//! true` every leg of that peer. Such calls pass through the edge from their first offer on, and a transferred caller's
+//! recording goes on. Left is what the party says, right what it hears.
+//!
 //! # What is not there
 //!
 //! One audio line is carried: others are answered with port 0, so that video through the edge is refused rather than

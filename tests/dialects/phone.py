@@ -119,6 +119,7 @@ class Call:
         self.heard, self.lock = [], threading.Lock()
         self.version = 1
         self.last_response = None
+        self.first = self.accepted = None        # the INVITE that began it; the 200 to ours
 
     # --- what a test asks --------------------------------------------------------------------------------------------
 
@@ -291,7 +292,7 @@ class Call:
                 self.routes = list(reversed(message.all("record-route")))
                 if message.body:
                     self._take(message.body)
-                self.answered = self.answered or "them"
+                self.answered, self.accepted = self.answered or "them", self.accepted or message
                 self.phone.send(self._request("ACK", cseq=number))
                 if self.state != "ended":
                     self.state = "confirmed"
@@ -370,6 +371,7 @@ class Phone:
         self.address = self.socket.getsockname()
         self.host = f"{self.address[0]}:{self.address[1]}"
         self.contact = f"<sip:{name}@{self.host}>"
+        self.login = None        # the digest's user name, where it is not the phone's own
         self.calls, self.new = {}, queue.Queue()
         self.pending, self.lock = {}, threading.Lock()
         self.registered, self.counts, self.closed = None, {}, False
@@ -472,9 +474,10 @@ class Phone:
         digest = hashlib.sha256 if algorithm.upper() == "SHA-256" else hashlib.md5
         hexed = lambda text: digest(text.encode()).hexdigest()
         cnonce, count = _token(), "00000001"
-        key = hexed(f"{self.name}:{found['realm']}:{self.password}")
+        user = self.login or self.name
+        key = hexed(f"{user}:{found['realm']}:{self.password}")
         answer = hexed(f"{key}:{found['nonce']}:{count}:{cnonce}:auth:{hexed(f'{method}:{uri}')}")
-        value = (f'Digest username="{self.name}", realm="{found["realm"]}", nonce="{found["nonce"]}", uri="{uri}", '
+        value = (f'Digest username="{user}", realm="{found["realm"]}", nonce="{found["nonce"]}", uri="{uri}", '
                  f'response="{answer}", algorithm={algorithm}, qop=auth, nc={count}, cnonce="{cnonce}"')
         if "opaque" in found:
             value += f', opaque="{found["opaque"]}"'
@@ -507,7 +510,7 @@ class Phone:
             call._asked(message)
         elif message.method == "INVITE":
             call = Call(self, message.get("call-id"))
-            call.invite, call.remote_tag = message, message.tag("from")
+            call.invite, call.first, call.remote_tag = message, message, message.tag("from")
             call.target, call.routes = _uri(message.get("contact")), message.all("record-route")
             call.remote, call.local = re.sub(r";tag=[^;\s]+", "", message.get("from")), message.get("to")
             call.state = "ringing"

@@ -15,6 +15,7 @@ use super::ask::{Caller, Named, Octets, text_or_number};
 use super::calls::whose_device;
 use super::desk::Place;
 use super::fault::Fault;
+use super::party::party_id;
 use super::people::{Extension, Who};
 use super::session::MOST_PARTIES;
 use super::state::{SOON, Shared};
@@ -431,7 +432,7 @@ impl Shared {
                 ..Role::default()
             },
             ring_timeout: None,
-            headers: answer_by_itself(wanted.auto_answer.unwrap_or(true)),
+            headers: named(&place, answer_by_itself(wanted.auto_answer.unwrap_or(true))),
             peer: None,
             credentials: None,
         };
@@ -466,6 +467,17 @@ impl Shared {
             called.map(|_| ())
         })
     }
+}
+
+/// With the header by which a phone learns the ids of its party, where they are not those of a call's first two.
+pub(super) fn named(place: &Place, mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    let ids = format!(
+        "party-id={};session-id=s-{}",
+        party_id(&place.session, place.party),
+        place.session
+    );
+    headers.push((super::LABEL.to_owned(), ids));
+    headers
 }
 
 /// What makes phones answer by themselves: RFC 5373, and the two habits that most phones know.

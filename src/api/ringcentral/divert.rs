@@ -53,7 +53,12 @@ impl Shared {
         headers: Vec<(String, String)>,
     ) -> Result<Value, Fault> {
         let leg = *legs.first().ok_or_else(|| Fault::state("the party has no phone"))?;
-        self.desk(|desk| desk.marks.insert(place.clone(), reason));
+        let next = self.desk(|desk| {
+            desk.marks.insert(place.clone(), reason);
+            let party = desk.sessions.get(&place.session)?.parties.last()?.number + 1;
+            Some(Place { party, ..place.clone() })
+        });
+        let headers = next.map_or_else(Vec::new, |next| super::conference::named(&next, headers));
         if let Err(fault) = self.order(Command::Divert { leg, to, headers }).await {
             self.desk(|desk| desk.marks.remove(place));
             return Err(fault);

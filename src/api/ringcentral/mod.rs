@@ -41,7 +41,14 @@
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! let _in_it = runtime.enter();
 //! let section = config.ringcentral.clone().unwrap();
-//! let router: axum::Router = ringcentral::router(&section, &config.domain(), "http://127.0.0.1:8080", edge, hooks).unwrap();
+//! let router: axum::Router = ringcentral::router(ringcentral::Options {
+//!     section: &section,
+//!     domain: &config.domain(),
+//!     listens: "http://127.0.0.1:8080",
+//!     salt: 0x5eed,
+//!     edge,
+//!     hooks,
+//! });
 //! # drop(router);
 //! ```
 
@@ -81,32 +88,54 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use compact_str::format_compact;
+
 use super::{EngineHandle, webhook};
 use crate::config::RingCentral;
+use crate::engine::CallLabel;
 use fault::Fault;
 pub use people::Extension;
 use state::Shared;
 
-/// The whole dialect, following the engine from now on: call it within a Tokio runtime. `listens` is where the API is
-/// reached unless the section says otherwise.
-///
-/// # Errors
-/// When the system has no random numbers.
-pub fn router(
-    config: &RingCentral,
-    domain: &str,
-    listens: &str,
-    edge: EngineHandle,
-    hooks: webhook::Client,
-) -> std::io::Result<Router> {
-    let shared = Arc::new(Shared::new(config, domain, listens, edge, hooks)?);
-    tokio::spawn(state::follow(Arc::clone(&shared)));
+/// What the dialect is made of.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// Who may use it.
+    pub section: &'a RingCentral,
+    /// The domain of our users' addresses.
+    pub domain: &'a str,
+    /// Where the API is reached unless the section says otherwise: `http://127.0.0.1:8080`.
+    pub listens: &'a str,
+    /// Tells the ids of this process from those of an earlier one: draw it at random.
+    pub salt: u32,
+    /// The engine.
+    pub edge: EngineHandle,
+    /// For webhooks.
+    pub hooks: webhook::Client,
+}
+
+/// The header by which a phone learns the ids of its call. `salt` is that of [`Options`].
+pub fn label(salt: u32) -> CallLabel {
+    CallLabel {
+        header: LABEL.into(),
+        value: format_compact!("party-id=p-{salt:08x}z{{call}}-{{party}};session-id=s-{salt:08x}z{{call}}"),
+    }
+}
+
+const LABEL: &str = "P-Rc-Api-Ids";
+
+/// The whole dialect, following the engine from now on: call it within a Tokio runtime.
+pub fn router(options: Options<'_>) -> Router {
+    let shared = Arc::new(Shared::new(options));
+    // From this moment, not from the task's first turn: nothing that happens in between is missed.
+    let events = shared.edge.events(None);
+    tokio::spawn(state::follow(Arc::clone(&shared), events));
     let (router, _) = routes().split_for_parts();
     let router = router
         .route("/restapi/ws", any(socket::connect))
         .method_not_allowed_fallback(async || Fault::method())
         .route("/restapi/{*rest}", any(async || Fault::uri()));
-    Ok(router.with_state(shared))
+    router.with_state(shared)
 }
 
 /// The description of these paths, for `/openapi.json`.

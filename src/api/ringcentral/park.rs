@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::ask::{Caller, Named, Octets};
 use super::calls::whose_device;
-use super::conference::answer_by_itself;
+use super::conference::{answer_by_itself, named};
 use super::desk::{Desk, Place};
 use super::fault::Fault;
 use super::parties::Device;
@@ -97,15 +97,15 @@ impl Desk {
 pub(super) async fn park(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    named: Named,
+    path: Named,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
-    let shown = shared.park(&caller, named.party(), None).await?;
+    let shown = shared.park(&caller, path.party(), None).await?;
     Ok((StatusCode::CREATED, Json(shown)))
 }
 
 impl Shared {
-    pub(super) async fn park(&self, caller: &Caller, named: (&str, &str), orbit: Option<&str>) -> Result<Value, Fault> {
-        let (place, (leg, customer, orbit)) = self.party(caller, named, |desk, place| {
+    pub(super) async fn park(&self, caller: &Caller, path: (&str, &str), orbit: Option<&str>) -> Result<Value, Fault> {
+        let (place, (leg, customer, orbit)) = self.party(caller, path, |desk, place| {
             let leg = desk.talking(place)?;
             let customer = desk
                 .other(leg)
@@ -160,7 +160,7 @@ fn ends_with_it() -> Role {
 pub(super) async fn pick_up(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    named: Named,
+    path: Named,
     octets: Octets,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
     let device: Device = octets.json()?;
@@ -172,7 +172,7 @@ pub(super) async fn pick_up(
     }
     // Anybody of the account may pick up: that is what parking is for.
     let (place, code, legs) = shared.desk(|desk| {
-        let (session, party) = named.party();
+        let (session, party) = path.party();
         desk.session(session)
             .ok_or_else(|| Fault::not_found("telephonySessionId"))?;
         let (place, party) = desk.find(session, party).ok_or_else(|| Fault::not_found("partyId"))?;
@@ -201,7 +201,7 @@ impl Shared {
             from_name: None,
             role: ends_with_it(),
             ring_timeout: None,
-            headers: answer_by_itself(true),
+            headers: named(&place, answer_by_itself(true)),
             peer: None,
             credentials: None,
         };

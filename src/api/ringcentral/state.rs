@@ -1,18 +1,17 @@
 //! What the handlers share, and the task that follows the engine.
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
+use super::Options;
 use super::access::Access;
 use super::desk::Desk;
 use super::fault::Fault;
 use super::people::{Directory, Extension};
 use super::subscribe::{Subscriptions, Told};
-use crate::api::{EngineHandle, Happened, time, webhook};
-use crate::config::RingCentral;
+use crate::api::{EngineHandle, Happened, Subscription, time, webhook};
 use crate::engine::{Command, Reply};
 
 /// The longest that an order may take: a party that never answers a re-INVITE is given up after 64*T1 (RFC 3261
@@ -40,13 +39,15 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(super) fn new(
-        config: &RingCentral,
-        domain: &str,
-        listens: &str,
-        edge: EngineHandle,
-        hooks: webhook::Client,
-    ) -> io::Result<Shared> {
+    pub(super) fn new(options: Options<'_>) -> Shared {
+        let Options {
+            section: config,
+            domain,
+            listens,
+            salt,
+            edge,
+            hooks,
+        } = options;
         let extension = |known: &crate::config::RingCentralExtension| Extension {
             id: known.id.clone(),
             number: known.number.clone(),
@@ -60,25 +61,19 @@ impl Shared {
             domain: domain.to_owned(),
             extensions: config.extensions.iter().map(extension).collect(),
         });
-        let mut salt = [0; 4];
-        getrandom::fill(&mut salt).map_err(io::Error::other)?;
         let since = time::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let desk = Desk::new(
-            Arc::clone(&directory),
-            u32::from_be_bytes(salt),
-            since.as_secs() * 100_000,
-        );
-        Ok(Shared {
+        let desk = Desk::new(Arc::clone(&directory), salt, since.as_secs() * 100_000);
+        Shared {
             edge,
             hooks,
             base: config.url.clone().unwrap_or_else(|| listens.to_owned()),
-            server: format!("{domain}-{:08x}", u32::from_be_bytes(salt)),
+            server: format!("{domain}-{:08x}", salt),
             access: Mutex::new(Access::new(config)),
             desk: Mutex::new(desk),
             subscriptions: Mutex::default(),
             changed: watch::Sender::new(0),
             directory,
-        })
+        }
     }
 
     pub(super) fn access(&self) -> MutexGuard<'_, Access> {
@@ -137,8 +132,7 @@ impl Shared {
 }
 
 /// Follows the engine as long as the process lives.
-pub(super) async fn follow(shared: Arc<Shared>) {
-    let mut events = shared.edge.events(None);
+pub(super) async fn follow(shared: Arc<Shared>, mut events: Subscription) {
     shared.take_stock().await;
     loop {
         match events.next().await {

@@ -264,5 +264,8 @@ impl App {
         more.extend(by.map(|call| ("CallSidEndingConference", call.to_string())));
         self.tell_of_conference(conference, "end", "conference-end", more);
         state.hubs.remove(&hub);
+        // One into which nobody ever came would wait for somebody.
+        let edge = self.edge.clone();
+        tokio::spawn(async move { edge.command(Command::HangUpCall { call: hub }).await });
     }
 }

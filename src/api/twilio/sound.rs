@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::{Method, Request};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -46,7 +46,7 @@ fn no(of: &str, why: impl ToString) -> NoSound {
 /// Brings sounds to where the engine can play them.
 pub(crate) struct Shop {
     hooks: Client,
-    /// Signs what is asked for; `None`: nothing does.
+    /// Signs what is asked for; `None`: it is asked for without a signature.
     token: Option<String>,
     sounds: Sounds,
     fetched: Mutex<HashMap<String, (String, Instant)>>,
@@ -75,7 +75,7 @@ impl Shop {
         };
         let request = match &self.token {
             Some(token) => request(token, &target, &[]),
-            None => axum::http::Request::get(url).body(Bytes::new()).ok(),
+            None => Request::get(url).body(Bytes::new()).ok(),
         };
         let request = request.ok_or_else(|| no(&origin, "this is no URL"))?;
         let answer = self.hooks.download(request, LONGEST).await;

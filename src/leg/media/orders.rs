@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use crate::leg::{Leg, LegEvent, LegHandle, Legs};
+use crate::media::describe::{PeerMedia, Record};
 use crate::media::{LegQuality, MediaCommand, PromptName, RecordingName};
 use crate::vocabulary::{Cause, Event, MediaNote};
 
@@ -42,6 +43,15 @@ impl Legs {
             self.start_recording(handle);
         }
         name
+    }
+
+    /// Records a new leg where the configuration says so.
+    pub(in crate::leg) fn record_by_policy(&mut self, handle: LegHandle, policy: PeerMedia, calls: bool) {
+        match policy.record {
+            Record::Always => drop(self.record(handle)),
+            Record::Callers if calls => drop(self.record(handle)),
+            Record::Callers | Record::No => {}
+        }
     }
 
     /// Ends the recording; `false`: there is none.
@@ -85,7 +95,7 @@ impl Legs {
         }
     }
 
-    pub(super) fn start_recording(&mut self, handle: LegHandle) {
+    pub(in crate::leg) fn start_recording(&mut self, handle: LegHandle) {
         if let Some(leg) = self.table.get_mut(handle.into())
             && let Some(more) = &mut leg.media.more
             && let Some((name, begun @ false)) = &mut more.recording

@@ -28,6 +28,18 @@ pub enum Srtp {
     Required,
 }
 
+/// Whose legs are recorded without anybody asking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Record {
+    /// Nobody's.
+    #[default]
+    No,
+    /// The leg of whoever calls: each call once, also after the caller is transferred.
+    Callers,
+    /// Every leg, whoever calls.
+    Always,
+}
+
 /// What holds for one peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PeerMedia {
@@ -35,6 +47,8 @@ pub struct PeerMedia {
     pub mode: Mode,
     /// Protection.
     pub srtp: Srtp,
+    /// Recordings.
+    pub record: Record,
 }
 
 /// `[media]`.
@@ -44,6 +58,8 @@ pub struct MediaSettings {
     pub mode: Mode,
     /// Protection towards phones and trunks.
     pub srtp: Srtp,
+    /// Recordings that nobody has to ask for.
+    pub record: Record,
     /// What we write into descriptions; `None`: the address of the flow that the party came by.
     pub address: Option<IpAddr>,
     /// First and last UDP port of plain endpoints.
@@ -67,6 +83,7 @@ impl Default for MediaSettings {
         MediaSettings {
             mode: Mode::Auto,
             srtp: Srtp::Off,
+            record: Record::No,
             address: None,
             ports: (20_000, 20_999),
             browser_port: 19_990,

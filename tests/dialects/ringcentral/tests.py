@@ -73,6 +73,8 @@ def test_events_of_a_call_from_a_trunk(stage):
     customer.hang_up()
     boss.wait_told(TRUNK_IN + ["p-2 Hold", "p-2 Answered"] + ENDED, session)
     check_shapes(boss.bodies())
+    ids = f"party-id={party(session, 2)};session-id={session}"
+    assert phone.first.get("p-rc-api-ids") == ids, phone.first.headers
     own = [told for told in TRUNK_IN + ["p-2 Hold", "p-2 Answered"] + ENDED if told.startswith("p-2")]
     agent.wait_told(own, session)
     # The paths say whose event it is, and the trunk's party is nobody's.
@@ -88,12 +90,14 @@ def test_events_of_a_call_from_a_trunk(stage):
 def test_events_between_extensions_and_to_a_trunk(stage):
     boss = stage.boss()
     caller, callee, session = calls(stage, boss, "agent1", "agent2")
+    assert caller.accepted.get("p-rc-api-ids") == f"party-id={party(session, 1)};session-id={session}"
     caller.hang_up()
     callee.wait("ended")
     boss.wait_told(INTERNAL + ENDED, session)
     trunk = stage.phone("+15550100")
     caller = stage.phone("agent1").call("+15550100")
     callee = trunk.incoming()
+    assert not callee.first.get("p-rc-api-ids"), "a trunk does not learn ids"
     session = boss.wait_sessions(2)[1]
     callee.answer()
     boss.wait_told(TRUNK_OUT, session)
@@ -277,6 +281,7 @@ def test_forward_and_pick_up_while_it_rings(stage):
     status, picked = boss.send("POST", path(session, 2, "pickup"), {"deviceId": "801003"})
     assert (status, picked["id"]) == (201, party(session, 3))
     mine = phone_of_boss.incoming()
+    assert mine.first.get("p-rc-api-ids") == f"party-id={party(session, 3)};session-id={session}"
     assert "answer-after=0" in mine.invite.get("call-info") and mine.invite.get("answer-mode") == "Auto"
     ringing.wait("ended")
     mine.answer()
@@ -346,6 +351,7 @@ def test_supervisor_hears_and_is_not_heard(stage):
     assert (status, answer["id"], answer["extensionId"]) == (201, party(a, 3), "1003")
     call = listening.incoming()
     assert "answer-after=0" in call.invite.get("call-info")
+    assert call.first.get("p-rc-api-ids") == f"party-id={party(a, 3)};session-id={a}"
     call.answer()
     boss.wait_told(TRUNK_IN + ["p-3 Setup", "p-3 Proceeding", "p-3 Answered", "p-3 Gone/Supervising"], a)
     peer = last(boss, a, 3)["status"]["peerId"]

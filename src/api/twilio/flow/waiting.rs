@@ -107,6 +107,9 @@ struct Player {
 
 impl Player {
     async fn forever(mut self, target: Target) {
+        // What an earlier document plays may have no end.
+        let to = self.to;
+        self.app.try_order(Command::StopPlaying { to }).await;
         let mut next = Some(target);
         for _ in 0..MOST {
             // At a document's end there is silence: that of the role.
