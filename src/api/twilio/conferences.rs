@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{OriginalUri, Path, State};
-use axum::http::{Method, Uri};
+use axum::http::Method;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::Value;
