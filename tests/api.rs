@@ -484,7 +484,7 @@ async fn metrics_and_the_description_are_there() {
             );
         }
     }
-    assert_eq!(description["paths"].as_object().unwrap().len(), 31);
+    assert_eq!(description["paths"].as_object().unwrap().len(), 35);
     for name in [
         "Call",
         "Leg",
