@@ -3,6 +3,9 @@
 //! One sum a tick; a speaker hears it without itself, all who are silent hear the same sum, so that one encode serves
 //! them all. Who may hear whom beyond that is a list of sounds to leave out and to put in: a coach's whisper, a monitor.
 //!
+//! Sums wrap, which 60,000 who shout would have to bring about: a check at each sample would keep the compiler from vector
+//! instructions.
+//!
 //! Sums may be louder than 16 bits hold: a [`Limiter`] for each listener turns the sound down within a millisecond and up
 //! again over half a second, in place of clipping it.
 //!
@@ -69,7 +72,7 @@ impl Mixer {
     /// Somebody speaks. A shorter frame is silent at its end.
     pub fn add(&mut self, pcm: &[i16]) {
         for (sum, sample) in self.sum.iter_mut().zip(pcm) {
-            *sum += i32::from(*sample);
+            *sum = sum.wrapping_add(i32::from(*sample));
         }
         self.speakers += 1;
     }
@@ -87,7 +90,11 @@ impl Mixer {
             // These two are nearly all: they want no buffer between.
             ([], []) => limiter.limit(self.sum.iter().copied(), out),
             ([own], []) if own.len() == self.sum.len() => {
-                let sound = self.sum.iter().zip(*own).map(|(sum, own)| sum - i32::from(*own));
+                let sound = self
+                    .sum
+                    .iter()
+                    .zip(*own)
+                    .map(|(sum, own)| sum.wrapping_sub(i32::from(*own)));
                 limiter.limit(sound, out);
             }
             (without, with) => {
@@ -95,7 +102,7 @@ impl Mixer {
                 for (list, sign) in [(without, -1), (with, 1)] {
                     for pcm in list {
                         for (sum, sample) in sound.iter_mut().zip(*pcm) {
-                            *sum += sign * i32::from(*sample);
+                            *sum = sum.wrapping_add(sign * i32::from(*sample));
                         }
                     }
                 }
@@ -135,14 +142,14 @@ impl Limiter {
         let (head, tail) = out.split_at_mut(attack);
         let (loud, line) = self.line.split_at(attack);
         for (index, (place, sample)) in head.iter_mut().zip(loud).enumerate() {
-            let gain = from + change * (index + 1) as f32 / attack as f32;
+            let gain = from + change * (index as f32 + 1.0) / attack as f32;
             *place = rounded((sample * gain).clamp(-ceiling, ceiling));
         }
         // From here on no gain is above the peak's own; straight loops, which the compiler turns into vector instructions.
         if change > 0.0 {
             let step = change / line.len().max(1) as f32;
             for (index, (place, sample)) in tail.iter_mut().zip(line).enumerate() {
-                *place = rounded(sample * (from + step * (index as i32 + 1) as f32));
+                *place = rounded(sample * (from + step * (index as i32 as f32 + 1.0)));
             }
         } else {
             for (place, sample) in tail.iter_mut().zip(line) {
