@@ -234,8 +234,7 @@ pub(crate) fn print_memory(codecs: &[Codec], size: usize) {
             hub
         })
         .collect();
-    let tables = (1 << 16) * 4 * hubs.len(); // each has a table of ports, a thread has one
-    println!("{}", resident().saturating_sub(before + tables) / (hubs.len() * size));
+    println!("{}", resident().saturating_sub(before) / (hubs.len() * size));
 }
 
 fn resident() -> usize {

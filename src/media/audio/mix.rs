@@ -3,6 +3,9 @@
 //! One sum a tick; a speaker hears it without itself, all who are silent hear the same sum, so that one encode serves
 //! them all. Who may hear whom beyond that is a list of sounds to leave out and to put in: a coach's whisper, a monitor.
 //!
+//! Sums wrap, which 60,000 who shout would have to bring about: a check at each sample would keep the compiler from vector
+//! instructions.
+//!
 //! Sums may be louder than 16 bits hold: a [`Limiter`] for each listener turns the sound down within a millisecond and up
 //! again over half a second, in place of clipping it.
 //!
@@ -35,19 +38,14 @@ pub struct Mixer {
 }
 
 /// How far a listener's sound is turned down.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limiter {
     gain: f32,
-    /// The sum, while it is turned down. 24 bits hold that of 500 who shout at once.
-    line: Vec<f32>,
 }
 
 impl Default for Limiter {
     fn default() -> Limiter {
-        Limiter {
-            gain: 1.0,
-            line: Vec::new(),
-        }
+        Limiter { gain: 1.0 }
     }
 }
 
@@ -69,7 +67,7 @@ impl Mixer {
     /// Somebody speaks. A shorter frame is silent at its end.
     pub fn add(&mut self, pcm: &[i16]) {
         for (sum, sample) in self.sum.iter_mut().zip(pcm) {
-            *sum += i32::from(*sample);
+            *sum = sum.wrapping_add(i32::from(*sample));
         }
         self.speakers += 1;
     }
@@ -87,7 +85,11 @@ impl Mixer {
             // These two are nearly all: they want no buffer between.
             ([], []) => limiter.limit(self.sum.iter().copied(), out),
             ([own], []) if own.len() == self.sum.len() => {
-                let sound = self.sum.iter().zip(*own).map(|(sum, own)| sum - i32::from(*own));
+                let sound = self
+                    .sum
+                    .iter()
+                    .zip(*own)
+                    .map(|(sum, own)| sum.wrapping_sub(i32::from(*own)));
                 limiter.limit(sound, out);
             }
             (without, with) => {
@@ -95,7 +97,7 @@ impl Mixer {
                 for (list, sign) in [(without, -1), (with, 1)] {
                     for pcm in list {
                         for (sum, sample) in sound.iter_mut().zip(*pcm) {
-                            *sum += sign * i32::from(*sample);
+                            *sum = sum.wrapping_add(sign * i32::from(*sample));
                         }
                     }
                 }
@@ -120,34 +122,35 @@ impl Limiter {
     }
 
     /// Turns down, or up again.
-    fn turn(&mut self, sound: impl ExactSizeIterator<Item = i32>, out: &mut [i16]) {
-        self.line.clear();
-        self.line.extend(sound.map(|sample| sample as f32));
-        let louder = |peak: f32, sample: &f32| if sample.abs() > peak { sample.abs() } else { peak };
-        let peak = self.line.iter().fold(0.0, louder);
+    fn turn(&mut self, sound: impl ExactSizeIterator<Item = i32> + Clone, out: &mut [i16]) {
+        // In whole numbers, whose largest eight lanes may look for; the order of floats matters to the compiler.
+        let peak = sound.clone().fold(0, |peak, sample| peak.max(sample ^ (sample >> 31)));
         let ceiling = CEILING as f32;
-        let target = if peak > ceiling { ceiling / peak } else { 1.0 };
+        let target = if peak >= CEILING {
+            ceiling / (peak as f32 + 1.0)
+        } else {
+            1.0
+        };
         let from = self.gain;
         let recovered = from + (1.0 - from) / RECOVERY + LEAST_RECOVERY;
         self.gain = target.min(recovered).min(1.0);
         let change = self.gain - from;
-        let attack = if change < 0.0 { out.len().div_ceil(ATTACK) } else { 0 };
-        let (head, tail) = out.split_at_mut(attack);
-        let (loud, line) = self.line.split_at(attack);
-        for (index, (place, sample)) in head.iter_mut().zip(loud).enumerate() {
-            let gain = from + change * (index + 1) as f32 / attack as f32;
-            *place = rounded((sample * gain).clamp(-ceiling, ceiling));
-        }
-        // From here on no gain is above the peak's own; straight loops, which the compiler turns into vector instructions.
+        // No gain in these two is above the peak's own.
         if change > 0.0 {
-            let step = change / line.len().max(1) as f32;
-            for (index, (place, sample)) in tail.iter_mut().zip(line).enumerate() {
-                *place = rounded(sample * (from + step * (index as i32 + 1) as f32));
+            let step = change / out.len().max(1) as f32;
+            for (index, (place, sample)) in out.iter_mut().zip(sound).enumerate() {
+                *place = rounded(sample as f32 * (from + step * (index as i32 as f32 + 1.0)));
             }
-        } else {
-            for (place, sample) in tail.iter_mut().zip(line) {
-                *place = rounded(sample * self.gain);
-            }
+            return;
+        }
+        let gain = self.gain;
+        for (place, sample) in out.iter_mut().zip(sound.clone()) {
+            *place = rounded(sample as f32 * gain);
+        }
+        let attack = if change < 0.0 { out.len().div_ceil(ATTACK) } else { 0 };
+        for (index, (place, sample)) in out.iter_mut().zip(sound).take(attack).enumerate() {
+            let gain = from + change * (index as f32 + 1.0) / attack as f32;
+            *place = rounded((sample as f32 * gain).clamp(-ceiling, ceiling));
         }
     }
 }

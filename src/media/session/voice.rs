@@ -132,8 +132,8 @@ impl Stream {
 
 /// The mean of what samples are away from nought.
 fn magnitude(pcm: &[i16]) -> u32 {
-    let sum: u32 = pcm.iter().map(|sample| u32::from(sample.unsigned_abs())).sum();
-    sum / (pcm.len().max(1) as u32)
+    let add = |sum: u32, sample: &i16| sum.wrapping_add(u32::from(sample.unsigned_abs()));
+    pcm.iter().fold(0, add) / (pcm.len().max(1) as u32)
 }
 
 impl Voice {

@@ -187,7 +187,7 @@ impl Ear {
             return;
         }
         let rate = bus::rate(codec);
-        self.limiter.clone_from(mix.limiter(rate));
+        self.limiter = *mix.limiter(rate);
         let mut encoder = Encoder::up_to(codec, WIDE);
         if let (Some(encoder), Codec::G722 | Codec::Opus) = (&mut encoder, codec) {
             for before in mix.before(rate) {
