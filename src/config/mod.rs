@@ -138,16 +138,16 @@
 //! jwt = "a-long-random-word"    # the assertion of its JWT login
 //! password = "…"                # for the password grant
 //! [twilio]                      # calls, conferences and TwiML for applications written for that API; omit: none
-//! account_sid = "AC…"           # AC and 32 hexadecimal digits
-//! auth_token = "…"              # its password; signs what applications are sent
+//! account_sid = "AC00000000000000000000000000000001" # AC and 32 hexadecimal digits
+//! auth_token = "32-random-hexadecimal-digits-are-good" # its password; signs what applications are sent
 //! base_url = "https://edge.example.test" # how clients reach this API; default: [api] listen
 //! [[twilio.key]]                # API keys, also for access tokens of browsers
-//! sid = "SK…"
+//! sid = "SK00000000000000000000000000000001"
 //! secret = "…"
 //! [[twilio.number]]
 //! application = "sales"         # the [[application]] whose calls it answers
 //! phone_number = "+15550001"    # only calls to this one; omit: all of that application
-//! app_sid = "AP…"               # its name as a TwiML application
+//! app_sid = "AP00000000000000000000000000000001" # its name as a TwiML application
 //! voice_url = "https://app.example.test/voice" # says what to do; voice_method = "POST"
 //! fallback_url = "https://other.example.test/" # when that cannot; fallback_method = "POST"
 //! status_callback = "https://app.example.test/ended" # status_callback_method = "POST"
@@ -169,7 +169,7 @@
 //! total_s = 600                 # then the caller overflows; 0: never
 //! wrap_up_s = 10                # after each call of an agent
 //! most = 1000                   # callers
-//! overflow = "night"            # another queue, an address, or hang_up; also when nobody is there
+//! overflow = "sip:night@example.test" # another queue, an address, or hang_up; also when nobody is there
 //! [[agent]]                     # away until PUT /v1/agents/agent1 {"state": "available"}
 //! name = "agent1"
 //! skills = ["french", "german"]

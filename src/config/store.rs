@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn durability_is_relaxed_unless_it_is_said() {
-        const EDGE: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[store]\npath = \"x.db\"\n";
+        const EDGE: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n[store]\npath = \"x.db\"\n";
         let read = |text: &str| Config::read("edge.toml", &format!("{EDGE}{text}"));
         let confirmed = |text: &str| read(text).map(|config| config.store.is_some_and(|store| store.confirmed));
         assert_eq!(confirmed("").ok(), Some(false));
