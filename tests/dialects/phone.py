@@ -262,9 +262,9 @@ class Call:
         text = self.phone.response(request, status, reason, self.local_tag if status > 100 else None, body, headers)
         if request.method == "INVITE":
             self.last_response = text
-        self.phone.send(text)
         if status == 200 and request.method == "INVITE":
-            self._repeat_until_ack(text)
+            self._repeat_until_ack(text)  # before it goes: its ACK may be here at once
+        self.phone.send(text)
 
     def _repeat_until_ack(self, text):
         self.acked = threading.Event()
@@ -319,9 +319,11 @@ class Call:
             else:
                 self._respond(200, "OK", self._description("sendrecv"), [("Contact", self.phone.contact)])
         elif method == "ACK":
-            if getattr(self, "acked", None):
+            # One of an INVITE before this one, repeated, says nothing new.
+            latest = self.invite is None or message.get("cseq").split()[0] == self.invite.get("cseq").split()[0]
+            if latest and getattr(self, "acked", None):
                 self.acked.set()
-            if message.body:
+            if latest and message.body:
                 self._take(message.body)
             if self.answered and self.state != "ended":
                 self.state = "confirmed"
