@@ -5,6 +5,8 @@
 //! - transfer: REFER with Replaces between three scripted phones, from the REFER until its last transaction has ended:
 //!   202, NOTIFYs, the re-INVITEs that join customer and consult, the operator's two BYEs.
 //!
+//! - kept call: the call once more, with a host that keeps what outlives the process.
+//!
 //! Counted and timed is the engine alone, timers included; what the phones and templates cost is not. Instructions and
 //! allocations are callgrind's; times are wall-clock medians of rounds. Memory is the growth of a process that holds
 //! calls whose transactions have ended, divided by the calls: both legs, the call and every table's share.
@@ -48,6 +50,7 @@ fn main() {
     let (rounds, counted_calls, counted_transfers) = if quick { (9, 400, 10) } else { (41, 2_000, 40) };
     let mut closing = Vec::new();
     call(rounds, counted_calls, &mut closing);
+    kept(counted_calls, &mut closing);
     transfer(rounds, counted_transfers, &mut closing);
     println!("\nresident bytes of an established two-leg call, everything shared counted:");
     for size in [10_000, 100_000] {
@@ -90,6 +93,19 @@ fn call(rounds: usize, counted: u64, closing: &mut Vec<String>) {
     closing.push(format!("allocations transfer/call {allocations:.0}"));
 }
 
+/// The same call where the host keeps it for the next process: what the engine says of it, not what writing it costs.
+fn kept(counted: u64, closing: &mut Vec<String>) {
+    let count = match callgrind::count(COUNTED, &["--count", "kept", &counted.to_string()]) {
+        Ok(count) => count,
+        Err(reason) => return println!("not counted: {reason}"),
+    };
+    let instructions = count.instructions as f64 / counted as f64;
+    let allocations = count.allocations as f64 / counted as f64;
+    println!("kept call {instructions:>8.0} instructions, {allocations:.1} allocations");
+    closing.push(format!("instructions transfer/kept_call {instructions:.0}"));
+    closing.push(format!("allocations transfer/kept_call {allocations:.0}"));
+}
+
 fn transfer(rounds: usize, counted: u64, closing: &mut Vec<String>) {
     let mut world = warm::World::new();
     world.transfer(false);
@@ -126,6 +142,12 @@ fn count_run(case: &str, count: u64) {
     match case {
         "call" => {
             let mut edge = Edge::new(edge::settings());
+            run_calls(&mut edge, 0, 400);
+            edge.counting = true;
+            run_calls(&mut edge, 400, count);
+        }
+        "kept" => {
+            let mut edge = Edge::keeping(edge::settings());
             run_calls(&mut edge, 0, 400);
             edge.counting = true;
             run_calls(&mut edge, 400, count);

@@ -472,6 +472,10 @@ async fn metrics_and_the_description_are_there() {
         ("/v1/registrations", &["get"]),
         ("/v1/records", &["get"]),
         ("/v1/records/{record}", &["get"]),
+        ("/v1/queues", &["get"]),
+        ("/v1/queues/{queue}/callers", &["get"]),
+        ("/v1/agents", &["get"]),
+        ("/v1/agents/{agent}", &["put"]),
         ("/v1/events", &["get"]),
         ("/healthz", &["get"]),
         ("/metrics", &["get"]),
@@ -484,7 +488,7 @@ async fn metrics_and_the_description_are_there() {
             );
         }
     }
-    assert_eq!(description["paths"].as_object().unwrap().len(), 31);
+    assert_eq!(description["paths"].as_object().unwrap().len(), 35);
     for name in [
         "Call",
         "Leg",

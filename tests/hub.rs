@@ -3,7 +3,7 @@
 mod world;
 
 use warmline::engine::{Application, Cause, Command, HubSettings, Part, Refusal, Role, Settings};
-use warmline::media::{Heard, Hears};
+use warmline::media::{Heard, Hears, LocalPort, MediaEvent, MediaFailure};
 use warmline::phone::CallState;
 use world::{ALICE, BOB, CAROL, DAVE, World, seconds};
 
@@ -296,4 +296,38 @@ fn a_hub_to_which_nobody_comes_ends_after_a_minute() {
 
 fn music(name: &str) -> warmline::media::PromptName {
     warmline::media::PromptName(name.into())
+}
+
+/// Another program has the port that a participant was told: it is told the next one, before and after it has answered.
+#[test]
+fn a_participant_whose_port_is_taken_is_told_another() {
+    for early in [false, true] {
+        let mut world = World::new();
+        let hub = world.open_hub(HubSettings::default());
+        let alice = world.add_and_answer(hub, ALICE, Role::default());
+        let bob = world.add(hub, BOB, Role::default())[0];
+        world.run();
+        let lost = |world: &mut World| {
+            let LocalPort::Own(port) = world.end(bob).expect("an end").local else {
+                panic!("a port of its own")
+            };
+            let why = MediaFailure::Port { port };
+            world.tell(MediaEvent::Failed { leg: bob, why });
+            port
+        };
+        let before = early.then(|| lost(&mut world));
+        world.bob().pick_up();
+        world.run();
+        let before = before.unwrap_or_else(|| lost(&mut world));
+        world.run();
+        let LocalPort::Own(now) = world.end(bob).expect("an end").local else {
+            panic!("a port of its own")
+        };
+        assert_ne!(now, before);
+        let told = world.phone(BOB).remote_media(world.the(BOB));
+        assert_eq!(told, Some(format!("127.0.0.1:{now}")), "early: {early}");
+        assert!(world.all_speak(hub, &[alice, bob]));
+        world.order(Command::HangUpCall { call: hub }).expect("a hub");
+        world.assert_nothing_left();
+    }
 }

@@ -167,19 +167,19 @@ impl World {
         heard.iter().map(|heard| tones(heard)).collect()
     }
 
-    /// Waits until everybody who is named hears just these tones, and sees that it stays so.
+    /// Waits until everybody who is named hears just these tones, for two windows in a row.
     fn hears(&mut self, what: &str, wanted: &[(usize, &[usize])]) {
         let wanted: Vec<(usize, BTreeSet<usize>)> = wanted
             .iter()
             .map(|(who, tones)| (*who, tones.iter().copied().collect()))
             .collect();
         let right = |heard: &[BTreeSet<usize>]| wanted.iter().all(|(who, tones)| heard[*who] == *tones);
-        let mut heard = Vec::new();
+        let (mut heard, mut in_a_row) = (Vec::new(), 0);
         for _ in 0..50 {
             heard = self.listen();
-            if right(&heard) {
-                let again = self.listen();
-                assert!(right(&again), "{what}, and then: {again:?}");
+            // Once could be on the way from one state to the next; a machine that is busy may miss one in between.
+            in_a_row = if right(&heard) { in_a_row + 1 } else { 0 };
+            if in_a_row == 2 {
                 return;
             }
         }

@@ -256,6 +256,74 @@ fn walk_with(seed: u64, steps: u32, ground: Ground, media: Media) {
     world.assert_nothing_left();
 }
 
+/// A process that ends what the one before it had made ring can die between its ACK and its BYE: that phone learns by its
+/// next request that there is nobody (481).
+fn hang_up_strays(world: &mut World) {
+    let known: Vec<String> = world
+        .calls()
+        .into_iter()
+        .flat_map(|call| call.legs)
+        .map(|leg| leg.call_id)
+        .collect();
+    for who in EVERYBODY {
+        for call in connected(world, who) {
+            let id = world.phone(who).call_id(call).unwrap_or_default().to_owned();
+            if !known.contains(&id) {
+                world.seat(who).bye(call);
+            }
+        }
+    }
+    world.run();
+}
+
+/// The process is killed now and then, at whatever it was about to say, and another one goes on.
+fn walk_over_graves(seed: u64, steps: u32, mode: Mode) {
+    eprintln!("seed {seed} {mode:?}");
+    let mut dice = Dice(seed);
+    let transfer = dice.pick(&[TransferMode::Native, TransferMode::Native, TransferMode::Refer]);
+    let mut world = World::keeping(|settings| {
+        settings.transfer = transfer;
+        settings.media.mode = mode;
+    });
+    world.tolerate("");
+    for _ in 0..steps {
+        if dice.throw(10) == 0 {
+            world.die_after(dice.throw(12) as usize);
+        }
+        act(&mut world, &mut dice);
+        let pause = dice.pick(&[0, 1, 2, 3, 5, 20, 300, 2_500]);
+        world.advance(millis(pause));
+        if world.is_dead() {
+            world.advance(millis(dice.pick(&[5, 100, 600])));
+            world.start_again();
+        }
+    }
+    world.live_on();
+    world.advance(seconds(100));
+    world.run();
+    hang_up_strays(&mut world);
+    world.assert_paired();
+    go_home(&mut world);
+    world.advance(seconds(140));
+    world.run();
+    for who in EVERYBODY {
+        // A caller whose call rang when the process died is never answered (RFC 3261 §9.1: it gives up by itself).
+        assert!(connected(&world, who).is_empty(), "{} talks with nobody", who.user());
+    }
+    let totals = world.totals();
+    let left = (totals.dialogs, totals.calls, totals.transfers, totals.media_ports);
+    assert_eq!(left, (0, 0, 0, 0), "legs, calls, transfers, ports");
+    assert_eq!(world.kept().keys().copied().collect::<Vec<_>>(), ["user"]);
+}
+
+#[test]
+fn whatever_people_do_while_the_process_is_killed_nothing_is_left() {
+    for seed in seeds(30) {
+        walk_over_graves(seed, 40, Mode::Auto);
+        walk_over_graves(seed, 40, Mode::Relay);
+    }
+}
+
 /// One seed by name, as many as wanted in the long form, or the few of the short one.
 fn seeds(few: u64) -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());

@@ -63,14 +63,14 @@ impl World {
         let heard = Arc::clone(&told);
         tokio::spawn(async move {
             while let Some(order) = orders.recv().await {
-                let answer = match &order.command {
-                    Command::Calls => Ok(Reply::Calls(Vec::new())),
-                    Command::Registrations => Ok(Reply::Registrations(Vec::new())),
-                    other => {
-                        heard.lock().unwrap().push(format!("{other:?}"));
-                        let why = "this engine carries nothing out".to_owned();
-                        Err(Refusal::Conflict { why })
-                    }
+                let answer = if matches!(order.command, Command::Calls) {
+                    Ok(Reply::Calls(Vec::new()))
+                } else if matches!(order.command, Command::Registrations) {
+                    Ok(Reply::Registrations(Vec::new()))
+                } else {
+                    heard.lock().unwrap().push(format!("{:?}", order.command));
+                    let why = "this engine carries nothing out".to_owned();
+                    Err(Refusal::Conflict { why })
                 };
                 order.answer.send(answer).ok();
             }
@@ -167,7 +167,8 @@ impl World {
                 legs: vec![leg(1), leg(2)],
             },
         ] {
-            self.log.push(SystemTime::now(), event);
+            self.log
+                .push(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000), event);
         }
         loop {
             let path = format!("{ACCOUNT}/extension/~/presence?detailedTelephonyState=true&sipData=true");

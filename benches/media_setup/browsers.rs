@@ -215,6 +215,7 @@ fn endpoint(port: u16, remote: SocketAddr, security: Security) -> Endpoint {
         local: LocalPort::Own(port),
         remote: Some(remote),
         remote_rtcp: Some(remote),
+        adopted: false,
         latch: false,
         source: Some(remote.ip()),
         security,

@@ -160,6 +160,7 @@ impl Talker {
             local: LocalPort::Own(self.port),
             remote: Some(self.address),
             remote_rtcp: None,
+            adopted: false,
             latch: false,
             source: None,
             security: Security::None,

@@ -182,6 +182,7 @@ pub(crate) fn endpoint(port: u16, remote: SocketAddr, security: Security) -> End
         local: LocalPort::Own(port),
         remote: Some(remote),
         remote_rtcp: Some(SocketAddr::new(remote.ip(), 4_001)),
+        adopted: false,
         latch: true,
         source: Some(remote.ip()),
         security,

@@ -72,6 +72,15 @@ impl Edge {
         }
     }
 
+    /// The same with a host that keeps what it should.
+    pub(crate) fn keeping(settings: Settings) -> Edge {
+        let edge = Edge::new(settings);
+        Edge {
+            engine: edge.engine.keeping(edge.now),
+            ..edge
+        }
+    }
+
     /// Messages that come from one address at the same time, and what the engine sends for them.
     pub(crate) fn receive(&mut self, from: SocketAddr, messages: Vec<Bytes>) -> Vec<(SocketAddr, Bytes)> {
         let flow = Flow {

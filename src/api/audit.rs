@@ -80,6 +80,7 @@ fn matters(event: &Event) -> bool {
         | Event::CallConnected { .. }
         | Event::CallHeld { .. }
         | Event::CallResumed { .. }
+        | Event::CallRestored { .. }
         | Event::CallEnded { .. }
         | Event::LegStarted { .. }
         | Event::LegRinging { .. }

@@ -77,6 +77,7 @@ impl Followers {
             | Event::CallHeld { call, .. }
             | Event::CallResumed { call, .. }
             | Event::CallForwarded { call, .. }
+            | Event::CallRestored { call, .. }
             | Event::CallEnded { call, .. } => Some(*call),
             Event::LegRinging { leg, .. } | Event::LegConfirmed { leg } | Event::LegEnded { leg, .. } => {
                 self.legs.get(leg).copied()

@@ -16,6 +16,7 @@ pub mod bridge;
 mod command;
 mod dial;
 pub mod hub;
+mod kept;
 mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,6 +31,7 @@ use crate::vocabulary::{
 use bridge::Bridge;
 pub use dial::Dialled;
 pub use hub::{Entrusted, Hub};
+pub use kept::StoredCall;
 
 /// What a call cannot decide by itself.
 #[derive(Clone, Debug)]

@@ -76,6 +76,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let options = Options {
         ladders: config.ladder.map(limits),
         store: open_store(&config)?,
+        confirmed: config.store.as_ref().is_some_and(|store| store.confirmed),
         ..driver::options(&config, &settings)
     };
     let edge = Edge::start(settings, options).map_err(unstarted)?;
@@ -147,8 +148,9 @@ async fn until_stopped(edge: &Edge, reload: Option<Reload>) -> Result<&'static s
 }
 
 fn open_store(config: &Config) -> Result<Option<Box<dyn Store>>, Failure> {
-    let Some(path) = &config.store else { return Ok(None) };
-    let store = Embedded::open(path.as_ref()).map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
+    let Some(store) = &config.store else { return Ok(None) };
+    let store =
+        Embedded::open(store.path.as_ref()).map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
     Ok(Some(Box::new(store)))
 }
 
@@ -166,7 +168,8 @@ async fn stop(edge: Edge) -> Result<(), Failure> {
             "stopped with {} call(s) and {} dialog(s) still up",
             left.calls, left.dialogs
         );
-        return Err(Failure::new(CALLS_LEFT, what).hint("their phones will be answered 481 by the next process"));
+        return Err(Failure::new(CALLS_LEFT, what)
+            .hint("with a [store] the next process goes on with them; without one their phones are answered 481"));
     }
     say!("stopped; nothing was left");
     Ok(())
@@ -309,8 +312,8 @@ fn greet(edge: &Edge, open: bool, config: &Config, embedded: bool) {
             say!("  phone {scheme}://{address}/phone/");
         }
     }
-    if let Some(path) = &config.store {
-        say!("  store {path}");
+    if let Some(store) = &config.store {
+        say!("  store {}", store.path);
     }
     if embedded {
         say!("  no --config: the embedded default, on loopback only");

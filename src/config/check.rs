@@ -59,7 +59,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let (timers, guard) = timers(file, problems);
     let api = parts::api(file, problems);
     let log = log(file, problems);
-    let store = parts::store(file, problems);
+    let store = super::store::store(file, problems);
     let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);

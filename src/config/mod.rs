@@ -102,8 +102,9 @@
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
 //! [audit]                       # omit: no audit log
 //! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
-//! [store]                       # omit: bindings end with the process
+//! [store]                       # omit: calls and bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! durability = "relaxed"        # relaxed: it survives the process at any moment. confirmed: the machine, too; messages wait for the disk
 //! [media]
 //! mode = "auto"                 # auto relay off: when media passes through the edge; also in [[peer]], as `media`
 //! address = "203.0.113.7"       # default: what the listener is called on which the party came
@@ -137,16 +138,16 @@
 //! jwt = "a-long-random-word"    # the assertion of its JWT login
 //! password = "…"                # for the password grant
 //! [twilio]                      # calls, conferences and TwiML for applications written for that API; omit: none
-//! account_sid = "AC…"           # AC and 32 hexadecimal digits
-//! auth_token = "…"              # its password; signs what applications are sent
+//! account_sid = "AC00000000000000000000000000000001" # AC and 32 hexadecimal digits
+//! auth_token = "32-random-hexadecimal-digits-are-good" # its password; signs what applications are sent
 //! base_url = "https://edge.example.test" # how clients reach this API; default: [api] listen
 //! [[twilio.key]]                # API keys, also for access tokens of browsers
-//! sid = "SK…"
+//! sid = "SK00000000000000000000000000000001"
 //! secret = "…"
 //! [[twilio.number]]
 //! application = "sales"         # the [[application]] whose calls it answers
 //! phone_number = "+15550001"    # only calls to this one; omit: all of that application
-//! app_sid = "AP…"               # its name as a TwiML application
+//! app_sid = "AP00000000000000000000000000000001" # its name as a TwiML application
 //! voice_url = "https://app.example.test/voice" # says what to do; voice_method = "POST"
 //! fallback_url = "https://other.example.test/" # when that cannot; fallback_method = "POST"
 //! status_callback = "https://app.example.test/ended" # status_callback_method = "POST"
@@ -168,7 +169,7 @@
 //! total_s = 600                 # then the caller overflows; 0: never
 //! wrap_up_s = 10                # after each call of an agent
 //! most = 1000                   # callers
-//! overflow = "night"            # another queue, an address, or hang_up; also when nobody is there
+//! overflow = "sip:night@example.test" # another queue, an address, or hang_up; also when nobody is there
 //! [[agent]]                     # away until PUT /v1/agents/agent1 {"state": "available"}
 //! name = "agent1"
 //! skills = ["french", "german"]
@@ -212,6 +213,7 @@ mod records;
 mod reload;
 mod report;
 mod ringcentral;
+mod store;
 mod target;
 mod tls;
 mod transfer;
@@ -241,6 +243,7 @@ pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use ringcentral::{RingCentral, RingCentralExtension, Secret};
+pub use store::StoreFile;
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
 pub use twilio::{Hook, Twilio, TwilioNumber};
@@ -272,8 +275,8 @@ pub struct Config {
     pub bot: Bot,
     /// Queues and who serves them.
     pub queues: Queues,
-    /// The file that outlives the process; `None`: bindings end with it.
-    pub store: Option<String>,
+    /// What outlives the process; `None`: nothing, calls and bindings end with it.
+    pub store: Option<StoreFile>,
     /// The file of the audit log.
     pub audit: Option<String>,
     /// The softphone page; `None`: not served.
@@ -532,6 +535,7 @@ impl Config {
             pbx,
             peers: self.peers.clone(),
             users: self.users.clone(),
+            tokens: self.twilio.as_ref().map(Twilio::token_keys),
             open: self.registrar.open,
             routes,
             applications: self.applications.clone(),

@@ -337,22 +337,6 @@ pub(super) fn softphone(file: &mut Fields<'_>, problems: &mut Problems) -> Optio
     page.then_some(Softphone { servers })
 }
 
-pub(super) fn store(file: &mut Fields<'_>, problems: &mut Problems) -> Option<String> {
-    let mut fields = file.table("store", "[store]", problems)?;
-    let path = fields.required("path", "\"warmline.db\"", problems);
-    if let Some(path) = &path
-        && (path.value.is_empty() || path.value.ends_with('/') || path.value.contains('\0'))
-    {
-        problems.add(
-            path.span.clone(),
-            "`path` names no file",
-            "write path = \"warmline.db\"",
-        );
-    }
-    fields.finish(problems);
-    path.map(|path| path.value.to_owned())
-}
-
 pub(super) fn api(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Api> {
     let mut fields = file.table("api", "[api]", problems)?;
     let given = fields.text("listen", problems);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::fields::{Fields, Found};
 use super::report::Problems;
+use crate::registrar::TokenKeys;
 
 /// The section, checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,6 +28,16 @@ impl fmt::Debug for Twilio {
             .field("account_sid", &self.account_sid)
             .field("numbers", &self.numbers)
             .finish_non_exhaustive()
+    }
+}
+
+impl Twilio {
+    /// Whose signature makes an access token.
+    pub(super) fn token_keys(&self) -> TokenKeys {
+        TokenKeys {
+            account: self.account_sid.clone(),
+            keys: self.keys.clone(),
+        }
     }
 }
 

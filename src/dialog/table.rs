@@ -90,6 +90,8 @@ pub struct Table<T> {
     live: usize,
     /// Tags that do not name their own slot here: adopted from another node, or from a process before this one.
     adopted: BTreeMap<TagParts, u32>,
+    /// Who was looked at to be changed, or left; `None`: nobody asks.
+    touched: Option<Vec<DialogHandle>>,
 }
 
 impl<T> Table<T> {
@@ -105,6 +107,7 @@ impl<T> Table<T> {
             used: 0,
             live: 0,
             adopted: BTreeMap::new(),
+            touched: None,
         }
     }
 
@@ -219,6 +222,7 @@ impl<T> Table<T> {
     /// The dialog's payload, to change.
     #[inline]
     pub fn get_mut(&mut self, handle: DialogHandle) -> Option<&mut T> {
+        self.touch(handle);
         let entry = self.entries.get_mut(handle.slot)?.as_mut()?;
         (entry.generation == handle.generation).then_some(&mut entry.value)
     }
@@ -283,6 +287,7 @@ impl<T> Table<T> {
 
     /// Ends a dialog and gives its payload back. Its tag finds nothing any more, unless other forks of its set live.
     pub fn remove(&mut self, handle: DialogHandle) -> Option<T> {
+        self.touch(handle);
         let (head, parts) = self.entry(handle).map(|entry| (entry.head, entry.parts))?;
         let entry = self.entries.get_mut(handle.slot)?.take()?;
         self.live -= 1;
@@ -303,6 +308,28 @@ impl<T> Table<T> {
             }
         }
         Some(entry.value)
+    }
+
+    /// From now on it is noted whose payload may have changed.
+    pub fn watch(&mut self) {
+        self.touched.get_or_insert_default();
+    }
+
+    /// Whose payload may have changed, or who has ended, since this was asked last; each once, in the order of their slots.
+    pub fn take_touched(&mut self) -> Vec<DialogHandle> {
+        let mut touched = self.touched.as_mut().map(std::mem::take).unwrap_or_default();
+        touched.sort_unstable();
+        touched.dedup();
+        touched
+    }
+
+    #[inline]
+    fn touch(&mut self, handle: DialogHandle) {
+        if let Some(touched) = &mut self.touched
+            && touched.last() != Some(&handle)
+        {
+            touched.push(handle);
+        }
     }
 
     #[inline]

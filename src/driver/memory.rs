@@ -1,20 +1,29 @@
 //! What the process takes from the one before it, and leaves to the next.
 
+use tokio::sync::mpsc;
+
 use super::bind::StartError;
 use super::clock;
 use crate::engine::{Process, Settings};
-use crate::store::{Identity, Store, StoredUser, Writer};
+use crate::store::{Identity, Store, Stored, Writer};
 
 /// What was kept, and who keeps on keeping.
 pub(super) struct Kept {
-    pub(super) users: Vec<StoredUser>,
+    pub(super) records: Vec<Stored>,
     pub(super) writer: Option<Writer>,
+    /// Messages wait until the store has what led to them, which is told here.
+    pub(super) confirmed: bool,
+    pub(super) committed: mpsc::UnboundedReceiver<u64>,
     /// Connections are numbered from here: a sealed flow of an earlier process must not name one of this process.
     pub(super) first_connection: u64,
 }
 
 /// Makes this process different from every other one; with a store, gives it the key of the one before it.
-pub(super) fn recall(settings: &mut Settings, store: Option<Box<dyn Store>>) -> Result<Kept, StartError> {
+pub(super) fn recall(
+    settings: &mut Settings,
+    store: Option<Box<dyn Store>>,
+    confirmed: bool,
+) -> Result<Kept, StartError> {
     let system = |what| move |source| StartError::System { what, source };
     let dice = clock::random().map_err(system("random numbers"))?;
     let started = clock::wall().duration_since(std::time::UNIX_EPOCH);
@@ -26,10 +35,13 @@ pub(super) fn recall(settings: &mut Settings, store: Option<Box<dyn Store>>) -> 
     };
     // Room for 2^63 connections before it wraps.
     let first_connection = (settings.process.seed >> 1).max(1);
+    let (sender, committed) = mpsc::unbounded_channel();
     let Some(mut store) = store else {
         return Ok(Kept {
-            users: Vec::new(),
+            records: Vec::new(),
             writer: None,
+            confirmed: false,
+            committed,
             first_connection,
         });
     };
@@ -38,12 +50,18 @@ pub(super) fn recall(settings: &mut Settings, store: Option<Box<dyn Store>>) -> 
         node: settings.node,
     })?;
     settings.key = identity.key;
-    let users = store.users()?;
-    let writer = Writer::start(store).map_err(system("a thread"))?;
-    tracing::info!(users = users.len(), "restored from the store");
+    let records = store.records()?;
+    let journal = store.journal()?;
+    let told = Box::new(move |number| {
+        sender.send(number).ok(); // an edge that has ended waits for nothing
+    });
+    let writer = Writer::start(store, journal, told).map_err(system("a thread"))?;
+    tracing::info!(records = records.len(), "read from the store");
     Ok(Kept {
-        users,
+        records,
         writer: Some(writer),
+        confirmed,
+        committed,
         first_connection,
     })
 }

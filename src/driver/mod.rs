@@ -33,6 +33,7 @@ mod bind;
 mod clock;
 mod dns;
 mod dtls_certificate;
+mod held;
 mod isolate;
 mod ladders;
 mod media;
@@ -100,6 +101,8 @@ pub struct Options {
     pub records: RecordOptions,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
+    /// Messages wait until the store has what led to them.
+    pub confirmed: bool,
     /// Certificates and trust.
     pub tls: TlsOptions,
     /// Name servers for what is looked up while the edge runs; empty: those of the system.
@@ -200,6 +203,7 @@ impl Edge {
             ladders,
             records,
             store,
+            confirmed,
             softphone,
             media,
             plugin,
@@ -212,7 +216,7 @@ impl Edge {
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
-        let kept = memory::recall(&mut settings, store)?;
+        let kept = memory::recall(&mut settings, store, confirmed)?;
         let metrics = Arc::new(Metrics::new());
         let maker = RecordMaker::start(&records, &metrics)?;
         let records = maker.records();
@@ -256,7 +260,13 @@ impl Edge {
         let counted = Arc::clone(&metrics);
         let (asked, told) = (settings.clone(), Arc::clone(&metrics));
         let serve = move || {
-            let engine = Engine::new(settings, clock::now());
+            let now = clock::now();
+            let engine = Engine::new(settings, now);
+            let engine = if kept.writer.is_some() {
+                engine.keeping(now)
+            } else {
+                engine
+            };
             let engine = match plugin {
                 Some(plugin) => engine.with_boxed_plugin(plugin),
                 None => engine,

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
 use super::dns::Dns;
+use super::held::Held;
 use super::isolate::isolated;
 use super::ladders::Ladders;
 use super::media::{MediaThread, SoundBox};
@@ -25,7 +26,7 @@ use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
 use crate::api::{EventLog, Order, moment};
-use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings};
+use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings, Stored};
 use crate::media::MediaEvent;
 use crate::observe::{self, Metrics, Seen, Way};
 use crate::store::Writer;
@@ -85,6 +86,7 @@ struct Shell {
     metrics: Arc<Metrics>,
     tap: Option<Tap>,
     writer: Option<Writer>,
+    held: Held,
     ladders: Option<Ladders>,
     records: RecordMaker,
     media: MediaThread,
@@ -138,9 +140,16 @@ pub(super) async fn run(parts: Parts) {
         mut heard,
         mut sounds,
     } = parts;
+    let Kept {
+        records: kept,
+        writer,
+        confirmed,
+        mut committed,
+        first_connection,
+    } = kept;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
-    let mut streams = Streams::new(sender, limits, connector, kept.first_connection);
+    let mut streams = Streams::new(sender, limits, connector, first_connection);
     for (door, socket) in doors {
         streams.listen(door, socket);
     }
@@ -156,7 +165,8 @@ pub(super) async fn run(parts: Parts) {
         events,
         metrics,
         tap,
-        writer: kept.writer,
+        writer,
+        held: Held::new(confirmed),
         ladders,
         records,
         media,
@@ -165,9 +175,10 @@ pub(super) async fn run(parts: Parts) {
             left: STUN_PER_SECOND,
         },
     };
-    shell.tell(Input::Restored { users: kept.users });
+    shell.tell(Input::Restored { records: kept });
     loop {
         let deadline = shell.engine.poll_timeout();
+        let patience = shell.held.deadline();
         tokio::select! {
             biased;
             () = until(deadline) => shell.time_has_come(),
@@ -181,6 +192,8 @@ pub(super) async fn run(parts: Parts) {
             },
             Some(settings) = reloaded.recv() => shell.tell(Input::Reloaded { settings: Box::new(settings) }),
             Some(answer) = looked_up.recv() => shell.looked_up(answer),
+            Some(number) = committed.recv() => shell.committed(number),
+            () = until(patience) => shell.give_up(),
             Some(event) = heard.recv() => shell.tell(Input::Media(event)),
             made = sounds.next() => sounds.keep(made, &shell.media),
             Some(order) = orders.recv() => shell.order(order),
@@ -337,34 +350,66 @@ impl Shell {
     fn perform(&mut self, now: Instant) {
         loop {
             while let Some(output) = self.engine.poll_output() {
-                match output {
-                    Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
-                    Output::Resolve { id, wanted, ours, seed } => self.names.resolve(now, id, wanted, ours, seed),
-                    Output::Store { user } => {
-                        if let Some(writer) = &self.writer {
-                            writer.keep(user);
-                        }
-                    }
-                    Output::Media(command) => self.media.send(command),
-                    Output::Event(event) => {
-                        self.metrics.event(&event);
-                        observe::log(&event);
-                        if let Some(ladders) = &self.ladders {
-                            ladders.event(now, &event);
-                        }
-                        let at = clock::wall();
-                        self.records.event(moment(at), &event);
-                        self.events.push(at, event);
-                    }
-                    Output::Reply { id, reply } => {
-                        if let Some(answer) = self.waiting.remove(&id) {
-                            answer.send(reply).ok(); // the asker may have gone
-                        }
-                    }
+                if let Output::Store { changes } = output {
+                    self.keep(&changes);
+                } else if let Some(output) = self.held.pass(now, output) {
+                    self.act(now, output);
                 }
             }
             let Some(flow) = self.failed.pop_front() else { return };
-            self.input(now, Input::FlowFailed { flow });
+            self.engine.handle_input(now, Input::FlowFailed { flow });
+        }
+    }
+
+    fn keep(&mut self, changes: &[Stored]) {
+        if let Some(writer) = &mut self.writer {
+            let number = writer.keep(changes);
+            if changes.iter().any(|change| !matches!(change, Stored::User(_))) {
+                self.held.wait_for(number);
+            }
+        }
+    }
+
+    /// The store has everything up to here.
+    fn committed(&mut self, number: u64) {
+        self.held.committed(number);
+        self.let_go();
+    }
+
+    fn give_up(&mut self) {
+        self.held.give_up(clock::now());
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
+        let now = clock::now();
+        while let Some(output) = self.held.next(now) {
+            self.act(now, output);
+        }
+        self.perform(now);
+    }
+
+    fn act(&mut self, now: Instant, output: Output) {
+        match output {
+            Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
+            Output::Resolve { id, wanted, ours, seed } => self.names.resolve(now, id, wanted, ours, seed),
+            Output::Store { changes } => self.keep(&changes),
+            Output::Media(command) => self.media.send(command),
+            Output::Event(event) => {
+                self.metrics.event(&event);
+                observe::log(&event);
+                if let Some(ladders) = &self.ladders {
+                    ladders.event(now, &event);
+                }
+                let at = clock::wall();
+                self.records.event(moment(at), &event);
+                self.events.push(at, event);
+            }
+            Output::Reply { id, reply } => {
+                if let Some(answer) = self.waiting.remove(&id) {
+                    answer.send(reply).ok(); // the asker may have gone
+                }
+            }
         }
     }
 

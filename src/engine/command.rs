@@ -100,7 +100,7 @@ impl Engine {
         Ok(Some(reply))
     }
 
-    fn is_in_hub(&self, leg: LegHandle) -> bool {
+    pub(super) fn is_in_hub(&self, leg: LegHandle) -> bool {
         self.transfers.calls.hub_of(leg).is_ok()
     }
 

@@ -6,9 +6,8 @@
 
 use bytes::Bytes;
 
-use super::Settings;
+use super::{Settings, Stored};
 use crate::media::{MediaCommand, MediaEvent};
-use crate::registrar::StoredUser;
 use crate::transport::locate::{Found, LookupFailed, Wanted};
 use crate::transport::{Flow, Transport};
 use crate::vocabulary::{Command, CommandId, Event, Refusal, Reply};
@@ -41,8 +40,8 @@ pub enum Input {
     },
     /// What an earlier process had the host keep ([`Output::Store`]). Once, before the first message.
     Restored {
-        /// The registrar's bindings.
-        users: Vec<StoredUser>,
+        /// All of it, in any order. Needs [`Engine::keeping`](super::Engine::keeping) for more than registrations.
+        records: Vec<Stored>,
     },
     /// Other settings from now on. Taken over: users, routes, peers, transfer and hold policy, ring timeout, bounds of
     /// bindings, digest algorithms. Everything else stays as the engine began; calls go on.
@@ -89,10 +88,11 @@ pub enum Output {
         /// For the dice among servers of one priority (RFC 2782).
         seed: u64,
     },
-    /// Keep this for the next process, in place of what was kept of the same user before.
+    /// Keep these for the next process, all of them or none, each in place of what was kept of the same before. They come
+    /// before whatever else follows from the same input.
     Store {
-        /// The user and all its bindings.
-        user: StoredUser,
+        /// What is new.
+        changes: Vec<Stored>,
     },
     /// An order for the packet half of media. What it is about may be told to a party by the next message.
     Media(MediaCommand),

@@ -54,6 +54,8 @@ impl Engine {
                     // A call that is not answered yet is brought together after its ACK.
                     if let Ok(call) = self.transfers.calls.connected_call(leg) {
                         self.transfers.calls.bring_together(now, call, None);
+                    } else if self.is_in_hub(leg) {
+                        self.transfers.calls.settle_member(now, leg);
                     }
                 }
                 MediaNote::Failed {

@@ -17,7 +17,8 @@
 //! | `refer` | REFER: what the site says to it, and those outside of dialogs |
 //! | `plugin` | site policy as code |
 //! | `command` | orders of API clients |
-//! | `reload` | what may change while calls are up; what an earlier process left |
+//! | `kept` | what outlives the process |
+//! | `reload` | what may change while calls are up |
 //! | `dial` | calls that an API client has the edge make |
 //! | `application` | calls that belong to an API client |
 //! | `hub` | who is called into a hub, and how |
@@ -52,6 +53,7 @@ mod guard;
 mod hub;
 mod invite;
 mod io;
+mod kept;
 mod locate;
 mod media;
 mod plugin;
@@ -74,6 +76,7 @@ pub use guard::{Rate, RequestLimits};
 pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
 pub use io::{Input, LookupId, Output};
+pub use kept::Stored;
 pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
 pub use settings::*;
 
@@ -110,6 +113,8 @@ pub struct Engine {
     plugin: Option<Box<dyn Plugin>>,
     /// On the way out: when callers may try again, in seconds.
     draining: Option<u32>,
+    /// `None`: the host keeps nothing but registrations.
+    keeper: Option<Box<kept::Keeper>>,
 }
 
 impl Engine {
@@ -157,6 +162,7 @@ impl Engine {
             },
             now,
         );
+        registrar = registrar.with_tokens(settings.tokens.clone());
         if let Some(started) = settings.process.started {
             registrar = registrar.with_wall_clock(started);
         }
@@ -192,6 +198,7 @@ impl Engine {
             outputs: VecDeque::new(),
             plugin: None,
             draining: None,
+            keeper: None,
             settings,
         };
         let large = engine.large();
@@ -214,7 +221,7 @@ impl Engine {
                 }
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
-            Input::Restored { users } => self.restored(now, users),
+            Input::Restored { records } => self.restored(now, records),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),

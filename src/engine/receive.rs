@@ -24,8 +24,13 @@ impl Engine {
                 if !self.is_welcome(now, &flow, &message) {
                     return;
                 }
-                if let Some(received) = self.legs().transactions.receive(now, flow, message) {
-                    self.dispatch(now, flow, received);
+                // A process before this one may have asked.
+                let decided = matches!(message.status(), Some(200..)) && *message.method() == Method::Invite;
+                let copy = (decided && self.keeper.is_some()).then(|| message.clone());
+                match (self.legs().transactions.receive(now, flow, message), copy) {
+                    (Some(received), _) => self.dispatch(now, flow, received),
+                    (None, Some(response)) => self.stray(now, flow, &response),
+                    (None, None) => {}
                 }
                 self.count_failure(now, &flow);
             }

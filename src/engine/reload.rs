@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// Bindings of an earlier process. It may have listened elsewhere: what goes to them goes out where we listen now.
-    pub(super) fn restored(&mut self, now: Instant, mut users: Vec<StoredUser>) {
+    pub(super) fn restored_users(&mut self, now: Instant, mut users: Vec<StoredUser>) {
         for binding in users.iter_mut().flat_map(|user| &mut user.bindings) {
             let ours = |listener: &super::Listener| listener.address == binding.local;
             if !self.settings.listeners.iter().any(ours) {

@@ -342,6 +342,23 @@ impl Settings {
         self.peer(flow.remote.ip()).is_some_and(|peer| peer.keeps_call_id)
     }
 
+    /// What a leg of a process before this one answers challenges with, as the configuration has it now.
+    pub(super) fn credentials_of(&self, user: &str, realm: Option<&str>) -> Option<Credentials> {
+        let password = match realm {
+            Some(realm) => {
+                let known = self.peers.iter().filter_map(|peer| peer.credentials.as_ref());
+                let mut known = known.filter(|known| known.user == user && known.realm == realm);
+                &known.next()?.password
+            }
+            None => &self.users.iter().find(|known| known.name == user)?.password,
+        };
+        Some(Credentials {
+            user: user.into(),
+            password: password.as_str().into(),
+            realm: realm.map(Into::into),
+        })
+    }
+
     /// The configured password of a party, for challenges of the PBX.
     pub(super) fn credentials(&self, party: &NameAddr) -> Option<Credentials> {
         let user = party.uri.user()?;

@@ -10,6 +10,7 @@ use regex::Regex;
 use super::guard::RequestLimits;
 use crate::leg::CallLabel;
 pub use crate::media::describe::{MediaSettings, PeerMedia};
+use crate::registrar::TokenKeys;
 use crate::sip::Algorithm;
 use crate::transaction::Timers;
 use crate::transport::Named;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub peers: Vec<Peer>,
     /// Who may register and call (local registrar).
     pub users: Vec<User>,
+    /// Who may sign access tokens, which stand for a user and its password; `None`: nobody.
+    pub tokens: Option<TokenKeys>,
     /// Accept any user without a password. Only for loopback: the embedded default.
     pub open: bool,
     /// Number routing, first match wins.
@@ -269,6 +272,7 @@ impl Settings {
             pbx: None,
             peers: Vec::new(),
             users: Vec::new(),
+            tokens: None,
             open: true,
             routes: Vec::new(),
             applications: Vec::new(),

@@ -60,7 +60,8 @@ impl Engine {
     /// Puts everything out; what the plugin orders in view of it is done next.
     fn flush(&mut self, now: Instant) -> Vec<Command> {
         let mut orders = Vec::new();
-        // First: a port is open before a party hears of it.
+        self.note_changes(now);
+        // Before messages: a port is open before a party hears of it.
         while let Some(command) = self.legs().endpoints.commands.pop_front() {
             self.outputs.push_back(Output::Media(command));
         }
@@ -69,9 +70,6 @@ impl Engine {
                 flow: transmit.flow,
                 bytes: transmit.bytes,
             });
-        }
-        while let Some(user) = self.registrar.poll_stored() {
-            self.outputs.push_back(Output::Store { user });
         }
         while let Some(event) = self.legs().events.pop_front() {
             if let Some(plugin) = &mut self.plugin {

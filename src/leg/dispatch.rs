@@ -59,6 +59,10 @@ impl Legs {
         match request.method() {
             Method::Invite | Method::Update => self.offer_received(now, handle, server, request),
             Method::Bye => self.bye_received(now, handle, server, &request),
+            // A process before this one has accepted it, and its answer was lost.
+            Method::Refer if confirmed && self.get(handle).is_some_and(|leg| leg.referred == Some(request.cseq())) => {
+                self.accept_again(now, handle, server, &request);
+            }
             Method::Refer if confirmed => self.tell(handle, LegEvent::Referred { server, request }),
             Method::Notify => self.notify_received(now, handle, server, &request),
             Method::Options => self.options_received(now, server, &request),

@@ -103,7 +103,27 @@ impl Legs {
             };
             if self.get(handle).is_some_and(same) {
                 self.move_to(handle, flow);
+                self.offer_what_holds(handle);
             }
+        }
+    }
+
+    /// A party that came back after a restart may not have what holds now: its owner offers it.
+    fn offer_what_holds(&mut self, handle: LegHandle) {
+        let in_doubt = |leg: &super::Leg| {
+            let moved = leg.media.end.as_ref().is_some_and(|end| end.moved);
+            leg.is_confirmed() && (moved || leg.sent.is_none())
+        };
+        if self.get(handle).is_some_and(in_doubt) {
+            self.tell(handle, LegEvent::Refreshed { changed: true });
+        }
+    }
+
+    /// A leg is lost whose connection ended with the process before this one.
+    pub(crate) fn note_lost(&mut self, handle: LegHandle, aors: Vec<CompactString>, until: Option<Instant>) {
+        self.lost.insert(handle, Lost { aors, until });
+        if let Some(until) = until {
+            self.deadlines.add(until, handle);
         }
     }
 

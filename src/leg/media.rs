@@ -42,6 +42,17 @@ pub(crate) struct LegMedia {
     pub(crate) more: Option<Box<More>>,
 }
 
+impl LegMedia {
+    /// Changes with what outlives the process.
+    pub(super) fn stamp(&self) -> u64 {
+        let more = self.more.as_ref();
+        let recorded = more.is_some_and(|more| more.recording.is_some());
+        let music = more.is_some_and(|more| more.music.is_some());
+        let end = self.end.as_ref().map_or(0, |end| end.stamp());
+        end << 2 | u64::from(recorded) << 1 | u64::from(music)
+    }
+}
+
 /// What few legs have.
 #[derive(Debug, Default)]
 pub(crate) struct More {

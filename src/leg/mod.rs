@@ -47,6 +47,7 @@ mod event;
 mod flow;
 mod identity;
 mod invitation;
+mod kept;
 mod media;
 mod mixing;
 mod offer;
@@ -72,6 +73,7 @@ pub use deadline::Deadlines;
 pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{CallLabel, Identity, LocalAddress};
 pub use invitation::{Invitation, Reached};
+pub use kept::{StoredCancel, StoredDialog, StoredFlow, StoredLeg, Unfinished, WallClock};
 pub use mixing::{Heard, Hears, Member, PromptName, RecordingName};
 pub use offer::Carrier;
 pub use refer::ReferProgress;
@@ -150,6 +152,8 @@ pub struct Leg {
     pub(crate) subscriber: Option<Subscriber>,
     pub(crate) owed: u16,
     pub(crate) refers: u16,
+    /// The number of the last REFER that was accepted: after a restart it may come again.
+    pub(crate) referred: Option<u32>,
     /// The ACKs of those INVITEs of ours whose transactions live: a 2xx may come again behind the next re-INVITE's.
     pub(crate) acks: Vec<offer::Acknowledged>,
     pub(crate) cause: Option<Cause>,
@@ -212,6 +216,7 @@ impl Leg {
             subscriber: None,
             owed: 0,
             refers: 0,
+            referred: None,
             acks: Default::default(),
             cause: None,
             credentials: None,

@@ -62,7 +62,8 @@ pub(crate) struct Offer {
 /// A 2xx that is sent again until its ACK comes (RFC 3261 §13.3.1.4).
 #[derive(Debug)]
 pub(crate) struct AwaitAck {
-    pub(crate) server: ServerHandle,
+    /// `None`: a process before this one sent it, and its ACK may have come already.
+    pub(crate) server: Option<ServerHandle>,
     pub(crate) response: Bytes,
     pub(crate) cseq: u32,
     /// The 2xx has the offer, the ACK will have the answer.
@@ -87,6 +88,13 @@ pub(crate) struct OurInvite {
 pub(crate) struct Acknowledged {
     invite: OurInvite,
     ack: SentAck,
+}
+
+impl Acknowledged {
+    /// Whether it is for this INVITE.
+    pub(crate) fn is_of(&self, cseq: u32) -> bool {
+        self.invite.cseq == cseq
+    }
 }
 
 /// A peer repeats a 2xx for 32 s; more exchanges than these pass in no honest dialog meanwhile.
@@ -420,8 +428,10 @@ impl Legs {
         match &mut leg.exchange {
             Exchange::Answered(waiting) if now >= waiting.until => {
                 // RFC 3261 §13.3.1.4: no ACK in 64*T1, so the dialog is confirmed but the session is ended.
+                let former = waiting.server.is_none();
                 leg.exchange = Exchange::Stable;
                 match leg.state {
+                    State::Confirmed if former => self.next_offer(now, handle),
                     State::Confirmed => self.party_silent(now, handle),
                     State::Calling(_) | State::Early(_) | State::Releasing(_) | State::Ended => {
                         self.bye_when_settled(now, handle)
@@ -432,7 +442,11 @@ impl Legs {
                 waiting.interval = (waiting.interval * 2).min(t2);
                 waiting.next = (now + waiting.interval).min(waiting.until);
                 let (server, response, next) = (waiting.server, waiting.response.clone(), waiting.next);
-                self.transactions.respond(now, server, response, 200);
+                let flow = leg.dialog.flow;
+                match server {
+                    Some(server) => drop(self.transactions.respond(now, server, response, 200)),
+                    None => self.transactions.send_stateless(flow, response),
+                }
                 self.deadlines.add(next, handle);
             }
             Exchange::Backoff { until, offer, tries } if now >= *until => {

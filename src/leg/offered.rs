@@ -64,6 +64,8 @@ impl Legs {
         let exchange = std::mem::replace(&mut leg.exchange, Exchange::Stable);
         let refusal = match &exchange {
             Exchange::Stable | Exchange::Backoff { .. } if leg.is_confirmed() => None,
+            // Who asks for something new has the 2xx of the process before this one.
+            Exchange::Answered(waiting) if waiting.server.is_none() && leg.is_confirmed() => None,
             // RFC 3261 §14.2, RFC 3311 §5.2: 500 with Retry-After while the first is unanswered, 491 against one of ours.
             Exchange::Received { .. } => Some(500),
             Exchange::Sent { .. } | Exchange::OwesAck { .. } | Exchange::Answered(_) => Some(491),
@@ -221,7 +223,7 @@ impl Legs {
         let next = now + interval;
         if let Some(leg) = self.get_mut(handle) {
             leg.exchange = Exchange::Answered(AwaitAck {
-                server,
+                server: Some(server),
                 response,
                 cseq,
                 offered,

@@ -8,6 +8,7 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use super::kept::{StoredDialog, StoredNotifier};
 use super::{LegEvent, LegHandle, Legs, Purpose};
 use crate::dialog::{Dialog, Match};
 use crate::sip::{HeaderName, Message, Method, SUPPORTED, Sipfrag, TargetDialog};
@@ -21,10 +22,50 @@ pub(crate) struct Notifier {
     outstanding: bool,
     /// What waits for the outstanding NOTIFY's answer: status, and whether it is the last.
     queued: Option<(u16, bool)>,
+    /// The status that was reported last.
+    said: u16,
     /// Nothing more is to be said: the next answer ends it.
     over: bool,
     /// Where the NOTIFYs go when the REFER came outside of the leg's dialog.
     dialog: Option<Box<Dialog>>,
+}
+
+impl Notifier {
+    /// What outlives the process: what was said last, or waits to be said.
+    pub(super) fn stored(&self) -> StoredNotifier {
+        let (said, over) = self.queued.unwrap_or((self.said, self.over));
+        StoredNotifier {
+            id: self.id,
+            said,
+            over,
+            dialog: self.dialog.as_deref().map(StoredDialog::of),
+        }
+    }
+
+    /// One that has said nothing yet in this process.
+    pub(super) fn restored(stored: &StoredNotifier) -> Notifier {
+        Notifier {
+            id: stored.id,
+            outstanding: false,
+            queued: None,
+            said: stored.said,
+            over: false,
+            dialog: stored.dialog.as_ref().and_then(StoredDialog::dialog).map(Box::new),
+        }
+    }
+
+    /// Changes when what outlives the process does.
+    pub(super) fn stamp(&self) -> u64 {
+        let (said, over) = self.queued.unwrap_or((self.said, self.over));
+        1 | u64::from(over) << 1 | u64::from(said) << 2
+    }
+}
+
+impl Subscriber {
+    /// One whose REFER a process before this one has sent.
+    pub(super) fn restored() -> Subscriber {
+        Subscriber { accepted: true }
+    }
 }
 
 /// We sent REFER: the party owes us NOTIFYs.
@@ -84,6 +125,7 @@ impl Legs {
         let first = leg.refers == 0 || outside.is_some();
         if outside.is_none() {
             leg.refers = leg.refers.saturating_add(1);
+            leg.referred = Some(request.cseq());
         }
         self.transactions.respond(now, server, draft.print(), status);
         if !without && !nosub {
@@ -91,11 +133,19 @@ impl Legs {
                 id: (!first).then(|| request.cseq()),
                 outstanding: false,
                 queued: None,
+                said: 100,
                 over: false,
                 dialog: outside.map(Box::new),
             });
             self.report(now, handle, 100, false);
         }
+    }
+
+    /// A REFER that was accepted already, by a process that could not say so any more.
+    pub(crate) fn accept_again(&mut self, now: Instant, handle: LegHandle, server: ServerHandle, request: &Message) {
+        let Some(leg) = self.get(handle) else { return };
+        let draft = request.respond(202).header(HeaderName::Contact, &leg.contact);
+        self.transactions.respond(now, server, draft.print(), 202);
     }
 
     /// The leg whose dialog a Target-Dialog names (RFC 4538 §5): both tags and the Call-ID.
@@ -128,7 +178,7 @@ impl Legs {
             return;
         }
         notifier.outstanding = true;
-        notifier.over = last;
+        (notifier.over, notifier.said) = (last, status);
         let event = match notifier.id {
             Some(id) => format!("refer;id={id}"),
             None => "refer".to_owned(),

@@ -200,7 +200,7 @@ impl Legs {
                 .iter()
                 .any(|(name, _)| name.eq_ignore_ascii_case(&label.header))
         {
-            draft = draft.header_named(&label.header, &label.text(call, true));
+            draft = draft.header_named(&label.header, label.text(call, true));
         }
         if let Some(offer) = offer {
             draft = draft.body("application/sdp", offer.wire);

@@ -292,7 +292,7 @@ fn pass_reasons(mut draft: Draft, why: &Message, status: u16) -> Draft {
 /// Phones of ours learn how an API names their call; nobody else does.
 fn labelled(draft: Draft, label: Option<&CallLabel>, owner: LegOwner, user: bool) -> Draft {
     match (label, owner) {
-        (Some(label), LegOwner::Call(call)) if user => draft.header_named(&label.header, &label.text(call, false)),
+        (Some(label), LegOwner::Call(call)) if user => draft.header_named(&label.header, label.text(call, false)),
         (Some(_) | None, LegOwner::Call(_) | LegOwner::Transfer(_) | LegOwner::Nobody) => draft,
     }
 }

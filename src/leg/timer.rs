@@ -18,6 +18,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::kept::{StoredTimer, WallClock};
 use super::offer::{Carrier, Exchange, Offer};
 use super::{Abilities, Leg, LegEvent, LegHandle, Legs};
 use crate::sip::{Draft, HeaderName, Message};
@@ -57,6 +58,39 @@ impl SessionTimer {
             refresh: ours.then(|| now + whole / 2),
             end: now + whole - early,
         }
+    }
+
+    /// Without the clock of the process.
+    pub(super) fn stored(&self, clock: &WallClock) -> StoredTimer {
+        StoredTimer {
+            interval: self.interval,
+            ours: self.ours,
+            agreed: self.agreed,
+            refresh: self.refresh.map(|at| clock.unix_ms(at)),
+            end: clock.unix_ms(self.end),
+        }
+    }
+
+    /// As it was. A clock that was set meanwhile neither ends the session at once nor makes it immortal.
+    pub(super) fn restored(stored: &StoredTimer, clock: &WallClock) -> SessionTimer {
+        let interval = stored.interval.clamp(LEAST, MOST);
+        let whole = Duration::from_secs(u64::from(interval));
+        let refresh = stored.refresh.map(|at| clock.now + clock.left(at).min(whole));
+        let end = clock
+            .left(stored.end)
+            .clamp(Duration::from_secs(u64::from(LEAST)), whole);
+        SessionTimer {
+            interval,
+            ours: stored.ours,
+            agreed: stored.agreed,
+            refresh,
+            end: clock.now + end,
+        }
+    }
+
+    /// When the session is given up.
+    pub(super) fn end(&self) -> Instant {
+        self.end
     }
 
     fn next(&self) -> Instant {

@@ -66,7 +66,7 @@
 //! | 5589 | §11.1 | two lines of one gateway are handed back to it | stands: mode `auto`, where it knows REFER and Replaces |
 //! | 5589 | §11.2 | a consultation that is given up as it is answered | stands |
 //! | 5359 | §2.1, §2.2, §2.4, §2.5 | hold, consultation hold, transfer unattended and attended | stands |
-//! | 5359 | §2.3 | music on hold | not yet: the PBX's or silence |
+//! | 5359 | §2.3 | music on hold | stands: the edge plays it to the held party; `hold_music`, prompts by name |
 //! | 5359 | §2.7–2.9 | call forwarding: unconditional, busy, no answer | stands: the phone says so by 302, of calls and of transfers |
 //! | 5359 | §2.10, §2.11 | three-way conferences: a third party is called in, a third party joins | stands: by the API, and by INVITE with Join |
 //! | 5359 | §2.15 | call park: to a park server and back | stands, as far as it is signalling |

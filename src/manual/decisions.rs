@@ -252,6 +252,43 @@
 //! once. One over a connection *waits*: it is listed as not reachable, and nobody dials it until its phone is back.
 //! redb was taken because it is pure Rust and one file; the file is for its owner only, because it holds the key.
 //!
+//! ## What outlives a process is said before what follows from it
+//!
+//! After each input the engine looks at the legs, calls and transfers that it touched (the tables note whose payload was
+//! looked at to be changed), and says what is new of them in one `Output::Store`, before any message of that input. So the
+//! store is never behind the wire: what the dead process had decided and not said, the next one says (a 2xx, a BYE, a last
+//! NOTIFY, an ACK). A stamp of a few words per leg decides whether anything changed; messages that only count a sequence up
+//! change it once in 32 of them, because a restored sequence goes on 64 further. Without a store nothing of this runs.
+//!
+//! The driver notes such a set in a journal with one `write` before it sends, and hands it to the thread that brings it into
+//! the tables and onto the disk. The first form wrote the tables alone: killed between an ACK and the end of an `fsync`, it left
+//! a target in a call that no process knew (seen in `tests/faults`, message 11 of a blind transfer). What the process wrote the
+//! kernel has; `durability = "confirmed"` is for the machine that dies, and holds every message back until the disk has what
+//! led to it, for two seconds at the most: a store that fails must not end calls.
+//!
+//! Only confirmed dialogs are kept. A call that rings when the process dies is over: its callee, if it answers, is acknowledged
+//! and released (its 2xx names our sealed tag, so it needs no record); its caller's INVITE is not answered any more. Keeping setups would
+//! double what is written of every call for the second in which it rings. The targets of a transfer are the exception: they are
+//! cancelled, because the operator is told that it was taken back.
+//!
+//! A transfer whose target had answered goes on to the end; one whose target had not is taken back, with 503 in the last NOTIFY
+//! and `interrupted` as its reason. In mode `refer` and `pass` the parties do it, so the edge waits on for the outcome. A REFER that
+//! comes again because its 202 was lost is accepted again, and begins nothing.
+//!
+//! An offer that was under way leaves two descriptions in doubt. The next process acknowledges it unseen (a phone that waits for no
+//! ACK ignores one) and offers what holds; waiting for the phone's 2xx to come again would meet 491 first.
+//!
+//! ## SRTP after a restart: another SSRC for what we send, a search for what the party sends
+//!
+//! Writing the roll-over counter down would have to happen more often than the counter moves, or an index would come twice under
+//! one key. A stream with another SSRC begins with counter 0 on both sides (RFC 3711 §3.2.3), and no plain or SDES description of
+//! ours names an SSRC. The party's own counter is found by trying: the first packet's tag is right with one only. At most 512
+//! (a week of 20 ms packets), with the first 64 packets, on restored ends alone.
+//!
+//! DTLS cannot go on: its state is too large to be written for every record. The certificate is another one for each process, and that is
+//! what makes a browser begin a new association (RFC 8842 §4; a new ufrag alone restarts ICE and keeps the old one). The re-INVITE goes
+//! out when the browser's WebSocket is back with its registration.
+//!
 //! ## What a reload may change
 //!
 //! Users, routes, peers, transfer and hold policy, ring timeout, the registrar's bounds, the log level and the API's token:

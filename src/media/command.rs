@@ -178,6 +178,8 @@ pub struct Endpoint {
     pub ssrc: u32,
     /// RTCP's canonical name.
     pub cname: CompactString,
+    /// A process before this one had it: the party's stream goes on, whatever its roll-over counter is by now (RFC 3711 §3.3.1).
+    pub adopted: bool,
     /// Milliseconds of audio in a packet that we make.
     pub packet_ms: u8,
 }

@@ -187,6 +187,7 @@ impl Book {
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
             | Event::CallForwarded { .. }
+            | Event::CallRestored { .. }
             | Event::CallEnded { .. }
             | Event::LegRinging { .. }
             | Event::LegConfirmed { .. }

@@ -41,6 +41,7 @@ pub fn log(event: &Event) {
             debug!(event = name, aor = %Redact(aor), contact = %Redact(contact));
         }
         Event::CallForwarded { call, leg, to } => info!(event = name, %call, %leg, to = %Redact(to)),
+        Event::CallRestored { call, .. } => info!(event = name, %call),
         Event::CallHeld { call, leg } | Event::CallResumed { call, leg } => debug!(event = name, %call, %leg),
         Event::LegStarted { leg, party, .. } => debug!(event = name, %leg, party = %Redact(party)),
         Event::LegRinging { leg, status } => debug!(event = name, %leg, status),

@@ -138,6 +138,7 @@ impl Metrics {
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
             | Event::CallForwarded { .. }
+            | Event::CallRestored { .. }
             | Event::CallEnded { .. }
             | Event::LegStarted { .. }
             | Event::LegRinging { .. }

@@ -4,11 +4,12 @@ use crate::engine::{Event, HubNote, MediaNote, TransferFailure};
 
 impl Event {
     /// Every name that [`Event::name`] can give, in alphabetical order.
-    pub const NAMES: [&'static str; 41] = [
+    pub const NAMES: [&'static str; 42] = [
         "call.connected",
         "call.ended",
         "call.forwarded",
         "call.held",
+        "call.restored",
         "call.resumed",
         "call.started",
         HubNote::NAMES[0],
@@ -59,6 +60,7 @@ impl Event {
             Event::CallResumed { .. } => "call.resumed",
             Event::CallEnded { .. } => "call.ended",
             Event::CallForwarded { .. } => "call.forwarded",
+            Event::CallRestored { .. } => "call.restored",
             Event::LegStarted { .. } => "leg.started",
             Event::LegRinging { .. } => "leg.ringing",
             Event::LegConfirmed { .. } => "leg.confirmed",
@@ -79,8 +81,9 @@ impl Event {
 
 impl TransferFailure {
     /// Every name that [`TransferFailure::name`] can give.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 12] = [
         "cancelled",
+        "interrupted",
         "join_refused",
         "no_outcome",
         "refer_refused",
@@ -105,6 +108,7 @@ impl TransferFailure {
             TransferFailure::JoinRefused => "join_refused",
             TransferFailure::ReferRefused => "refer_refused",
             TransferFailure::NoOutcome => "no_outcome",
+            TransferFailure::Interrupted => "interrupted",
             TransferFailure::Cancelled => "cancelled",
             TransferFailure::TimedOut => "timed_out",
         }

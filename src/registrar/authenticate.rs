@@ -56,18 +56,34 @@ impl Registrar {
             return Err(self.challenge(now, flow, request, as_proxy, false));
         }
         match self.judge(now, flow, &credentials, request.method()) {
-            Verdict::Right => Ok(Some(credentials.username)),
+            Verdict::Right => Ok(Some(self.token(now, &credentials).unwrap_or(credentials.username))),
             Verdict::Unusable => Err(self.challenge(now, flow, request, as_proxy, true)),
             Verdict::Wrong => Err(self.challenge(now, flow, request, as_proxy, false)),
         }
     }
 
+    /// Whom the token speaks for that stands in place of a user's name, if one does.
+    fn token(&self, now: Instant, credentials: &Credentials) -> Option<CompactString> {
+        let unix = self.unix_time(now)?;
+        self.tokens.as_ref()?.identity(&credentials.username, unix)
+    }
+
     /// The same steps for a user that exists and for one that does not: nobody learns the users by a clock, and both get
     /// the same response.
     fn judge(&mut self, now: Instant, flow: Flow, credentials: &Credentials, method: &Method) -> Verdict {
-        let password = self.passwords.get(&credentials.username);
+        // A token is its own password: who has all of it may say so.
+        let is_token = self.token(now, credentials).is_some();
+        let password = self
+            .passwords
+            .get(&credentials.username)
+            .map(|password| password.0.as_str());
+        let password = if is_token {
+            Some(credentials.username.as_str())
+        } else {
+            password
+        };
         let known = password.is_some();
-        let secret = Secret::Password(password.map_or("no password is this one", |password| &password.0));
+        let secret = Secret::Password(password.unwrap_or("no password is this one"));
         let right = credentials.verify(secret, method) && known;
         let time = self.nonce_time(now);
         let lives = u64::try_from(NONCE_LIVES.as_nanos()).unwrap_or(u64::MAX);

@@ -89,11 +89,13 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod through;
+mod token;
 
 pub use binding::{Binding, Kept};
 use bindings::Bindings;
 use nonce_count::NonceCounts;
 pub use stored::{StoredBinding, StoredUser};
+pub use token::TokenKeys;
 
 /// What the registrar is told.
 #[derive(Clone)]
@@ -168,6 +170,8 @@ fn passwords(users: &[(String, String)]) -> BTreeMap<CompactString, Password> {
 pub struct Registrar {
     config: RegistrarConfig,
     passwords: BTreeMap<CompactString, Password>,
+    /// Who may sign tokens that stand for a password.
+    tokens: Option<TokenKeys>,
     /// Where the time in nonces starts.
     epoch: Instant,
     /// Unix time at `epoch`, in seconds.
@@ -187,6 +191,7 @@ impl Registrar {
         Registrar {
             config,
             passwords,
+            tokens: None,
             epoch,
             unix_epoch: None,
             bindings: Bindings::default(),
@@ -209,6 +214,11 @@ impl Registrar {
             unix_epoch: Some(unix_seconds),
             ..self
         }
+    }
+
+    /// The same, taking access tokens too; they need the wall clock.
+    pub fn with_tokens(self, tokens: Option<TokenKeys>) -> Registrar {
+        Registrar { tokens, ..self }
     }
 
     /// Where a user can be reached now: highest q first, among equals the newest first. `user` is the unescaped user part.

@@ -158,6 +158,8 @@ impl Registrar {
         self.config.open = open;
         self.passwords = super::passwords(users);
         let passwords = &self.passwords;
+        // Who came by a token is in no list.
+        let open = open || self.tokens.is_some();
         self.bindings
             .remove_where(|user, binding| !open && binding.kept == Kept::Local && !passwords.contains_key(user))
     }

@@ -5,6 +5,15 @@
 //! | `warmline` | `format` | the number of this layout, as text |
 //! | `warmline` | `identity` | JSON: `{"key": "hex", "node": 0}` |
 //! | `bindings` | the user | JSON: its bindings |
+//! | `legs` | `leg-1f-2` | JSON |
+//! | `calls` | `call-1f-2` | JSON |
+//! | `transfers` | `transfer-1f-2` | JSON |
+//!
+//! | format | what it had | what becomes of it |
+//! |---|---|---|
+//! | 1 | identity and bindings | opened as it is; the other tables are made |
+//! | 2 | this one | |
+//! | newer | | refused, and left alone |
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,12 +22,13 @@ use std::path::Path;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use super::{Identity, Store, StoreError, same_node};
-use crate::registrar::{StoredBinding, StoredUser};
+use super::journal::Journal;
+use super::key::{Row, TABLES, record};
+use super::{Identity, Store, StoreError, Stored, same_node};
 
 const MAIN: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("warmline");
-const BINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("bindings");
-const FORMAT: u64 = 1;
+/// Of this layout. What format 1 kept, this one keeps in the same place.
+const FORMAT: u64 = 2;
 
 /// A store in one file. One process at a time: the file is locked.
 #[derive(Debug)]
@@ -59,11 +69,17 @@ impl Embedded {
                 broken(&error)
             }
         })?;
-        let store = Embedded {
+        let mut store = Embedded {
             database,
             path: name.clone(),
         };
         store.check_format()?;
+        // What the process before this one had noted, and had no time to write.
+        let noted = Journal::read(path).map_err(|error| broken(&error))?;
+        if !noted.is_empty() {
+            tracing::info!(rows = noted.len(), "taken from the store's journal");
+            store.keep(&noted)?;
+        }
         Ok(store)
     }
 
@@ -78,19 +94,24 @@ impl Embedded {
         let write = self.database.begin_write().map_err(|error| self.broken(error))?;
         {
             let mut main = write.open_table(MAIN).map_err(|error| self.broken(error))?;
-            write.open_table(BINDINGS).map_err(|error| self.broken(error))?;
+            for name in TABLES {
+                write.open_table(table(name)).map_err(|error| self.broken(error))?;
+            }
             let found = main.get("format").map_err(|error| self.broken(error))?;
             let found = found.map(|text| String::from_utf8_lossy(text.value()).parse().unwrap_or(u64::MAX));
             match found {
                 Some(FORMAT) => {}
-                Some(found) => {
+                Some(found) if found > FORMAT => {
                     return Err(StoreError::Newer {
                         path: self.path.clone(),
                         found,
                         known: FORMAT,
                     });
                 }
-                None => {
+                older @ (Some(_) | None) => {
+                    if let Some(older) = older {
+                        tracing::info!(older, now = FORMAT, "the store is brought to this version's format");
+                    }
                     let text = FORMAT.to_string();
                     main.insert("format", text.as_bytes())
                         .map_err(|error| self.broken(error))?;
@@ -138,40 +159,50 @@ impl Store for Embedded {
         Ok(identity)
     }
 
-    fn users(&mut self) -> Result<Vec<StoredUser>, StoreError> {
+    fn records(&mut self) -> Result<Vec<Stored>, StoreError> {
         let read = self.database.begin_read().map_err(|error| self.broken(error))?;
-        let table = read.open_table(BINDINGS).map_err(|error| self.broken(error))?;
-        let mut users = Vec::new();
-        for entry in table.iter().map_err(|error| self.broken(error))? {
-            let (user, value) = entry.map_err(|error| self.broken(error))?;
-            match serde_json::from_slice::<Vec<StoredBinding>>(value.value()) {
-                Ok(bindings) => users.push(StoredUser {
-                    user: user.value().into(),
-                    bindings,
-                }),
-                Err(error) => tracing::warn!(%error, "a stored binding cannot be read and is left out"),
+        let mut records = Vec::new();
+        for name in TABLES {
+            let table = read.open_table(table(name)).map_err(|error| self.broken(error))?;
+            for entry in table.iter().map_err(|error| self.broken(error))? {
+                let (key, value) = entry.map_err(|error| self.broken(error))?;
+                records.extend(record(name, key.value(), value.value()));
             }
         }
-        Ok(users)
+        Ok(records)
     }
 
-    fn keep(&mut self, users: &[StoredUser]) -> Result<(), StoreError> {
+    fn keep(&mut self, rows: &[Row]) -> Result<(), StoreError> {
         let write = self.database.begin_write().map_err(|error| self.broken(error))?;
         {
-            let mut table = write.open_table(BINDINGS).map_err(|error| self.broken(error))?;
-            for StoredUser { user, bindings } in users {
-                if bindings.is_empty() {
-                    table.remove(user.as_str()).map_err(|error| self.broken(error))?;
-                } else {
-                    let octets = serde_json::to_vec(bindings).map_err(|error| self.broken(error))?;
-                    table
-                        .insert(user.as_str(), octets.as_slice())
-                        .map_err(|error| self.broken(error))?;
-                }
+            let mut open = Vec::new();
+            for name in TABLES {
+                open.push(write.open_table(table(name)).map_err(|error| self.broken(error))?);
+            }
+            for row in rows {
+                let at = TABLES.iter().position(|name| *name == row.table);
+                let Some(table) = at.and_then(|at| open.get_mut(at)) else {
+                    continue;
+                };
+                let key = row.key.as_str();
+                let before = match &row.value {
+                    Some(value) => table.insert(key, value.as_slice()),
+                    None => table.remove(key),
+                };
+                before.map_err(|error| self.broken(error))?;
             }
         }
         write.commit().map_err(|error| self.broken(error))
     }
+
+    fn journal(&mut self) -> Result<Option<Journal>, StoreError> {
+        let journal = Journal::begin(self.path.as_ref());
+        journal.map(Some).map_err(|error| self.broken(error))
+    }
+}
+
+fn table(name: &'static str) -> TableDefinition<'static, &'static str, &'static [u8]> {
+    TableDefinition::new(name)
 }
 
 fn hex(key: &[u8; 16]) -> String {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Identity, Store, StoreError, same_node};
-use crate::registrar::StoredUser;
+use super::key::{Row, record};
+use super::{Identity, Store, StoreError, Stored, same_node};
 
 #[derive(Debug, Default)]
 struct Kept {
     identity: Option<Identity>,
-    users: BTreeMap<String, StoredUser>,
+    rows: BTreeMap<(&'static str, String), Vec<u8>>,
 }
 
 /// A store in memory. Copies are the same store: one that was copied outlives the edge that it was given to.
@@ -29,17 +29,22 @@ impl Store for Memory {
         same_node(found, &fresh)
     }
 
-    fn users(&mut self) -> Result<Vec<StoredUser>, StoreError> {
-        Ok(self.lock().users.values().cloned().collect())
+    fn records(&mut self) -> Result<Vec<Stored>, StoreError> {
+        let kept = self.lock();
+        let read = kept
+            .rows
+            .iter()
+            .filter_map(|((table, key), value)| record(table, key, value));
+        Ok(read.collect())
     }
 
-    fn keep(&mut self, users: &[StoredUser]) -> Result<(), StoreError> {
+    fn keep(&mut self, rows: &[Row]) -> Result<(), StoreError> {
         let mut kept = self.lock();
-        for user in users {
-            if user.bindings.is_empty() {
-                kept.users.remove(user.user.as_str());
-            } else {
-                kept.users.insert(user.user.to_string(), user.clone());
+        for row in rows {
+            let place = (row.table, row.key.clone());
+            match &row.value {
+                Some(value) => drop(kept.rows.insert(place, value.clone())),
+                None => drop(kept.rows.remove(&place)),
             }
         }
         Ok(())

@@ -10,9 +10,13 @@
 //! |---|---|
 //! | the sealing key and the node's number | dialog tags, flow tokens in Path and Record-Route |
 //! | the registrar's bindings, by user | phones are reachable again without registering again |
+//! | confirmed legs, connected calls | parties can hang up, hold and transfer as if nothing had been |
+//! | transfers in flight | each is finished or taken back, exactly one of the two |
 //!
-//! The newest binding may be lost when the machine dies within the moment between the answer to a REGISTER and the
-//! write; its phone refreshes it in time.
+//! A change is noted in a journal before the messages of the same moment leave, which takes some microseconds and no disk:
+//! the kernel has it when the process dies. A thread brings it into the tables and onto the disk; what it has not yet, a
+//! machine that dies may lose. A phone refreshes its binding in time; a leg's sequence goes on further than what can be
+//! lost (`leg::kept`). With `durability = "confirmed"` messages wait until the disk has it.
 //!
 //! ```
 //! use warmline::store::{Identity, Memory, Store};
@@ -28,14 +32,19 @@
 
 mod audit;
 mod embedded;
+mod journal;
+mod key;
 mod memory;
 mod writer;
 
 pub use audit::{Audit, AuditError, Broken, Chain};
 pub use embedded::Embedded;
+pub use journal::Journal;
+pub use key::{Row, rows};
 pub use memory::Memory;
-pub use writer::Writer;
+pub use writer::{Committed, Writer};
 
+pub use crate::engine::Stored;
 pub use crate::registrar::{StoredBinding, StoredUser};
 
 /// Who the edge is, over restarts.
@@ -118,17 +127,25 @@ pub trait Store: Send + std::fmt::Debug {
     /// When the store cannot be used, or belongs to another node.
     fn identity(&mut self, fresh: Identity) -> Result<Identity, StoreError>;
 
-    /// Every user that is kept. What cannot be read is left out.
+    /// Everything that is kept. What cannot be read is left out, and told in the log.
     ///
     /// # Errors
     /// When the store cannot be used.
-    fn users(&mut self) -> Result<Vec<StoredUser>, StoreError>;
+    fn records(&mut self) -> Result<Vec<Stored>, StoreError>;
 
-    /// Keeps all of these or none, each in place of what was kept of the same user.
+    /// Keeps all of these or none, in this order, each in place of what was kept of the same. May wait for a disk.
     ///
     /// # Errors
     /// When the store cannot be used; nothing was changed.
-    fn keep(&mut self, users: &[StoredUser]) -> Result<(), StoreError>;
+    fn keep(&mut self, rows: &[Row]) -> Result<(), StoreError>;
+
+    /// Where changes are noted at once, until [`Store::keep`] has them; `None`: nowhere. Asked once.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn journal(&mut self) -> Result<Option<Journal>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// The node of an identity that was found must be the one that is wanted.

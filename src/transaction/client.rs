@@ -191,6 +191,18 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
         self.cancel_because(now, invite, user, None)
     }
 
+    /// What would cancel an INVITE that has no final response yet, and where it goes: for a process that comes after this one.
+    pub fn cancel_of(&self, invite: ClientHandle) -> Option<(Flow, Bytes)> {
+        let client = self.clients.get(invite.slot, invite.generation)?;
+        match &client.machine {
+            Machine::Invite { invite: machine, .. } => {
+                let (request, _) = machine.cancellable()?;
+                Some((client.flow, client_invite::cancel(request, None)?))
+            }
+            Machine::Other { .. } => None,
+        }
+    }
+
     /// The same with the value of a Reason header, such as `SIP;cause=200;text="Call completed elsewhere"` (RFC 3326).
     pub fn cancel_because(&mut self, now: Instant, invite: ClientHandle, user: U, reason: Option<&str>) -> bool {
         let Some(client) = self.clients.get_mut(invite.slot, invite.generation) else {

@@ -53,6 +53,7 @@ mod blind;
 mod fallback;
 mod hub;
 mod join;
+mod kept;
 mod outcome;
 mod policy;
 mod recovery;
@@ -73,6 +74,7 @@ use crate::vocabulary::{
 use recovery::Plan;
 
 pub use hub::Seat;
+pub use kept::{StoredState, StoredTransfer};
 pub use policy::{Answer, Asked, Limits, Policy, Referral};
 pub use replaced::ReplacesRefused;
 

@@ -166,6 +166,7 @@ impl Transfers {
             | TransferFailure::TargetGone
             | TransferFailure::JoinRefused
             | TransferFailure::ReferRefused => 480,
+            TransferFailure::Interrupted => 503,
         });
         self.hang_up_if_planned(now, handle, reason, told);
         if self.is_alive(transfer.transferee) {

@@ -67,7 +67,7 @@ fn another_may_help(reason: TransferFailure) -> bool {
         | TransferFailure::NoOutcome => true,
         // No more targets; but an application, or the end, is a step as well.
         TransferFailure::TimedOut => true,
-        TransferFailure::TransfereeGone | TransferFailure::Cancelled => false,
+        TransferFailure::TransfereeGone | TransferFailure::Cancelled | TransferFailure::Interrupted => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{CallHandle, HubNote, LegHandle, MediaNote, TransferFailure, TransferHandle, TransferKind, TransferMode};
 
@@ -71,6 +71,15 @@ pub enum Event {
         leg: LegHandle,
         /// Where to.
         to: String,
+    },
+    /// The edge was restarted, and the call goes on. What began before is told once more by the new process, just before
+    /// this: `leg.started`, `leg.confirmed`, `call.started`, `call.connected`.
+    #[serde(rename = "call.restored")]
+    CallRestored {
+        /// The call, under the handle that it had.
+        call: CallHandle,
+        /// Its legs, under the handles that they had.
+        legs: Vec<LegHandle>,
     },
     /// The call has ended.
     #[serde(rename = "call.ended")]
@@ -214,7 +223,7 @@ pub enum Event {
 }
 
 /// Why a leg or a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The party of the leg hung up or cancelled.

@@ -2,6 +2,9 @@
 
 use std::marker::PhantomData;
 
+/// Places beyond the table that a value may open at once when it comes back: no memory bomb.
+const AHEAD: usize = 1 << 22;
+
 /// What addresses a [`Slots`] table.
 pub trait Handle: Copy {
     /// From its parts.
@@ -16,6 +19,10 @@ pub struct Slots<H, T> {
     rows: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
     live: usize,
+    /// The generation of a place that nobody has had.
+    first: u32,
+    /// Who was looked at to be changed, or left; `None`: nobody asks.
+    touched: Option<Vec<H>>,
     handle: PhantomData<H>,
 }
 
@@ -25,22 +32,70 @@ impl<H: Handle, T> Default for Slots<H, T> {
             rows: Vec::new(),
             free: Vec::new(),
             live: 0,
+            first: 0,
+            touched: None,
             handle: PhantomData,
         }
+    }
+}
+
+impl<H: Handle + Ord, T> Slots<H, T> {
+    /// From now on it is noted which values may have changed. Handles begin at this generation, so that those of an
+    /// earlier process name nothing here but what comes back by [`Slots::insert_at`].
+    pub fn watch(&mut self, first: u32) {
+        self.first = first;
+        self.touched.get_or_insert_default();
+    }
+
+    /// Which values may have changed, or left, since this was asked last; each once, in the order of their slots.
+    pub fn take_touched(&mut self) -> Vec<H> {
+        let mut touched = self.touched.as_mut().map(std::mem::take).unwrap_or_default();
+        touched.sort_unstable();
+        touched.dedup();
+        touched
+    }
+
+    /// Puts a value in under the handle that it had; `false`: its place is taken, or is beyond what one process ever had.
+    pub fn insert_at(&mut self, handle: H, value: T) -> bool {
+        let (slot, generation) = handle.parts();
+        if slot as usize >= self.rows.len() + AHEAD {
+            return false;
+        }
+        while self.rows.len() <= slot as usize {
+            self.free.push(self.rows.len() as u32);
+            self.rows.push((self.first, None));
+        }
+        match self.rows.get_mut(slot as usize) {
+            Some(row) if row.1.is_none() => *row = (generation, Some(value)),
+            Some(_) | None => return false,
+        }
+        self.live += 1;
+        self.touch(handle);
+        true
     }
 }
 
 impl<H: Handle, T> Slots<H, T> {
     /// Puts in what `make` makes of its own handle.
     pub fn insert_with(&mut self, make: impl FnOnce(H) -> T) -> H {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.rows.push((0, None));
-            u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
-        });
+        // A place that is free may have been taken by its former owner in the meantime.
+        let vacant =
+            |rows: &[(u32, Option<T>)], slot: &u32| rows.get(*slot as usize).is_some_and(|row| row.1.is_none());
+        let slot = loop {
+            match self.free.pop() {
+                Some(slot) if vacant(&self.rows, &slot) => break slot,
+                Some(_) => {}
+                None => {
+                    self.rows.push((self.first, None));
+                    break u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX);
+                }
+            }
+        };
         let row = &mut self.rows[slot as usize];
         let handle = H::new(slot, row.0);
         row.1 = Some(make(handle));
         self.live += 1;
+        self.touch(handle);
         handle
     }
 
@@ -55,6 +110,7 @@ impl<H: Handle, T> Slots<H, T> {
 
     /// The value, while it lives.
     pub fn get_mut(&mut self, handle: H) -> Option<&mut T> {
+        self.touch(handle);
         let (slot, generation) = handle.parts();
         self.rows
             .get_mut(slot as usize)
@@ -64,6 +120,7 @@ impl<H: Handle, T> Slots<H, T> {
 
     /// Takes the value out; the handle is dead from now on, also after 2^32 reuses of the slot came by only one in 2^32.
     pub fn remove(&mut self, handle: H) -> Option<T> {
+        self.touch(handle);
         let (slot, generation) = handle.parts();
         let row = self.rows.get_mut(slot as usize).filter(|row| row.0 == generation)?;
         let value = row.1.take()?;
@@ -71,6 +128,13 @@ impl<H: Handle, T> Slots<H, T> {
         self.free.push(slot);
         self.live -= 1;
         Some(value)
+    }
+
+    #[inline]
+    fn touch(&mut self, handle: H) {
+        if let Some(touched) = &mut self.touched {
+            touched.push(handle);
+        }
     }
 
     /// How many live.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::LegHandle;
 use crate::sip::Uri;
@@ -28,7 +28,7 @@ pub enum TransferTarget {
 }
 
 /// Who performs a transfer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TransferMode {
     /// The edge joins the legs itself.
@@ -43,7 +43,7 @@ pub enum TransferMode {
 }
 
 /// What triggered a transfer and how its target is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TransferKind {
     /// The target is dialled (RFC 5589 §6).
@@ -55,7 +55,7 @@ pub enum TransferKind {
 }
 
 /// Why a transfer failed; the original call is intact unless its party has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferFailure {
     /// 486 or 600.
@@ -80,6 +80,8 @@ pub enum TransferFailure {
     Cancelled,
     /// It took longer than any transfer may.
     TimedOut,
+    /// The edge was restarted before it was decided.
+    Interrupted,
 }
 
 /// Where the transferee goes when the target cannot be had.

@@ -371,6 +371,7 @@ class Phone:
         self.address = self.socket.getsockname()
         self.host = f"{self.address[0]}:{self.address[1]}"
         self.contact = f"<sip:{name}@{self.host}>"
+        self.login = None        # the digest's user name, where it is not the phone's own
         self.calls, self.new = {}, queue.Queue()
         self.pending, self.lock = {}, threading.Lock()
         self.registered, self.counts, self.closed = None, {}, False
@@ -473,9 +474,10 @@ class Phone:
         digest = hashlib.sha256 if algorithm.upper() == "SHA-256" else hashlib.md5
         hexed = lambda text: digest(text.encode()).hexdigest()
         cnonce, count = _token(), "00000001"
-        key = hexed(f"{self.name}:{found['realm']}:{self.password}")
+        user = self.login or self.name
+        key = hexed(f"{user}:{found['realm']}:{self.password}")
         answer = hexed(f"{key}:{found['nonce']}:{count}:{cnonce}:auth:{hexed(f'{method}:{uri}')}")
-        value = (f'Digest username="{self.name}", realm="{found["realm"]}", nonce="{found["nonce"]}", uri="{uri}", '
+        value = (f'Digest username="{user}", realm="{found["realm"]}", nonce="{found["nonce"]}", uri="{uri}", '
                  f'response="{answer}", algorithm={algorithm}, qop=auth, nc={count}, cnonce="{cnonce}"')
         if "opaque" in found:
             value += f', opaque="{found["opaque"]}"'

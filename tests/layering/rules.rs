@@ -139,6 +139,7 @@ const EXTRA_CRATES: &[(&str, &str)] = &[
     ("observe", "metrics"),
     ("observe", "metrics_exporter_prometheus"),
     ("observe", "serde_json"),
+    ("registrar", "serde_json"),
     ("observe", "tracing_subscriber"),
 ];
 

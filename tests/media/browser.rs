@@ -77,6 +77,7 @@ impl Browser {
             local: LocalPort::Shared,
             remote: None,
             remote_rtcp: None,
+            adopted: false,
             latch: false,
             source: None,
             security: Security::Dtls {

@@ -110,6 +110,7 @@ impl Phone {
             local: LocalPort::Own(self.edge().port()),
             remote: Some(self.rtp.local_addr().unwrap()),
             remote_rtcp: Some(self.rtcp.local_addr().unwrap()),
+            adopted: false,
             latch: false,
             source: None,
             security: Security::None,

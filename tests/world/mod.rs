@@ -22,6 +22,7 @@
 mod hub;
 mod media;
 mod network;
+mod restart;
 mod seat;
 mod setup;
 mod view;
@@ -135,6 +136,7 @@ pub(crate) struct World {
     ladder: Vec<String>,
     tolerated: Vec<&'static str>,
     why: Vec<String>,
+    process: restart::Process,
 }
 
 impl World {
@@ -184,6 +186,7 @@ impl World {
         let now = Instant::now();
         let mut settings = setup::settings();
         change(&mut settings);
+        let process = restart::Process::new(&settings);
         let phone = |who: Who| {
             let config = PhoneConfig::new(who.user(), &who.password(), DOMAIN, who.address(), EDGE);
             let media = SocketAddr::from(([10, 0, 1, 11 + who as u8], 40_000 + 2 * who as u16));
@@ -216,6 +219,7 @@ impl World {
             ladder: Vec::new(),
             tolerated: Vec::new(),
             why: Vec::new(),
+            process,
         }
     }
 
@@ -325,6 +329,7 @@ impl World {
 
     fn deliver(&mut self, delivery: Delivery) {
         match delivery {
+            Delivery::ToEdge { .. } | Delivery::Dead { .. } if self.process.is_dead() => {}
             Delivery::ToEdge { flow, bytes } => self.engine.handle_input(self.now, Input::Received { flow, bytes }),
             Delivery::ToPhone { who, bytes } => self.phones[who as usize].handle(self.now, bytes),
             Delivery::Dead { flow } => self.fail_flow(flow),
@@ -343,9 +348,12 @@ impl World {
             }
         }
         while let Some(output) = self.engine.poll_output() {
+            if self.dies_now() {
+                return;
+            }
             match output {
                 Output::Transmit { flow, bytes } => self.post(None, flow, bytes),
-                Output::Store { .. } => {}
+                Output::Store { changes } => self.keep(changes),
                 Output::Media(command) => {
                     self.ladder.push(format!("{:>8}  ♪ {command:?}", self.clock()));
                     self.media.push(command);

@@ -404,6 +404,7 @@ impl World {
                 | Event::CallHeld { .. }
                 | Event::CallResumed { .. }
                 | Event::CallForwarded { .. }
+                | Event::CallRestored { .. }
                 | Event::LegRinging { .. }
                 | Event::LegConfirmed { .. }
                 | Event::TransferProgress { .. }

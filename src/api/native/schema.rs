@@ -170,7 +170,7 @@ pub struct Transfer {
     pub target: String,
     /// Why it failed: `target_busy`, `target_no_answer`, `target_refused`, `target_unreachable`, `transferee_gone`,
     /// `target_gone`, `join_refused`, `refer_refused`, `no_outcome`,
-    /// `cancelled` or `timed_out`.
+    /// `cancelled`, `timed_out` or `interrupted` (the edge was restarted before it was decided).
     pub reason: Option<String>,
     /// The SIP status that says so.
     pub status: Option<u16>,

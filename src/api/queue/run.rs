@@ -189,7 +189,10 @@ impl Hall {
                 self.arrived(at, &name, *call, *leg, from).await;
             }
         } else if let Event::Hub(HubNote::Joined { call, leg, .. }) = event {
-            self.last.remove(call);
+            // Not the caller's own joining.
+            if self.last.get(call).is_some_and(|legs| legs.contains(leg)) {
+                self.last.remove(call);
+            }
             self.joined(*leg).await;
         } else if let Event::LegEnded { leg, .. } = event {
             self.ended(*leg).await;

@@ -56,6 +56,7 @@ impl Desk {
             | Event::RegistrationRemoved { .. }
             | Event::TransferProgress { .. }
             | Event::LegConfirmed { .. }
+            | Event::CallRestored { .. }
             | Event::MessageRefused { .. }
             | Event::SourceLimited { .. }
             | Event::SourceBanned { .. }

@@ -127,7 +127,9 @@ const LABEL: &str = "P-Rc-Api-Ids";
 /// The whole dialect, following the engine from now on: call it within a Tokio runtime.
 pub fn router(options: Options<'_>) -> Router {
     let shared = Arc::new(Shared::new(options));
-    tokio::spawn(state::follow(Arc::clone(&shared)));
+    // From this moment, not from the task's first turn: nothing that happens in between is missed.
+    let events = shared.edge.events(None);
+    tokio::spawn(state::follow(Arc::clone(&shared), events));
     let (router, _) = routes().split_for_parts();
     let router = router
         .route("/restapi/ws", any(socket::connect))

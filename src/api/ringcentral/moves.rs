@@ -307,6 +307,6 @@ fn because(reason: TransferFailure) -> Option<Reason> {
         TransferFailure::TransfereeGone | TransferFailure::Cancelled | TransferFailure::TargetGone => {
             Some(Reason::Cancelled)
         }
-        TransferFailure::JoinRefused => Some(Reason::InternalError),
+        TransferFailure::JoinRefused | TransferFailure::Interrupted => Some(Reason::InternalError),
     }
 }

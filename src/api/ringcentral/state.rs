@@ -11,7 +11,7 @@ use super::desk::Desk;
 use super::fault::Fault;
 use super::people::{Directory, Extension};
 use super::subscribe::{Subscriptions, Told};
-use crate::api::{EngineHandle, Happened, time, webhook};
+use crate::api::{EngineHandle, Happened, Subscription, time, webhook};
 use crate::engine::{Command, Reply};
 
 /// The longest that an order may take: a party that never answers a re-INVITE is given up after 64*T1 (RFC 3261
@@ -132,8 +132,7 @@ impl Shared {
 }
 
 /// Follows the engine as long as the process lives.
-pub(super) async fn follow(shared: Arc<Shared>) {
-    let mut events = shared.edge.events(None);
+pub(super) async fn follow(shared: Arc<Shared>, mut events: Subscription) {
     shared.take_stock().await;
     loop {
         match events.next().await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -138,7 +138,7 @@ async fn create(State(app): State<Arc<App>>, form: Form) -> Result<(StatusCode, 
 async fn show(
     State(app): State<Arc<App>>,
     Path((_, call)): Path<(String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<Json<Value>, Fault> {
     let sid = named("CA", &call, &uri)?;
     let state = app.state();
@@ -149,7 +149,7 @@ async fn show(
 async fn change(
     State(app): State<Arc<App>>,
     Path((_, call)): Path<(String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     form: Form,
 ) -> Result<Json<Value>, Fault> {
     let sid = named("CA", &call, &uri)?;
@@ -207,7 +207,7 @@ async fn change(
 async fn remove(
     State(app): State<Arc<App>>,
     Path((_, call)): Path<(String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<StatusCode, Fault> {
     let sid = named("CA", &call, &uri)?;
     let mut state = app.state();
@@ -219,7 +219,7 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn list(State(app): State<Arc<App>>, uri: Uri, form: Form) -> Result<Json<Value>, Fault> {
+async fn list(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, form: Form) -> Result<Json<Value>, Fault> {
     let page = Page::of(&form)?;
     let status = form.get("Status");
     if status.is_some_and(|wanted| !Status::ALL.iter().any(|known| known.as_str() == wanted)) {

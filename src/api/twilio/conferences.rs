@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::{Method, Uri};
+use axum::extract::{OriginalUri, Path, State};
+use axum::http::Method;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/Conferences/{conference}", get(show).post(change))
 }
 
-async fn list(State(app): State<Arc<App>>, uri: Uri, form: Form) -> Result<Json<Value>, Fault> {
+async fn list(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, form: Form) -> Result<Json<Value>, Fault> {
     let page = Page::of(&form)?;
     let status = form.get("Status");
     if status.is_some_and(|status| !matches!(status, "init" | "in-progress" | "completed")) {
@@ -47,7 +47,7 @@ async fn list(State(app): State<Arc<App>>, uri: Uri, form: Form) -> Result<Json<
 async fn show(
     State(app): State<Arc<App>>,
     Path((_, conference)): Path<(String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<Json<Value>, Fault> {
     let sid = named("CF", &conference, &uri)?;
     let state = app.state();
@@ -61,7 +61,7 @@ async fn show(
 async fn change(
     State(app): State<Arc<App>>,
     Path((_, conference)): Path<(String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     form: Form,
 ) -> Result<Json<Value>, Fault> {
     let sid = named("CF", &conference, &uri)?;

@@ -58,6 +58,7 @@ impl App {
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
             | Event::CallForwarded { .. }
+            | Event::CallRestored { .. }
             | Event::TransferRequested { .. }
             | Event::TransferProgress { .. }
             | Event::TransferCompleted { .. }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -41,7 +41,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 async fn list(
     State(app): State<Arc<App>>,
     Path((_, conference)): Path<(String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     form: Form,
 ) -> Result<Json<Value>, Fault> {
     let page = Page::of(&form)?;
@@ -84,7 +84,7 @@ fn body(app: &App, state: &super::state::State, conference: &Sid, call: &Sid) ->
 async fn show(
     State(app): State<Arc<App>>,
     Path((_, conference, call)): Path<(String, String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<Json<Value>, Fault> {
     let state = app.state();
     let (conference, call) = place(&state, &conference, &call, &uri)?;
@@ -209,7 +209,7 @@ fn draft(place: &Participant) -> Participant {
 async fn change(
     State(app): State<Arc<App>>,
     Path((_, conference, call)): Path<(String, String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     form: Form,
 ) -> Result<Json<Value>, Fault> {
     let gone = || Fault::not_found(uri.path());
@@ -303,7 +303,7 @@ async fn apply(app: &Arc<App>, sid: &Sid, call: &Sid, before: &Participant, afte
 async fn remove(
     State(app): State<Arc<App>>,
     Path((_, conference, call)): Path<(String, String, String)>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<StatusCode, Fault> {
     let (sid, call) = {
         let mut state = app.state();

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::extract::{OriginalUri, Path, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -210,7 +210,7 @@ fn part<'a>(path: &'a Here, name: &str) -> &'a str {
         .map_or("", |part| part.strip_suffix(".json").unwrap_or(part))
 }
 
-async fn list(State(app): State<Arc<App>>, uri: Uri, form: Form) -> Result<Json<Value>, Fault> {
+async fn list(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, form: Form) -> Result<Json<Value>, Fault> {
     let page = Page::of(&form)?;
     let state = app.state();
     let all = state
@@ -239,14 +239,19 @@ async fn create(State(app): State<Arc<App>>, form: Form) -> Result<(StatusCode, 
     Ok((StatusCode::CREATED, Json(queue.unwrap_or_default())))
 }
 
-async fn show(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Json<Value>, Fault> {
+async fn show(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<Json<Value>, Fault> {
     let mut state = app.state();
     let found = state.queues.named(part(&path, "queue"));
     let found = found.ok_or_else(|| Fault::not_found(uri.path()))?;
     Ok(Json(found.json(&app.account.account_sid)))
 }
 
-async fn change(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -> Result<Json<Value>, Fault> {
+async fn change(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    path: Here,
+    form: Form,
+) -> Result<Json<Value>, Fault> {
     let most = form.number("MaxSize", 1..=5_000)?;
     let mut state = app.state();
     let found = state.queues.named(part(&path, "queue"));
@@ -260,7 +265,7 @@ async fn change(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -
     Ok(Json(found.json(&app.account.account_sid)))
 }
 
-async fn remove(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<StatusCode, Fault> {
+async fn remove(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<StatusCode, Fault> {
     let mut state = app.state();
     let found = state.queues.named(part(&path, "queue"));
     let found = found.ok_or_else(|| Fault::not_found(uri.path()))?;
@@ -272,7 +277,12 @@ async fn remove(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Sta
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn members(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -> Result<Json<Value>, Fault> {
+async fn members(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    path: Here,
+    form: Form,
+) -> Result<Json<Value>, Fault> {
     let page = Page::of(&form)?;
     let now = time::now();
     let mut state = app.state();
@@ -289,7 +299,7 @@ fn find<'a>(queue: &'a Queue, name: &str) -> Option<(usize, &'a Member)> {
     queue.members.iter().enumerate().find(|(_, member)| wanted(member))
 }
 
-async fn member(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Json<Value>, Fault> {
+async fn member(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<Json<Value>, Fault> {
     let mut state = app.state();
     let gone = || Fault::not_found(uri.path());
     let queue = state.queues.named(part(&path, "queue")).ok_or_else(gone)?;
@@ -298,7 +308,12 @@ async fn member(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Jso
 }
 
 /// Sends somebody who waits to another document.
-async fn dequeue(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -> Result<Json<Value>, Fault> {
+async fn dequeue(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    path: Here,
+    form: Form,
+) -> Result<Json<Value>, Fault> {
     let url = form
         .url("Url")?
         .ok_or_else(|| Fault::new(400, 21_205, "Url is needed"))?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -209,7 +209,12 @@ fn part<'a>(path: &'a Here, name: &str) -> Option<&'a str> {
     path.get(name).map(|part| part.strip_suffix(".json").unwrap_or(part))
 }
 
-async fn list(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -> Result<Json<Value>, Fault> {
+async fn list(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    path: Here,
+    form: Form,
+) -> Result<Json<Value>, Fault> {
     let page = Page::of(&form)?;
     let call = part(&path, "call").or_else(|| form.get("CallSid"));
     let conference = part(&path, "conference").or_else(|| form.get("ConferenceSid"));
@@ -230,7 +235,7 @@ fn found(path: &Here, uri: &Uri) -> Result<Sid, Fault> {
     sid.ok_or_else(|| Fault::not_found(uri.path()))
 }
 
-async fn show(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Json<Value>, Fault> {
+async fn show(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<Json<Value>, Fault> {
     let sid = found(&path, &uri)?;
     let state = app.state();
     let one = state.recordings.get(&sid).ok_or_else(|| Fault::not_found(uri.path()))?;
@@ -238,7 +243,7 @@ async fn show(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Json<
 }
 
 /// Forgets it here; the file belongs to whoever keeps the folder.
-async fn remove(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<StatusCode, Fault> {
+async fn remove(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<StatusCode, Fault> {
     let sid = found(&path, &uri)?;
     let gone = app.state().recordings.remove(&sid);
     gone.map(|_| StatusCode::NO_CONTENT)
@@ -248,7 +253,7 @@ async fn remove(State(app): State<Arc<App>>, uri: Uri, path: Here) -> Result<Sta
 /// Records a call from now on.
 async fn start(
     State(app): State<Arc<App>>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     path: Here,
     form: Form,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
@@ -274,7 +279,12 @@ async fn start(
 }
 
 /// `Status=stopped` ends it; a pause is not in this version.
-async fn change(State(app): State<Arc<App>>, uri: Uri, path: Here, form: Form) -> Result<Json<Value>, Fault> {
+async fn change(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    path: Here,
+    form: Form,
+) -> Result<Json<Value>, Fault> {
     let gone = || Fault::not_found(uri.path());
     match form.get("Status") {
         Some("stopped") => {}

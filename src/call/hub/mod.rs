@@ -256,3 +256,16 @@ pub(crate) fn not_found(what: &'static str, handle: impl std::fmt::Display) -> R
         handle: handle.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call of two pays nothing for what a hub has: its state is no larger than the forks of a call that rings.
+    #[test]
+    fn a_pair_is_no_larger_for_hubs() {
+        let forks = size_of::<(Vec<LegHandle>, Option<u16>)>();
+        assert_eq!(size_of::<CallState>(), forks);
+        assert!(size_of::<Hub>() > forks, "a hub is boxed");
+    }
+}

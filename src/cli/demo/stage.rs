@@ -275,6 +275,7 @@ impl Stage {
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
             | Event::CallForwarded { .. }
+            | Event::CallRestored { .. }
             | Event::CallEnded { .. }
             | Event::MessageRefused { .. }
             | Event::WebhookFailed { .. } => Some(stamped.event.name().replace('.', " ")),

@@ -197,6 +197,7 @@ mod tests {
             remote: Some(remote),
             remote_rtcp: None,
             latch: false,
+            adopted: false,
             source: None,
             security: Security::None,
             receive: payloads.clone(),

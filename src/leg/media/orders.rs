@@ -95,7 +95,7 @@ impl Legs {
         }
     }
 
-    pub(super) fn start_recording(&mut self, handle: LegHandle) {
+    pub(in crate::leg) fn start_recording(&mut self, handle: LegHandle) {
         if let Some(leg) = self.table.get_mut(handle.into())
             && let Some(more) = &mut leg.media.more
             && let Some((name, begun @ false)) = &mut more.recording

@@ -35,51 +35,53 @@ pub struct Choice<'a> {
 
 /// What one description of ours says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Said {
-    payloads: Vec<Payload>,
-    direction: Direction,
-    live: bool,
-    hear: Option<Hear>,
-    text: Bytes,
+pub(super) struct Said {
+    pub(super) payloads: Vec<Payload>,
+    pub(super) direction: Direction,
+    pub(super) live: bool,
+    pub(super) hear: Option<Hear>,
+    pub(super) text: Bytes,
 }
 
 /// Our end of the media towards one party.
 #[derive(Clone, Debug)]
 pub struct OurEnd {
-    leg: LegHandle,
-    kind: Kind,
-    local: LocalPort,
+    pub(super) leg: LegHandle,
+    pub(super) kind: Kind,
+    pub(super) local: LocalPort,
     port: u16,
-    address: IpAddr,
-    source: Option<IpAddr>,
-    serial: u64,
-    secret: [u8; 32],
-    ssrc: u32,
-    cname: CompactString,
+    pub(super) address: IpAddr,
+    pub(super) source: Option<IpAddr>,
+    pub(super) serial: u64,
+    pub(super) secret: [u8; 32],
+    pub(super) ssrc: u32,
+    pub(super) cname: CompactString,
     /// How often the party has restarted ICE.
-    restarts: u64,
-    numbers: Numbers,
-    theirs: Option<Remote>,
+    pub(super) restarts: u64,
+    pub(super) numbers: Numbers,
+    pub(super) theirs: Option<Remote>,
     /// The party's key line that was chosen, and the profile that is ours for it.
-    chosen: Option<Crypto>,
-    role: Option<DtlsRole>,
+    pub(super) chosen: Option<Crypto>,
+    pub(super) role: Option<DtlsRole>,
     /// Our offers say `active`: we took a place ([`OurEnd::take_over`]).
-    begins: bool,
+    pub(super) begins: bool,
     /// We answered the party's last description, and did not offer.
-    we_answered: bool,
+    pub(super) we_answered: bool,
     /// What holds.
-    said: Said,
+    pub(super) said: Said,
     /// What we have offered.
     offered: Option<Said>,
     /// What stands behind the o-line of the last text, and its version.
-    tail: String,
-    version: u64,
+    pub(super) tail: String,
+    pub(super) version: u64,
     told: Option<Box<Endpoint>>,
     heard: Option<Hear>,
     /// An offer is out that takes the media another way; the end goes when it is accepted.
     pub leaving: bool,
-    /// The party was told a port that another program has.
+    /// The party was told a port that another program has, or what only a process before this one could keep.
     pub moved: bool,
+    /// It began in a process before this one.
+    pub(super) adopted: bool,
 }
 
 impl OurEnd {
@@ -106,10 +108,7 @@ impl OurEnd {
             serial,
             secret,
             ssrc: secrets::number(&secret, serial, Use::Ssrc),
-            cname: secrets::token(&secret, serial, Use::Name, 16)
-                .chars()
-                .filter(char::is_ascii_alphanumeric)
-                .collect(),
+            cname: secrets::name(&secret, serial),
             restarts: 0,
             numbers: Numbers::default(),
             theirs: None,
@@ -125,6 +124,7 @@ impl OurEnd {
             heard: None,
             leaving: false,
             moved: false,
+            adopted: false,
         }
     }
 

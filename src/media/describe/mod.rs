@@ -35,6 +35,7 @@
 
 mod codecs;
 mod end;
+mod kept;
 mod ports;
 mod read;
 mod secrets;
@@ -48,6 +49,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 pub use end::{Choice, OurEnd};
+pub use kept::{StoredEnd, StoredHear};
 pub use read::MOST_FORMATS;
 pub use settings::{MediaSettings, Mode, PeerMedia, Record, Srtp};
 pub use unusable::Unusable;

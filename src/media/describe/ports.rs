@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 /// The even ports of a range. One that was given back is taken last, so that packets meant for its former leg have died out.
 #[derive(Clone, Debug)]
 pub(super) struct Ports {
+    first: u32,
     next: u32,
     last: u32,
     back: VecDeque<u16>,
@@ -15,6 +16,7 @@ impl Ports {
     /// Those from `first` to `last`, whose RTCP port must fit as well.
     pub(super) fn new(first: u16, last: u16) -> Ports {
         Ports {
+            first: u32::from(first),
             next: u32::from(first).next_multiple_of(2),
             last: u32::from(last),
             back: VecDeque::new(),
@@ -38,6 +40,25 @@ impl Ports {
     pub(super) fn give_back(&mut self, port: u16) {
         self.taken = self.taken.saturating_sub(1);
         self.back.push_back(port);
+    }
+
+    /// The very port of an end of a process before this one; `false`: it is not in the range, or somebody has it.
+    pub(super) fn take_back(&mut self, port: u16) -> bool {
+        let wanted = u32::from(port);
+        if !port.is_multiple_of(2) || wanted >= self.last || (wanted < self.first) {
+            return false;
+        }
+        // Those that are passed over are free; and of a range that begins anew all that are behind are taken or free.
+        while self.next <= wanted {
+            self.back.push_back(self.next as u16);
+            self.next += 2;
+        }
+        let free = self.back.iter().position(|free| *free == port);
+        if let Some(at) = free {
+            self.back.remove(at);
+            self.taken += 1;
+        }
+        free.is_some()
     }
 
     /// One that another program has is never offered again.

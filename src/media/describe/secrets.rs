@@ -42,6 +42,12 @@ pub(super) fn token(secret: &[u8; 32], serial: u64, of: Use, length: usize) -> C
     text.chars().take(length.min(42)).collect()
 }
 
+/// RTCP's canonical name: letters and digits.
+pub(super) fn name(secret: &[u8; 32], serial: u64) -> CompactString {
+    let text = token(secret, serial, Use::Name, 16);
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
 /// Octets of key and salt.
 pub(super) fn length(profile: SrtpProfile) -> usize {
     match profile {

@@ -100,6 +100,13 @@ impl Secure {
         secure
     }
 
+    /// The party's stream goes on from a process before this one.
+    pub fn adopt(&mut self) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.adopt();
+        }
+    }
+
     /// Takes what a new description says. What did not change is kept: roll-over counters, the association, validated addresses.
     pub fn update(&mut self, now: Instant, security: &Security) {
         match (&mut self.mode, security) {

@@ -238,6 +238,9 @@ impl Lock {
             return Lock::Open;
         }
         let mut secure = Box::new(Secure::new(now, &endpoint.security, certificate));
+        if endpoint.adopted {
+            secure.adopt();
+        }
         let ice = has_ice(endpoint);
         if !ice {
             secure.set_remote(now, path.rtp());

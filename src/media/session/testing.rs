@@ -15,6 +15,7 @@ pub(in crate::media) fn endpoint() -> Endpoint {
         receive: Vec::<Payload>::new(),
         send: Vec::new(),
         direction: Direction::SendRecv,
+        adopted: false,
         ssrc: 1,
         cname: "edge".into(),
         packet_ms: 20,

@@ -58,6 +58,7 @@ fn endpoint(leg: LegHandle) -> Endpoint {
         receive: payloads.clone(),
         send: payloads,
         direction: Direction::SendRecv,
+        adopted: false,
         ssrc: 0x1111 * (leg.slot + 1),
         cname: "edge".into(),
         packet_ms: 20,

@@ -221,6 +221,7 @@ impl Records {
             | Event::RegistrationRemoved { .. }
             | Event::CallHeld { .. }
             | Event::CallResumed { .. }
+            | Event::CallRestored { .. }
             | Event::TransferProgress { .. }
             | Event::WebhookFailed { .. }
             | Event::SourceLimited { .. }

@@ -195,7 +195,10 @@ impl Records {
             let named = record.transfers.iter().rev().find(took_part);
             named.or(record.transfers.last()).map(|asked| asked.transfer)
         });
-        let kept = record.leg_mut(leg)?;
+        let Some(kept) = record.leg_mut(leg) else {
+            self.legs.remove(&leg); // one that was left out: nothing else leads to it
+            return Some(key);
+        };
         (kept.ended_at, kept.cause) = (Some(at), Some(cause));
         if let Some(transfer) = transferred.flatten() {
             kept.went.get_or_insert(Went::Transferred { transfer });

@@ -22,7 +22,8 @@ def main():
         began = time.monotonic()
         name = test.__name__.replace("_", " ")
         try:
-            with tests_twilio.Stage(block.host(1), folder / test.__name__) as stage:
+            more = {"registrar": test.registrar} if hasattr(test, "registrar") else {}
+            with tests_twilio.Stage(block.host(1), folder / test.__name__, **more) as stage:
                 test(stage)
             passed += 1
             print(f"ok      {time.monotonic() - began:5.1f} s  {name}", flush=True)

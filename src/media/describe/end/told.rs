@@ -65,6 +65,7 @@ impl OurEnd {
             direction,
             ssrc: self.ssrc,
             cname: self.cname.clone(),
+            adopted: self.adopted,
             packet_ms: theirs.map_or(20, |theirs| theirs.packet_ms),
         }
     }

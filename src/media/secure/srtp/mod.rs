@@ -24,6 +24,10 @@ const E_FLAG: u32 = 0x8000_0000;
 /// RFC 3711 §9.2: no more packets than this with one key.
 const RTP_LIMIT: u64 = 1 << 48;
 const RTCP_LIMIT: u64 = 1 << 31;
+/// Roll-over counters that a stream may have that began in a process before this one: a week of 20 ms packets.
+const MOST_ROLLS: u64 = 512;
+/// Packets with which they are tried.
+const SEARCHES: u8 = 64;
 /// We send one SSRC for life and a few while a leg is rebuilt.
 const SENT_STREAMS: usize = 8;
 /// A PBX may begin a new SSRC with every party that it bridges; the one silent for longest makes room.
@@ -116,6 +120,8 @@ pub(super) struct Receiver {
     ciphers: Ciphers,
     streams: Vec<ReceivedStream>,
     packets: u64,
+    /// For how many packets more the roll-over counter of a stream that began before us is looked for.
+    searches: u8,
 }
 
 struct ReceivedStream {
@@ -133,7 +139,30 @@ impl Receiver {
             ciphers: Ciphers::new(key)?,
             streams: Vec::new(),
             packets: 0,
+            searches: 0,
         })
+    }
+
+    /// The party has sent under this key to a process before this one: its first packet tells its roll-over counter, for
+    /// its tag is right with one of them only (RFC 3711 §3.3.1). Ends with the first authentic packet; a stranger's packets
+    /// do not keep it up for long.
+    pub(super) fn adopt(&mut self) {
+        self.searches = SEARCHES;
+    }
+
+    fn search(&mut self, fields: packet::RtpFields, packet: &mut Vec<u8>) -> Result<(), Refused> {
+        self.searches -= 1;
+        for rolls in 0..MOST_ROLLS {
+            let mut copy = packet.clone();
+            let index = rolls << 16 | u64::from(fields.sequence);
+            if self.ciphers.rtp.open(&rtp_place(fields, index), &mut copy) {
+                *packet = copy;
+                self.searches = 0;
+                self.stream(None, fields.ssrc).rtp.accept(index);
+                return Ok(());
+            }
+        }
+        Err(Refused::NotAuthentic)
     }
 
     /// Opens a packet in place.
@@ -153,6 +182,9 @@ impl Receiver {
         }
         let known = self.streams.iter().position(|stream| stream.ssrc == fields.ssrc);
         let window = known.and_then(|at| self.streams.get(at)).map(|stream| &stream.rtp);
+        if window.is_none() && self.searches > 0 {
+            return self.search(fields, packet);
+        }
         let index = match window {
             Some(window) => window
                 .index(fields.sequence)

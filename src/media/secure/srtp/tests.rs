@@ -252,3 +252,26 @@ fn keys_of_a_wrong_length_are_refused() {
         assert!(Receiver::new(&key).is_none());
     }
 }
+
+#[test]
+fn a_stream_of_a_process_before_is_read_at_whatever_roll_over_it_is() {
+    for profile in PROFILES {
+        let (mut sender, mut first) = pair(profile);
+        let mut last = Vec::new();
+        // 2.4 times round.
+        for n in 0..160_000u32 {
+            last = rtp(7, n as u16);
+            assert!(sender.protect_rtp(&mut last));
+        }
+        assert_eq!(first.open_rtp(&mut last.clone()), Err(Refused::NotAuthentic));
+        let mut second = Receiver::new(&key(profile, 1)).expect("key");
+        second.adopt();
+        let strange = vec![0x80; 200];
+        assert_eq!(second.open_rtp(&mut strange.clone()), Err(Refused::NotAuthentic));
+        assert_eq!(second.open_rtp(&mut last.clone()), Ok(()), "{profile:?}");
+        assert_eq!(second.open_rtp(&mut last), Err(Refused::Replayed), "{profile:?}");
+        let mut next = rtp(7, 160_000u32 as u16);
+        assert!(sender.protect_rtp(&mut next));
+        assert_eq!(second.open_rtp(&mut next), Ok(()), "{profile:?}");
+    }
+}

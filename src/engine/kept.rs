@@ -1,0 +1,263 @@
+//! What outlives the process: written as it changes, and taken back before the first message.
+//!
+//! After each input the engine looks at those legs, calls and transfers that it touched meanwhile, and says what is new of
+//! them in one [`Output::Store`], before anything of that input leaves: a process that dies in between has written more than
+//! it has said, and the next one says it. What is written at all is decided by the rooms themselves (`leg::kept`,
+//! `call::kept`, `transfer::kept`).
+//!
+//! Back they come in the other order: registrations, legs, calls, transfers; then what legs owed is paid, transfers go on
+//! or are taken back, and sides of a call that may not have each other's description are offered it. A leg that belongs to
+//! nothing any more is ended by BYE.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, Output};
+use crate::call::StoredCall;
+use crate::dialog::Match;
+use crate::leg::{LegHandle, LegOwner, StoredFlow, StoredLeg, WallClock};
+use crate::registrar::StoredUser;
+use crate::sip::Message;
+use crate::transfer::StoredTransfer;
+use crate::transport::Flow;
+use crate::vocabulary::{CallHandle, TransferHandle};
+
+/// A record of the store: something as it is now, or that it is no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stored {
+    /// All bindings of one user; without bindings: forget the user.
+    User(StoredUser),
+    /// A leg; `None`: forget it.
+    Leg(LegHandle, Option<Box<StoredLeg>>),
+    /// A call; `None`: forget it.
+    Call(CallHandle, Option<StoredCall>),
+    /// A transfer; `None`: forget it.
+    Transfer(TransferHandle, Option<Box<StoredTransfer>>),
+}
+
+/// What is written of whom. Only in an engine whose host keeps anything.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    epoch: Instant,
+    unix: Duration,
+    legs: BTreeMap<LegHandle, u64>,
+    calls: BTreeMap<CallHandle, StoredCall>,
+    transfers: BTreeMap<TransferHandle, StoredTransfer>,
+}
+
+impl Keeper {
+    fn clock(&self, now: Instant) -> WallClock {
+        let unix = self.unix + now.saturating_duration_since(self.epoch);
+        WallClock {
+            now,
+            unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Engine {
+    /// An engine whose host keeps what [`Output::Store`] says: legs, calls and transfers too, not registrations alone.
+    /// `now` as in [`Engine::new`].
+    pub fn keeping(mut self, now: Instant) -> Engine {
+        self.transfers.watch(self.settings.process.seed as u32);
+        self.keeper = Some(Box::new(Keeper {
+            epoch: now,
+            unix: Duration::from_secs(self.settings.process.started.unwrap_or_default()),
+            legs: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+        }));
+        self
+    }
+
+    /// What is to be kept from now on.
+    pub(super) fn note_changes(&mut self, now: Instant) {
+        let mut changes = Vec::new();
+        while let Some(user) = self.registrar.poll_stored() {
+            changes.push(Stored::User(user));
+        }
+        if let Some(mut keeper) = self.keeper.take() {
+            let clock = keeper.clock(now);
+            self.note_legs(&mut keeper, &clock, &mut changes);
+            self.note_calls(&mut keeper, &mut changes);
+            self.note_transfers(&mut keeper, &clock, &mut changes);
+            self.keeper = Some(keeper);
+        }
+        if !changes.is_empty() {
+            self.outputs.push_back(Output::Store { changes });
+        }
+    }
+
+    fn note_legs(&mut self, keeper: &mut Keeper, clock: &WallClock, changes: &mut Vec<Stored>) {
+        for leg in self.legs().take_touched() {
+            match self.legs().stamp(leg) {
+                Some(stamp) => {
+                    // A leg that never was confirmed is none that has to be ended.
+                    let ends = !self.legs().get(leg).is_some_and(crate::leg::Leg::is_alive);
+                    let known = keeper.legs.contains_key(&leg);
+                    if (ends && !known) || keeper.legs.get(&leg) == Some(&stamp) {
+                        continue;
+                    }
+                    keeper.legs.insert(leg, stamp);
+                    let stored = self.legs().stored(leg, clock);
+                    changes.push(Stored::Leg(leg, stored.map(Box::new)));
+                }
+                None if keeper.legs.remove(&leg).is_some() => changes.push(Stored::Leg(leg, None)),
+                None => {}
+            }
+        }
+    }
+
+    fn note_calls(&mut self, keeper: &mut Keeper, changes: &mut Vec<Stored>) {
+        for call in self.transfers.calls.take_touched() {
+            match self.transfers.calls.stored(call) {
+                Some(stored) if keeper.calls.get(&call) == Some(&stored) => {}
+                Some(stored) => {
+                    keeper.calls.insert(call, stored.clone());
+                    changes.push(Stored::Call(call, Some(stored)));
+                }
+                None if keeper.calls.remove(&call).is_some() => changes.push(Stored::Call(call, None)),
+                None => {}
+            }
+        }
+    }
+
+    fn note_transfers(&mut self, keeper: &mut Keeper, clock: &WallClock, changes: &mut Vec<Stored>) {
+        for transfer in self.transfers.take_touched() {
+            match self.transfers.stored(transfer, clock) {
+                Some(stored) if keeper.transfers.get(&transfer) == Some(&stored) => {}
+                Some(stored) => {
+                    keeper.transfers.insert(transfer, stored.clone());
+                    changes.push(Stored::Transfer(transfer, Some(Box::new(stored))));
+                }
+                None if keeper.transfers.remove(&transfer).is_some() => changes.push(Stored::Transfer(transfer, None)),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes everything back that a process before this one kept.
+    pub(super) fn restored(&mut self, now: Instant, records: Vec<Stored>) {
+        let (mut users, mut legs) = (Vec::new(), BTreeMap::new());
+        let (mut calls, mut transfers) = (BTreeMap::new(), BTreeMap::new());
+        for record in records {
+            match record {
+                Stored::User(user) => users.push(user),
+                Stored::Leg(leg, stored) => drop(stored.map(|stored| legs.insert(leg, stored))),
+                Stored::Call(call, stored) => drop(stored.map(|stored| calls.insert(call, stored))),
+                Stored::Transfer(transfer, stored) => drop(stored.map(|stored| transfers.insert(transfer, stored))),
+            }
+        }
+        self.restored_users(now, users);
+        let Some(mut keeper) = self.keeper.take() else { return };
+        let clock = keeper.clock(now);
+        // Whatever does not come back is forgotten by the store as well.
+        keeper.legs = legs.keys().map(|leg| (*leg, 0)).collect();
+        keeper.calls = calls.clone();
+        keeper.transfers = transfers
+            .iter()
+            .map(|(handle, stored)| (*handle, (**stored).clone()))
+            .collect();
+        self.keeper = Some(keeper);
+        let mut known: Vec<LegHandle> = legs.keys().copied().collect();
+        let mut unfinished = Vec::new();
+        for (_, stored) in legs {
+            unfinished.extend(self.restored_leg(&clock, *stored));
+        }
+        known.extend(unfinished.iter().map(crate::leg::Unfinished::leg));
+        for (call, stored) in &calls {
+            if !self.transfers.calls.restore(*call, stored) {
+                tracing::warn!(%call, "a call of the process before this one cannot go on");
+            }
+        }
+        for (transfer, stored) in &transfers {
+            self.transfers.take_back(&clock, *transfer, stored);
+        }
+        let mut again = Vec::new();
+        for unfinished in unfinished {
+            again.extend(self.legs().finish_restored(now, unfinished));
+        }
+        for transfer in transfers.keys() {
+            self.transfers.resume(now, *transfer);
+        }
+        for call in self.transfers.calls.handles() {
+            if self.transfers.calls.is_whole(call) {
+                self.transfers.calls.bring_together(now, call, None);
+            }
+        }
+        for leg in known {
+            let owner = self.legs().get(leg).map(|leg| leg.owner);
+            if owner == Some(LegOwner::Nobody) {
+                self.legs().give_up_restored(now, leg);
+            }
+            self.legs().touch(leg);
+        }
+        for call in calls.keys() {
+            self.transfers.calls.touch(*call);
+        }
+        for transfer in transfers.keys() {
+            self.transfers.touch(*transfer);
+        }
+        self.settle(now);
+        for (flow, request) in again {
+            if !flow.transport.is_reliable() {
+                self.received(now, flow, request);
+            }
+        }
+    }
+
+    fn restored_leg(&mut self, clock: &WallClock, mut stored: StoredLeg) -> Option<crate::leg::Unfinished> {
+        self.adapt_flow(&mut stored.dialog.flow);
+        let flow = stored.dialog.flow.flow()?;
+        let aors: Vec<_> = self
+            .registrar
+            .by_flow(&flow)
+            .into_iter()
+            .map(|binding| binding.aor.clone())
+            .collect();
+        let Engine {
+            settings, transfers, ..
+        } = self;
+        let password = |user: &str, realm: Option<&str>| settings.credentials_of(user, realm);
+        let unfinished = transfers.calls.legs.restore(clock, stored, password)?;
+        if flow.transport.is_reliable() {
+            self.legs().restored_lost(clock.now, unfinished.leg(), aors);
+        }
+        Some(unfinished)
+    }
+
+    /// The process before this one may have listened elsewhere: what it had goes out where we listen now.
+    pub(super) fn adapt_flow(&self, flow: &mut StoredFlow) {
+        let ours = |listener: &super::Listener| listener.address == flow.local;
+        if !self.settings.listeners.iter().any(ours)
+            && let Some(known) = flow.flow()
+        {
+            flow.local = self.flow_to(known.transport, known.remote).local;
+        }
+    }
+
+    /// A final answer to an INVITE of a process before this one, or of a transaction that has ended. Its dialog must not
+    /// be left with a party that waits for an ACK (RFC 3261 §13.2.2.4): one that lives is acknowledged and its sides brought
+    /// together; one that does not is acknowledged and ended.
+    pub(super) fn stray(&mut self, now: Instant, flow: Flow, response: &Message) {
+        match self.legs().find(response) {
+            Match::Found(leg) => {
+                let leg = LegHandle::from(leg);
+                let owner = self.legs().get(leg).map(|leg| leg.owner);
+                if matches!(response.status(), Some(200..=299))
+                    && self.legs().stray_accepted(leg, response)
+                    && let Some(LegOwner::Call(call)) = owner
+                {
+                    self.transfers.calls.bring_together(now, call, None);
+                }
+            }
+            Match::Gone(_) if matches!(response.status(), Some(200..=299)) => {
+                self.legs().end_stray(now, flow, response);
+            }
+            Match::Gone(_) => self.legs().acknowledge_stray(flow, response),
+            Match::NotOurs | Match::Forged | Match::OtherNode(_) | Match::Mismatch => {}
+        }
+    }
+}
