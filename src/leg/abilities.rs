@@ -3,7 +3,7 @@
 use crate::sip::{HeaderName, Message};
 
 /// What the party said of itself in Allow and Supported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Abilities {
     /// Allow: REFER.
     pub refer: bool,

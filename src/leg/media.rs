@@ -17,6 +17,7 @@
 
 mod orders;
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -44,12 +45,13 @@ pub(crate) struct LegMedia {
 
 impl LegMedia {
     /// Changes with what outlives the process.
-    pub(super) fn stamp(&self) -> u64 {
+    pub(super) fn stamp(&self, into: &mut impl Hasher) {
         let more = self.more.as_ref();
-        let recorded = more.is_some_and(|more| more.recording.is_some());
-        let music = more.is_some_and(|more| more.music.is_some());
-        let end = self.end.as_ref().map_or(0, |end| end.stamp());
-        end << 2 | u64::from(recorded) << 1 | u64::from(music)
+        more.is_some_and(|more| more.recording.is_some()).hash(into);
+        more.and_then(|more| more.music.as_ref()).hash(into);
+        if let Some(end) = &self.end {
+            end.stamp(into);
+        }
     }
 }
 

@@ -88,7 +88,7 @@ pub enum MediaCommand {
 }
 
 /// What a party hears.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Hear {
     /// Nothing is sent to it.
     Nothing,

@@ -9,6 +9,7 @@
 //! | the party's SRTP | looks for its roll-over counter with the first packet | the packet's tag tells which one is right ([`crate::media::Endpoint::adopted`]) |
 //! | DTLS | shows another certificate and takes the active part; behind ICE, with other credentials | RFC 8842 §4: another fingerprint makes a new association, and a browser begins none for less |
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use compact_str::CompactString;
@@ -83,18 +84,9 @@ const KINDS: [(Kind, &str); 4] = [
 
 impl OurEnd {
     /// Changes with what outlives the process.
-    pub fn stamp(&self) -> u64 {
-        let port = match self.local {
-            LocalPort::Own(port) => u64::from(port),
-            LocalPort::Shared => 1,
-        };
-        let hears = match &self.said.hear {
-            None | Some(Hear::Nothing) => 0,
-            Some(Hear::Leg(leg)) => 1 + u64::from(leg.slot),
-            Some(Hear::Prompt { name, .. }) => name.0.len() as u64 ^ 1 << 40,
-        };
-        let said = self.said.text.len() as u64 | u64::from(self.we_answered) << 20;
-        (self.version << 16 ^ port ^ hears << 32 ^ said.rotate_left(44)) << 1 | 1
+    pub fn stamp(&self, into: &mut impl Hasher) {
+        (self.version, self.local, self.we_answered).hash(into);
+        (&self.said.hear, &self.said.text).hash(into);
     }
 
     /// What outlives the process; `None`: the party has accepted no description of ours yet.
