@@ -1,8 +1,7 @@
 //! `[[application]]`: numbers whose calls belong to a client of the API.
 
-use regex::Regex;
-
 use super::fields::Fields;
+use super::parts::regular_expression;
 use super::report::Problems;
 use crate::engine::Application;
 
@@ -11,23 +10,7 @@ pub(super) fn applications(file: &mut Fields<'_>, problems: &mut Problems) -> Ve
     for mut fields in file.tables("application", "[[application]]", problems) {
         let name = fields.required("name", "\"sales\"", problems);
         let pattern = fields.required("match", "'^\\+1555'", problems);
-        let pattern = pattern.and_then(|pattern| match Regex::new(pattern.value) {
-            Ok(regex) => Some(regex),
-            Err(error) => {
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                let what = format!(
-                    "`match` is no regular expression: {}",
-                    last.trim_start_matches("error: ")
-                );
-                problems.add(
-                    pattern.span,
-                    what,
-                    "in TOML, 'single quotes' keep backslashes as they are",
-                );
-                None
-            }
-        });
+        let pattern = pattern.and_then(|pattern| regular_expression(&pattern, problems));
         if let (Some(name), Some(pattern)) = (name, pattern) {
             let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             if name.value.is_empty() || !name.value.chars().all(good) {

@@ -270,23 +270,7 @@ pub(super) fn routes(
         let users = fields.texts("users", problems);
         let users = users.iter().map(|user| user.value.to_owned()).collect();
         let to = fields.required("to", "\"sip:127.0.0.1:5090\"", problems);
-        let pattern = pattern.and_then(|pattern| match Regex::new(pattern.value) {
-            Ok(regex) => Some(regex),
-            Err(error) => {
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                let what = format!(
-                    "`match` is no regular expression: {}",
-                    last.trim_start_matches("error: ")
-                );
-                problems.add(
-                    pattern.span,
-                    what,
-                    "in TOML, 'single quotes' keep backslashes as they are",
-                );
-                None
-            }
-        });
+        let pattern = pattern.and_then(|pattern| regular_expression(&pattern, problems));
         let target = to.and_then(|to| target("[[route]] to", &to, text, listeners, problems));
         if let (Some(pattern), Some(target)) = (pattern, target) {
             routes.push((pattern, target, users));
@@ -294,6 +278,24 @@ pub(super) fn routes(
         fields.finish(problems);
     }
     routes
+}
+
+/// The `match` of a route or an application.
+pub(super) fn regular_expression(pattern: &Found<&str>, problems: &mut Problems) -> Option<Regex> {
+    match Regex::new(pattern.value) {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            let what = format!(
+                "`match` is no regular expression: {}",
+                last.trim_start_matches("error: ")
+            );
+            let hint = "in TOML, 'single quotes' keep backslashes as they are";
+            problems.add(pattern.span.clone(), what, hint);
+            None
+        }
+    }
 }
 
 pub(super) fn ladder(file: &mut Fields<'_>, problems: &mut Problems) -> Option<Ladder> {
