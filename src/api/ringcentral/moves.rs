@@ -9,6 +9,7 @@
 
 use super::desk::{Desk, Move, Place};
 use super::party::Status;
+use super::people::Who;
 use super::words::{Code, Direction, Reason};
 use crate::engine::{CallHandle, Event, LegHandle, TransferFailure, TransferHandle, TransferKind};
 
@@ -94,43 +95,30 @@ impl Desk {
         };
         self.becomes(from, status);
         let who = self.directory.who(target);
+        let place = self.arrives(from, transferee, who)?;
+        self.tell(&place);
+        Some(place)
+    }
+
+    /// A new party of the session that somebody leaves; it has the transferee on the other side.
+    fn arrives(&mut self, from: &Place, transferee: LegHandle, who: Who) -> Option<Place> {
         let caller = self
             .place(transferee)
             .and_then(|place| self.party(&place).map(|party| party.who.clone()));
+        let caller = caller.unwrap_or_else(|| who.clone());
         let session = self.sessions.get_mut(&from.session)?;
-        let added = session.add(
-            who.clone(),
-            Direction::Inbound,
-            caller.unwrap_or_else(|| who.clone()),
-            who,
-        )?;
+        let added = session.add(who.clone(), Direction::Inbound, caller, who)?;
         added.moving = true;
-        let place = Place {
+        Some(Place {
             session: from.session.clone(),
             party: added.number,
-        };
-        self.tell(&place);
-        Some(place)
+        })
     }
 
     /// Somebody takes a party's place by INVITE with Replaces.
     fn newcomer(&mut self, from: &Place, transferee: LegHandle, leg: LegHandle) -> Option<Place> {
         let who = self.directory.who(&self.legs.get(&leg)?.party);
-        let caller = self
-            .place(transferee)
-            .and_then(|place| self.party(&place).map(|party| party.who.clone()));
-        let session = self.sessions.get_mut(&from.session)?;
-        let added = session.add(
-            who.clone(),
-            Direction::Inbound,
-            caller.unwrap_or_else(|| who.clone()),
-            who,
-        )?;
-        added.moving = true;
-        let place = Place {
-            session: from.session.clone(),
-            party: added.number,
-        };
+        let place = self.arrives(from, transferee, who)?;
         self.seat(leg, &place);
         self.tell(&place);
         Some(place)
