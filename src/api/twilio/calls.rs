@@ -15,6 +15,7 @@ use super::error::Fault;
 use super::flow::{Plan, Source};
 use super::form::Form;
 use super::page::Page;
+use super::path::without_ending;
 use super::sid::Sid;
 use super::twiml::{Callback, Target, parse};
 use super::{App, address, events};
@@ -32,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 /// A call's identifier in a path, with or without `.json`.
 pub(super) fn named(kind: &str, text: &str, uri: &Uri) -> Result<Sid, Fault> {
-    let read = Sid::read(kind, text.strip_suffix(".json").unwrap_or(text));
+    let read = Sid::read(kind, without_ending(text));
     read.ok_or_else(|| Fault::not_found(uri.path()))
 }
 

@@ -56,6 +56,7 @@ mod openapi;
 mod page;
 mod participant;
 mod participants;
+mod path;
 mod queue;
 mod recordings;
 mod router;

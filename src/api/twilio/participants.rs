@@ -19,6 +19,7 @@ use super::flow::start_player;
 use super::form::Form;
 use super::page::Page;
 use super::participant::{Left, Participant};
+use super::path::without_ending;
 use super::sid::Sid;
 use super::twiml::{Target, Wait};
 use crate::api::time;
@@ -69,7 +70,7 @@ fn place(state: &super::state::State, conference: &str, call: &str, uri: &Uri) -
     let found = of_path(state, conference)
         .filter(|found| found.is_live())
         .ok_or_else(gone)?;
-    let wanted = call.strip_suffix(".json").unwrap_or(call);
+    let wanted = without_ending(call);
     let same = |one: &&Participant| one.call.as_str() == wanted || one.label.as_deref() == Some(wanted);
     let one = found.participants.iter().find(same).ok_or_else(gone)?;
     Ok((found.sid.clone(), one.call.clone()))

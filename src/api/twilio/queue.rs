@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -18,6 +18,7 @@ use super::error::Fault;
 use super::flow::Source;
 use super::form::Form;
 use super::page::Page;
+use super::path::{Here, part};
 use super::sid::Sid;
 use super::table::Table;
 use super::twiml::Target;
@@ -203,13 +204,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/Queues/{queue}/Members/{call}", get(member).post(dequeue))
 }
 
-type Here = Path<std::collections::HashMap<String, String>>;
-
-fn part<'a>(path: &'a Here, name: &str) -> &'a str {
-    path.get(name)
-        .map_or("", |part| part.strip_suffix(".json").unwrap_or(part))
-}
-
 async fn list(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, form: Form) -> Result<Json<Value>, Fault> {
     let page = Page::of(&form)?;
     let state = app.state();
@@ -241,7 +235,7 @@ async fn create(State(app): State<Arc<App>>, form: Form) -> Result<(StatusCode, 
 
 async fn show(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<Json<Value>, Fault> {
     let mut state = app.state();
-    let found = state.queues.named(part(&path, "queue"));
+    let found = state.queues.named(part(&path, "queue").unwrap_or_default());
     let found = found.ok_or_else(|| Fault::not_found(uri.path()))?;
     Ok(Json(found.json(&app.account.account_sid)))
 }
@@ -254,7 +248,7 @@ async fn change(
 ) -> Result<Json<Value>, Fault> {
     let most = form.number("MaxSize", 1..=5_000)?;
     let mut state = app.state();
-    let found = state.queues.named(part(&path, "queue"));
+    let found = state.queues.named(part(&path, "queue").unwrap_or_default());
     let found = found.ok_or_else(|| Fault::not_found(uri.path()))?;
     if let Some(name) = form.get("FriendlyName") {
         name.clone_into(&mut found.name);
@@ -267,7 +261,7 @@ async fn change(
 
 async fn remove(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<StatusCode, Fault> {
     let mut state = app.state();
-    let found = state.queues.named(part(&path, "queue"));
+    let found = state.queues.named(part(&path, "queue").unwrap_or_default());
     let found = found.ok_or_else(|| Fault::not_found(uri.path()))?;
     if !found.members.is_empty() {
         return Err(Fault::new(400, 22_002, "The queue is not empty"));
@@ -286,7 +280,7 @@ async fn members(
     let page = Page::of(&form)?;
     let now = time::now();
     let mut state = app.state();
-    let found = state.queues.named(part(&path, "queue"));
+    let found = state.queues.named(part(&path, "queue").unwrap_or_default());
     let found = found.ok_or_else(|| Fault::not_found(uri.path()))?;
     let one = |(place, member)| found.member(&app.account.account_sid, place, member, now);
     let all = found.members.iter().enumerate().map(one);
@@ -302,8 +296,11 @@ fn find<'a>(queue: &'a Queue, name: &str) -> Option<(usize, &'a Member)> {
 async fn member(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<Json<Value>, Fault> {
     let mut state = app.state();
     let gone = || Fault::not_found(uri.path());
-    let queue = state.queues.named(part(&path, "queue")).ok_or_else(gone)?;
-    let (place, member) = find(queue, part(&path, "call")).ok_or_else(gone)?;
+    let queue = state
+        .queues
+        .named(part(&path, "queue").unwrap_or_default())
+        .ok_or_else(gone)?;
+    let (place, member) = find(queue, part(&path, "call").unwrap_or_default()).ok_or_else(gone)?;
     Ok(Json(queue.member(&app.account.account_sid, place, member, time::now())))
 }
 
@@ -320,8 +317,11 @@ async fn dequeue(
     let method = form.method("Method")?.unwrap_or(axum::http::Method::POST);
     let gone = || Fault::not_found(uri.path());
     let mut state = app.state();
-    let queue = state.queues.named(part(&path, "queue")).ok_or_else(gone)?;
-    let (place, member) = find(queue, part(&path, "call")).ok_or_else(gone)?;
+    let queue = state
+        .queues
+        .named(part(&path, "queue").unwrap_or_default())
+        .ok_or_else(gone)?;
+    let (place, member) = find(queue, part(&path, "call").unwrap_or_default()).ok_or_else(gone)?;
     let body = queue.member(&app.account.account_sid, place, member, time::now());
     let call = member.call.clone();
     let source = Source::voice(Target { url, method }, None);

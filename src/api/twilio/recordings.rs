@@ -1,10 +1,9 @@
 //! Recordings: of parties, of bridged pairs, of conferences.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -15,6 +14,7 @@ use super::date::rfc2822;
 use super::error::Fault;
 use super::form::Form;
 use super::page::Page;
+use super::path::{Here, part};
 use super::sid::Sid;
 use super::state::Hub;
 use super::twiml::Target;
@@ -201,12 +201,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
             "/Conferences/{conference}/Recordings/{recording}",
             get(show).post(change).delete(remove),
         )
-}
-
-type Here = Path<HashMap<String, String>>;
-
-fn part<'a>(path: &'a Here, name: &str) -> Option<&'a str> {
-    path.get(name).map(|part| part.strip_suffix(".json").unwrap_or(part))
 }
 
 async fn list(

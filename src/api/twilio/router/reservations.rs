@@ -12,8 +12,9 @@ use super::super::App;
 use super::super::error::Fault;
 use super::super::form::Form;
 use super::super::page::Page;
+use super::super::path::Here;
 use super::super::sid::Sid;
-use super::rest::{Here, workspace};
+use super::rest::workspace;
 use super::{Reservation, Reserved, Router};
 
 pub(super) fn routes() -> Routes<Arc<App>> {

@@ -1,10 +1,10 @@
 //! Workspaces, activities, workers, queues, workflows and tasks over REST: one set of handlers for all of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use axum::{Json, Router as Routes};
@@ -14,6 +14,7 @@ use super::super::App;
 use super::super::error::Fault;
 use super::super::form::Form;
 use super::super::page::Page;
+use super::super::path::Here;
 use super::super::sid::Sid;
 use super::expression::fits;
 use super::{Attributes, Entry, Kind, Reserved, Router, Task, TaskStatus, Worker, Workflow, places, reservations};
@@ -30,8 +31,6 @@ pub(in crate::api::twilio) fn routes() -> Routes<Arc<App>> {
         )
         .merge(reservations::routes())
 }
-
-pub(super) type Here = Path<HashMap<String, String>>;
 
 /// The kind of the list that a path names: two letters, and its key in a page.
 fn list_of(path: &Here) -> Option<(&'static str, &'static str)> {
