@@ -61,6 +61,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let log = log(file, problems);
     let store = super::store::store(file, problems);
     let audit = super::audit::audit(file, problems);
+    let drain = super::drain::drain(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
     let records = super::records::records(file, problems);
@@ -115,6 +116,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         queues,
         store,
         audit,
+        drain,
         softphone,
         tls,
         media,

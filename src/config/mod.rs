@@ -100,6 +100,11 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
+//! [drain]
+//! stop_s = 5                    # how long SIGTERM waits for calls to end
+//! then = "leave"                # or "hang-up"; with a [store] the next process goes on with what is left
+//! upgrade_s = 3600              # how long a process that was taken over finishes what it could not hand over
+//!
 //! [audit]                       # omit: no audit log
 //! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: calls and bindings end with the process
@@ -201,6 +206,7 @@
 
 mod application;
 mod audit;
+mod drain;
 mod bot;
 mod check;
 mod dns;
@@ -277,6 +283,8 @@ pub struct Config {
     pub queues: Queues,
     /// What outlives the process; `None`: nothing, calls and bindings end with it.
     pub store: Option<StoreFile>,
+    /// How the process ends.
+    pub drain: Drain,
     /// The file of the audit log.
     pub audit: Option<String>,
     /// The softphone page; `None`: not served.
@@ -439,6 +447,7 @@ impl Config {
             queues: Queues::default(),
             store: None,
             audit: None,
+            drain: Drain::default(),
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
             media: MediaSettings::default(),

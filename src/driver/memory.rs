@@ -14,6 +14,8 @@ pub(super) struct Kept {
     /// Messages wait until the store has what led to them, which is told here.
     pub(super) confirmed: bool,
     pub(super) committed: mpsc::UnboundedReceiver<u64>,
+    /// The other end, for a writer that is started later.
+    pub(super) commit: mpsc::UnboundedSender<u64>,
     /// Connections are numbered from here: a sealed flow of an earlier process must not name one of this process.
     pub(super) first_connection: u64,
 }
@@ -42,6 +44,7 @@ pub(super) fn recall(
             writer: None,
             confirmed: false,
             committed,
+            commit: sender,
             first_connection,
         });
     };
@@ -52,6 +55,7 @@ pub(super) fn recall(
     settings.key = identity.key;
     let records = store.records()?;
     let journal = store.journal()?;
+    let commit = sender.clone();
     let told = Box::new(move |number| {
         sender.send(number).ok(); // an edge that has ended waits for nothing
     });
@@ -62,6 +66,7 @@ pub(super) fn recall(
         writer: Some(writer),
         confirmed,
         committed,
+        commit,
         first_connection,
     })
 }

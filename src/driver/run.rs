@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
 use super::dns::Dns;
+use super::handing::Beside;
 use super::held::Held;
 use super::isolate::isolated;
 use super::ladders::Ladders;
@@ -25,6 +26,7 @@ use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
+use super::upgrade::{HandOver, Heir};
 use crate::api::{EventLog, Order, moment};
 use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings, Stored};
 use crate::media::MediaEvent;
@@ -61,6 +63,9 @@ pub(super) struct Parts {
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) reloaded: mpsc::UnboundedReceiver<Settings>,
+    pub(super) handed_over: mpsc::UnboundedReceiver<HandOver>,
+    /// A process before this one waits until this one is ready.
+    pub(super) heir: Option<Heir>,
     pub(super) events: Arc<EventLog>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) tap: Option<Tap>,
@@ -73,10 +78,13 @@ pub(super) struct Parts {
     pub(super) sounds: SoundBox,
 }
 
-struct Shell {
-    engine: Engine,
-    udp: Vec<(Listener, UdpSocket)>,
-    streams: Streams,
+pub(super) struct Shell {
+    pub(super) engine: Engine,
+    pub(super) udp: Vec<(Listener, UdpSocket)>,
+    /// Another process reads these; they are only sent from.
+    pub(super) mute: Vec<(Listener, std::net::UdpSocket)>,
+    pub(super) beside: Beside,
+    pub(super) streams: Streams,
     names: Names,
     waiting: HashMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_command: u64,
@@ -85,11 +93,13 @@ struct Shell {
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
     tap: Option<Tap>,
-    writer: Option<Writer>,
-    held: Held,
+    pub(super) writer: Option<Writer>,
+    /// Where a writer tells how far it is.
+    pub(super) committed: mpsc::UnboundedSender<u64>,
+    pub(super) held: Held,
     ladders: Option<Ladders>,
     records: RecordMaker,
-    media: MediaThread,
+    pub(super) media: MediaThread,
     stun: Stun,
 }
 
@@ -129,6 +139,8 @@ pub(super) async fn run(parts: Parts) {
         mut orders,
         mut phase,
         mut reloaded,
+        mut handed_over,
+        heir,
         events,
         metrics,
         tap,
@@ -145,6 +157,7 @@ pub(super) async fn run(parts: Parts) {
         writer,
         confirmed,
         mut committed,
+        commit,
         first_connection,
     } = kept;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
@@ -156,6 +169,8 @@ pub(super) async fn run(parts: Parts) {
     let mut shell = Shell {
         engine,
         udp,
+        mute: Vec::new(),
+        beside: Beside::Alone,
         streams,
         names: Names::new(dns, answers),
         waiting: HashMap::new(),
@@ -166,6 +181,7 @@ pub(super) async fn run(parts: Parts) {
         metrics,
         tap,
         writer,
+        committed: commit,
         held: Held::new(confirmed),
         ladders,
         records,
@@ -175,10 +191,22 @@ pub(super) async fn run(parts: Parts) {
             left: STUN_PER_SECOND,
         },
     };
+    let heir = match heir.map(|heir| shell.inherit(heir)) {
+        Some(None) => return,
+        Some(heir) => heir,
+        None => None,
+    };
     shell.tell(Input::Restored { records: kept });
+    if let Some(heir) = heir {
+        shell.inherited(heir);
+    }
     loop {
         let deadline = shell.engine.poll_timeout();
         let patience = shell.held.deadline();
+        let (reads, leaves) = (shell.beside.reads(), shell.beside.deadline());
+        if shell.is_done() {
+            break;
+        }
         tokio::select! {
             biased;
             () = until(deadline) => shell.time_has_come(),
@@ -191,6 +219,9 @@ pub(super) async fn run(parts: Parts) {
                 (Ok(()), Phase::Stopped) | (Err(_), _) => break,
             },
             Some(settings) = reloaded.recv() => shell.tell(Input::Reloaded { settings: Box::new(settings) }),
+            Some(order) = handed_over.recv(), if reads => shell.hand_over(order),
+            heard = shell.beside.next() => shell.heard_beside(heard),
+            () = until(leaves) => {}
             Some(answer) = looked_up.recv() => shell.looked_up(answer),
             Some(number) = committed.recv() => shell.committed(number),
             () = until(patience) => shell.give_up(),
@@ -232,7 +263,7 @@ async fn readable(sockets: &[(Listener, UdpSocket)]) -> usize {
 }
 
 impl Shell {
-    fn tell(&mut self, input: Input) {
+    pub(super) fn tell(&mut self, input: Input) {
         let now = clock::now();
         self.input(now, input);
         self.perform(now);
@@ -289,6 +320,7 @@ impl Shell {
             StreamEvent::Accepted { stream, door, remote } => self.streams.accepted(stream, door, remote),
             StreamEvent::Message { flow, bytes } => self.received(clock::now(), flow, bytes),
             StreamEvent::Closed { flow } => {
+                self.tell_closed(&flow);
                 self.failed.extend(self.streams.closed(flow.connection));
                 self.perform(clock::now());
             }
@@ -340,6 +372,12 @@ impl Shell {
     }
 
     fn received(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        if !self.is_passed_on(&flow, &bytes) {
+            self.take_in(now, flow, bytes);
+        }
+    }
+
+    pub(super) fn take_in(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.metrics.message(Way::In, flow.transport);
         self.tapped(now, Way::In, flow, &bytes);
         self.input(now, Input::Received { flow, bytes });
@@ -381,7 +419,7 @@ impl Shell {
         self.let_go();
     }
 
-    fn let_go(&mut self) {
+    pub(super) fn let_go(&mut self) {
         let now = clock::now();
         while let Some(output) = self.held.next(now) {
             self.act(now, output);
@@ -413,12 +451,17 @@ impl Shell {
         }
     }
 
-    fn transmit(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+    pub(super) fn transmit(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.metrics.message(Way::Out, flow.transport);
         self.tapped(now, Way::Out, flow, &bytes);
         let failed = match flow.transport {
             Transport::Udp => self.send_datagram(flow, &bytes),
-            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(flow, bytes),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                if self.is_sent_beside(&flow, &bytes) {
+                    return;
+                }
+                self.streams.send(flow, bytes)
+            }
         };
         if let Err(flows) = failed {
             self.metrics.send_failure();
@@ -436,10 +479,14 @@ impl Shell {
                 .iter()
                 .find(|(listener, _)| listener.address.is_ipv4() == flow.remote.is_ipv4())
         };
-        let Some((_, socket)) = exact.or_else(family) else {
-            return Err(vec![flow]);
+        let sent = match exact.or_else(family) {
+            Some((_, socket)) => socket.try_send_to(bytes, flow.remote),
+            None => match self.send_mute(flow, bytes) {
+                Some(sent) => sent,
+                None => return Err(vec![flow]),
+            },
         };
-        match socket.try_send_to(bytes, flow.remote) {
+        match sent {
             Ok(_) => Ok(()),
             // A full send buffer is a lost datagram; SIP over UDP repeats what is lost (RFC 3261 §17).
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

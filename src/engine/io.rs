@@ -43,6 +43,16 @@ pub enum Input {
         /// All of it, in any order. Needs [`Engine::keeping`](super::Engine::keeping) for more than registrations.
         records: Vec<Stored>,
     },
+    /// After [`Input::Restored`]: the earlier process still runs beside this one, to finish what cannot be handed over
+    /// ([`Engine::knows`](super::Engine::knows)).
+    Beside {
+        /// Connections that it keeps open for this one, as they are named in messages from now on.
+        flows: Vec<Flow>,
+        /// Media ports that it needs itself.
+        ports: Vec<u16>,
+    },
+    /// The process of [`Input::Beside`] has ended.
+    Alone,
     /// Other settings from now on. Taken over: users, routes, peers, transfer and hold policy, ring timeout, bounds of
     /// bindings, digest algorithms. Everything else stays as the engine began; calls go on.
     Reloaded {

@@ -42,13 +42,13 @@ pub enum Stored {
 pub(super) struct Keeper {
     epoch: Instant,
     unix: Duration,
-    legs: BTreeMap<LegHandle, u64>,
-    calls: BTreeMap<CallHandle, StoredCall>,
-    transfers: BTreeMap<TransferHandle, StoredTransfer>,
+    pub(super) legs: BTreeMap<LegHandle, u64>,
+    pub(super) calls: BTreeMap<CallHandle, StoredCall>,
+    pub(super) transfers: BTreeMap<TransferHandle, StoredTransfer>,
 }
 
 impl Keeper {
-    fn clock(&self, now: Instant) -> WallClock {
+    pub(super) fn clock(&self, now: Instant) -> WallClock {
         let unix = self.unix + now.saturating_duration_since(self.epoch);
         WallClock {
             now,

@@ -19,6 +19,7 @@
 //! | `command` | orders of API clients |
 //! | `kept` | what outlives the process |
 //! | `reload` | what may change while calls are up |
+//! | `remain` | what stays with a process that hands the rest over to the next one |
 //! | `dial` | calls that an API client has the edge make |
 //! | `application` | calls that belong to an API client |
 //! | `hub` | who is called into a hub, and how |
@@ -61,6 +62,7 @@ mod receive;
 mod refer;
 mod register;
 mod reload;
+mod remain;
 mod route;
 mod seat;
 mod secure;
@@ -78,6 +80,7 @@ pub use crate::vocabulary::*;
 pub use io::{Input, LookupId, Output};
 pub use kept::Stored;
 pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
+pub use remain::Remainder;
 pub use settings::*;
 
 use crate::call::Calls;
@@ -222,6 +225,8 @@ impl Engine {
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { records } => self.restored(now, records),
+            Input::Beside { flows, ports } => self.beside(&flows, &ports),
+            Input::Alone => self.legs().endpoints.allow(),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),
