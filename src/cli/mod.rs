@@ -30,6 +30,7 @@ mod orders;
 mod reload;
 mod run;
 mod say;
+mod upgrade;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

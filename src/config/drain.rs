@@ -50,8 +50,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_as_it_always_was() {
-        const EDGE: &str =
-            "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n";
+        const EDGE: &str = "[[listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[registrar]\nopen = true\n";
         let read = |text: &str| Config::read("edge.toml", &format!("{EDGE}{text}")).map(|config| config.drain);
         assert_eq!(read("").ok(), Some(Drain::default()));
         let said = read("[drain]\nstop_s = 60\nthen = \"hang-up\"\nupgrade_s = 7\n").ok();

@@ -206,10 +206,10 @@
 
 mod application;
 mod audit;
-mod drain;
 mod bot;
 mod check;
 mod dns;
+mod drain;
 mod fields;
 mod limits;
 mod media;
@@ -243,6 +243,7 @@ use crate::transport::{Named, Transport};
 
 pub use bot::{Bot, BotChannel};
 pub use dns::Dns;
+pub use drain::Drain;
 pub use media::MediaFiles;
 pub use queue::{QueueRules, Queues};
 pub use records::Records;

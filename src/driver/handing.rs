@@ -188,6 +188,7 @@ impl Shell {
             }
         }
         self.beside = Beside::Newer { bond, until };
+        self.events.close();
     }
 
     /// Whether a process that finishes what it could not hand over is done.
@@ -217,7 +218,10 @@ impl Shell {
             Beside::Older { bond, kept, .. } => match Message::parse(bytes.clone()) {
                 Ok(message) => {
                     let begun = message.to_tag().is_none() && message.is_request() && kept.contains(message.call_id());
-                    (bond, !self.engine.knows(&message) || (begun && !self.engine.has(&message)))
+                    (
+                        bond,
+                        !self.engine.knows(&message) || (begun && !self.engine.has(&message)),
+                    )
                 }
                 Err(_) => (bond, false),
             },

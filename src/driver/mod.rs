@@ -68,7 +68,7 @@ pub use ladders::Ladders;
 pub use media::{MediaFiles, MediaOptions, MediaThread};
 pub use records::{CallRecords, RecordOptions};
 pub use resolve::{options, resolve};
-pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
+pub use stop::{Signals, asked_to_stop, drain, hang_up_all, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
@@ -163,6 +163,15 @@ fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError
         })
     };
     settings.listeners.iter().enumerate().map(door).collect()
+}
+
+/// Whether certificates and trust can be used, as [`Edge::start`] would: for those who must know before they stop anything.
+///
+/// # Errors
+/// What [`Edge::start`] would say.
+pub fn check(settings: &Settings, options: &Options) -> Result<(), StartError> {
+    doors(settings, options)?;
+    Connector::new(&options.tls, settings).map(drop)
 }
 
 fn certificate_of(

@@ -90,7 +90,7 @@ pub(super) struct Shell {
     next_command: u64,
     failed: VecDeque<Flow>,
     buffer: Vec<u8>,
-    events: Arc<EventLog>,
+    pub(super) events: Arc<EventLog>,
     metrics: Arc<Metrics>,
     tap: Option<Tap>,
     pub(super) writer: Option<Writer>,

@@ -87,7 +87,8 @@ impl Legs {
 
     /// A connection that was believed lost with the process before this one is there: its legs are reached by it.
     pub fn flow_back(&mut self, flow: &Flow) {
-        let on = |leg: &super::Leg| leg.dialog.flow.transport == flow.transport && leg.dialog.flow.remote == flow.remote;
+        let on =
+            |leg: &super::Leg| leg.dialog.flow.transport == flow.transport && leg.dialog.flow.remote == flow.remote;
         let lost = self.lost.keys().copied();
         let here: Vec<LegHandle> = lost.filter(|handle| self.get(*handle).is_some_and(on)).collect();
         for handle in here {

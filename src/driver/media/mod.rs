@@ -26,8 +26,8 @@ mod wire;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -178,9 +178,7 @@ impl MediaThread {
     pub fn park(&self, keep: Vec<u16>) -> io::Result<Vec<(u16, OwnedFd)>> {
         let (sender, answer) = mpsc::channel();
         self.order(Order::Park(keep, sender));
-        answer
-            .recv()
-            .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+        answer.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
     }
 
     /// Reads again what was given away.

@@ -157,7 +157,10 @@ impl Sockets {
     /// They are the other process's now.
     pub(super) fn release(&mut self) {
         for (place, socket) in std::mem::take(&mut self.parked) {
-            if let Some(row) = socket.local.number().and_then(|port| self.by_port.get_mut(usize::from(port)))
+            if let Some(row) = socket
+                .local
+                .number()
+                .and_then(|port| self.by_port.get_mut(usize::from(port)))
                 && *row == place as u32 + 1
             {
                 *row = 0;

@@ -31,9 +31,9 @@ mod link;
 mod take;
 
 pub(super) use bond::{Bond, Heard};
-pub use give::{HandOver, Handed};
 pub(super) use give::Offer;
+pub use give::{HandOver, Handed};
 pub use link::Link;
 pub(super) use link::{Name, WrittenFlow};
-pub use take::Inherited;
 pub(super) use take::Heir;
+pub use take::Inherited;
