@@ -129,7 +129,8 @@ impl Peers {
         let node = seen.claim.node;
         let known = self.known.get_mut(&node);
         match known {
-            Some(peer) if peer.claim.token > seen.claim.token => None, // shown before what we know already
+            // Shown before what we know already. If not, the store has begun anew, and its word counts.
+            Some(peer) if peer.claim.token > seen.claim.token && peer.since >= sent => None,
             Some(peer) if peer.claim == seen.claim && peer.beat == seen.beat => {
                 peer.seen = peer.seen.max(sent);
                 self.judge(now, node)

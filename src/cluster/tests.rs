@@ -98,9 +98,12 @@ impl Bench {
                     self.this.handle_input(self.now, input);
                     self.said.push(output);
                 }
-                Output::Serve { .. } | Output::Fenced(_) | Output::Released(_) | Output::Tell(_) | Output::Alarm(_) => {
-                    self.said.push(output)
-                }
+                Output::Serve { .. }
+                | Output::Fenced(_)
+                | Output::Reclaimed(_)
+                | Output::Released(_)
+                | Output::Tell(_)
+                | Output::Alarm(_) => self.said.push(output),
             }
         }
     }
@@ -109,10 +112,12 @@ impl Bench {
         match order {
             StoreOrder::Renew { held, watch } => {
                 self.renewals += 1;
-                let theirs = |held: &Held| self.claim(held.node).filter(|claim| claim.token != held.token);
+                let stands = |held: &Held| self.claim(held.node);
+                let is_theirs = |held: &&Held| stands(held).is_none_or(|claim| claim.token != held.token);
                 let refused = held
                     .iter()
-                    .filter_map(|held| Some((*held, Some(theirs(held)?))))
+                    .filter(is_theirs)
+                    .map(|held| (*held, stands(held)))
                     .collect();
                 let seen = self.store.iter().filter(|seen| watch.contains(&seen.claim.node));
                 let seen = seen.cloned().collect();
@@ -124,12 +129,13 @@ impl Bench {
                 expected,
                 card,
                 listeners,
+                above,
             } => {
                 let by = self.claim(node);
                 if by.as_ref().map(|claim| claim.token) != expected {
                     return StoreAnswer::Lost { node, by };
                 }
-                self.token += 1;
+                self.token = self.token.max(above) + 1;
                 let token = self.token;
                 let card = Some(card);
                 self.put(Claim {
@@ -276,7 +282,12 @@ fn nobody_is_taken_over_while_the_store_does_not_answer() {
 fn a_higher_token_fences_however_it_is_learned() {
     // A refused write, a peer, a refused renewal.
     let ways: [fn(&mut Bench, Held); 3] = [
-        |bench, held| bench.tell(Input::WriteRefused(held)),
+        |bench, held| {
+            bench.tell(Input::WriteRefused {
+                held,
+                stands: Some(held.token + 50),
+            })
+        },
         |bench, held| bench.tell(Input::Told(claim(held.node, held.token + 50, 2))),
         |bench, held| {
             bench.put(claim(held.node, held.token + 50, 2));
@@ -297,10 +308,38 @@ fn a_higher_token_fences_however_it_is_learned() {
 }
 
 #[test]
+fn a_store_that_lost_everything_costs_nobody_a_call() {
+    let mut bench = Bench::new(Some(7), &[(9, 3, 2)]);
+    let ours = bench.this.home().unwrap();
+    bench.store.clear();
+    bench.token = 0;
+    bench.advance(LEASE / 2, &[]);
+    let again = bench.this.home().expect("it goes on");
+    assert!(again.node == ours.node && again.token > ours.token);
+    assert!(bench.said.contains(&Output::Reclaimed(again)));
+    assert_eq!(bench.said(|output| matches!(output, Output::Fenced(_))), 0);
+    // The same when a write is the first to find out.
+    bench.store.clear();
+    bench.tell(Input::WriteRefused {
+        held: again,
+        stands: None,
+    });
+    assert!(
+        bench
+            .this
+            .home()
+            .is_some_and(|home| home.node == 7 && home.token > again.token)
+    );
+}
+
+#[test]
 fn old_news_fence_nobody() {
     let mut bench = Bench::new(Some(7), &[]);
     let ours = bench.this.home().unwrap();
-    bench.tell(Input::WriteRefused(held(7, ours.token - 1)));
+    bench.tell(Input::WriteRefused {
+        held: held(7, ours.token - 1),
+        stands: Some(ours.token),
+    });
     bench.tell(Input::Told(claim(7, ours.token - 1, 2)));
     bench.tell(Input::Told(claim(7, ours.token, 1)));
     assert_eq!(bench.this.home(), Some(ours));
