@@ -152,6 +152,11 @@ impl Membership {
         self.peers.claims()
     }
 
+    /// The claim of the process that takes SIP at this address itself, if that is another one.
+    pub fn at(&self, address: SocketAddr) -> Option<&Claim> {
+        self.peers.at(address)
+    }
+
     /// What this process says of a number that it serves, to a peer that asks or is mistaken.
     pub fn claim_of(&self, node: u16) -> Option<Claim> {
         match self.held.get(&node) {
@@ -275,7 +280,8 @@ impl Membership {
     fn answered(&mut self, now: Instant, id: OrderId, answer: StoreAnswer) {
         let asked = self.asked.remove(&id);
         let sent = asked.as_ref().map(|asked| asked.sent);
-        if let Some(sent) = sent {
+        // A store that only shows (read-only, full) is as bad as none: nobody can renew.
+        if let (Some(sent), StoreAnswer::Renewed { .. }) = (sent, &answer) {
             self.in_contact(now, sent);
         }
         match (answer, sent) {

@@ -101,8 +101,10 @@ impl Cell {
                     });
                     done.expect("it is up");
                     let turned = |sim: &Sim| sim.phones[phone].is_holding(call) == hold;
-                    sim.until(seconds(8), turned)
-                        .unwrap_or_else(|| panic!("{} is not answered", sim.phones[phone].config().user));
+                    if sim.until(seconds(8), turned).is_none() {
+                        sim.print_lines(phone);
+                        panic!("{} is not answered", sim.phones[phone].config().user);
+                    }
                     sim.advance(millis(50));
                 };
                 turn(sim, !held);

@@ -49,7 +49,6 @@ pub(crate) struct Process {
     writing_users: Vec<Row>,
     pub(crate) durable: bool,
     pub(crate) ended: BTreeMap<(u16, String), usize>,
-    started: Instant,
 }
 
 impl Process {
@@ -63,7 +62,6 @@ impl Process {
             writing_users: Vec::new(),
             durable,
             ended: BTreeMap::new(),
-            started: now,
         }
     }
 
@@ -260,10 +258,5 @@ impl Process {
             .values()
             .map(|serving| serving.pending.len() + serving.writing.len())
             .sum()
-    }
-
-    /// How long it has been running.
-    pub(crate) fn age(&self, now: Instant) -> std::time::Duration {
-        now.duration_since(self.started)
     }
 }

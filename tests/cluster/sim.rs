@@ -63,7 +63,7 @@ enum Frame {
     Told(Claim),
     /// The other end is not there.
     Refused {
-        node: u16,
+        node: Option<u16>,
         link: SocketAddr,
         message: Option<(Flow, Bytes)>,
     },
@@ -96,6 +96,8 @@ pub(crate) struct Host {
     pub(crate) cut: bool,
     /// The store alone is not reached.
     pub(crate) storeless: bool,
+    /// Stopped (SIGSTOP, a virtual machine that is moved): what comes meanwhile it hears afterwards.
+    frozen: Option<Vec<Flight>>,
 }
 
 /// What passed between nodes, counted.
@@ -160,6 +162,7 @@ impl Sim {
             process: None,
             cut: false,
             storeless: false,
+            frozen: None,
         };
         Sim {
             now,
@@ -316,7 +319,12 @@ impl Sim {
     fn touch(&mut self, actor: Actor) {
         let wake = match actor {
             Actor::Phone(phone) => self.phones[phone].poll_timeout(),
-            Actor::Host(host) => self.hosts[host].process.as_ref().and_then(Process::poll_timeout),
+            Actor::Host(host) => match &self.hosts[host] {
+                Host { frozen: Some(_), .. } | Host { process: None, .. } => None,
+                Host {
+                    process: Some(process), ..
+                } => process.poll_timeout(),
+            },
         };
         let before = match wake {
             Some(wake) => self.wake_of.insert(actor, wake),
@@ -341,8 +349,33 @@ impl Sim {
         self.touch(Actor::Phone(phone));
     }
 
+    /// Stops a process without its knowing.
+    pub(crate) fn freeze(&mut self, host: usize) {
+        self.hosts[host].frozen = Some(Vec::new());
+        self.touch(Actor::Host(host));
+    }
+
+    /// It goes on as if no time had passed; phones' messages come first.
+    pub(crate) fn thaw(&mut self, host: usize) {
+        let mut missed = self.hosts[host].frozen.take().unwrap_or_default();
+        missed.sort_by_key(|flight| !matches!(flight, Flight::Edge { .. }));
+        for flight in missed {
+            self.land(flight);
+        }
+        self.pump(host);
+    }
+
     fn land(&mut self, flight: Flight) {
         let now = self.now;
+        let host = match &flight {
+            Flight::Edge { flow, .. } => self.addresses.get(&flow.local).copied(),
+            Flight::Answer { host, .. } | Flight::Link { to: host, .. } => Some(*host),
+            Flight::Phone { .. } | Flight::Store { .. } => None,
+        };
+        if let Some(missed) = host.and_then(|host| self.hosts[host].frozen.as_mut()) {
+            missed.push(flight);
+            return;
+        }
         match flight {
             Flight::Phone { phone, bytes } => {
                 self.phones[phone].handle(now, bytes);
@@ -410,7 +443,7 @@ impl Sim {
                     flow,
                     bytes: bytes.clone(),
                 };
-                self.link(host, node, link, frame);
+                self.link(host, Some(node), link, frame);
                 true
             }
             Whereto::Wait(_) => false,
@@ -448,7 +481,7 @@ impl Sim {
     }
 
     /// Sends a frame to whoever is at that address.
-    fn link(&mut self, host: usize, node: u16, link: SocketAddr, frame: Frame) {
+    fn link(&mut self, host: usize, node: Option<u16>, link: SocketAddr, frame: Frame) {
         let to = self.hosts.iter().position(|host| host.link == link);
         let open = to.filter(|to| self.lives(*to) && !self.hosts[*to].cut && !self.hosts[host].cut);
         match open {
@@ -504,7 +537,9 @@ impl Sim {
             Frame::Told(claim) => process.membership.handle_input(now, Input::Told(claim)),
             Frame::Refused { node, link, message } => {
                 process.membership.handle_input(now, Input::LinkLost { link });
-                process.membership.handle_input(now, Input::PeerSilent { node });
+                if let Some(node) = node {
+                    process.membership.handle_input(now, Input::PeerSilent { node });
+                }
                 if let Some((flow, bytes)) = message {
                     process.waiting.push((now, flow, bytes, false));
                     self.traffic.kept += 1;
@@ -523,14 +558,11 @@ impl Sim {
             }
             return;
         }
-        let Some(process) = &self.hosts[host].process else {
-            return;
-        };
-        let has = |claim: &&Claim| claim.listeners.first() == Some(&flow.local);
-        let peer = process.membership.others().find(has);
-        if let Some((node, card)) = peer.and_then(|claim| Some((claim.node, claim.card?))) {
+        // Processes tell each other which sockets they have: a number's address and the number may be at two of them.
+        if let Some(to) = owner.filter(|to| self.lives(*to)) {
             self.traffic.sent_for += 1;
-            self.link(host, node, card.link, Frame::Send { flow, bytes });
+            let link = self.hosts[to].link;
+            self.link(host, None, link, Frame::Send { flow, bytes });
         }
     }
 
@@ -640,7 +672,7 @@ impl Sim {
             Order::Store { id, order } => self.ask(host, Question::Order(id, order), Duration::ZERO),
             Order::Ping { held, link } => {
                 self.traffic.pings += 1;
-                self.link(host, held.node, link, Frame::Ping(held));
+                self.link(host, Some(held.node), link, Frame::Ping(held));
             }
             Order::Serve { held, home, .. } => {
                 note(self, Note::Served { host, held, home });
@@ -681,6 +713,16 @@ impl Sim {
         let now = self.now;
         self.process_mut(host).membership.handle_input(now, input);
         self.pump(host);
+    }
+
+    /// What a phone sent and heard last, for a test that fails.
+    pub(crate) fn print_lines(&self, phone: usize) {
+        let lines = self.phones[phone].lines();
+        for line in lines.iter().skip(lines.len().saturating_sub(30)) {
+            let arrow = if line.sent { "──▶" } else { "◀──" };
+            eprintln!("{:>10.3?} {arrow} {}", line.at - self.start, line.summary);
+        }
+        eprintln!("{:?}", self.notes);
     }
 
     /// Which host serves that number now.
