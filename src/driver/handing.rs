@@ -55,34 +55,31 @@ impl Beside {
 }
 
 impl Shell {
-    /// The process before this one waits for us, and then we take over. `false`: it goes on instead.
-    pub(super) fn inherit(&mut self, mut heir: Heir) -> Option<Heir> {
-        match heir.begin() {
-            Ok(()) => Some(heir),
-            Err(error) => {
-                tracing::error!(%error, "the process before this one goes on");
-                None
-            }
+    /// The process before this one waits for us, and then we take over; what is to be told after the store's records are back.
+    /// `None`: it goes on instead.
+    pub(super) fn inherit(&mut self, mut heir: Heir) -> Option<Input> {
+        if let Err(error) = heir.begin() {
+            tracing::error!(%error, "the process before this one goes on");
+            return None;
         }
-    }
-
-    /// After the store's records are taken back.
-    pub(super) fn inherited(&mut self, heir: Heir) {
-        let (flows, ports) = (heir.flows.clone(), heir.ports.clone());
+        let (mut flows, ports) = (heir.flows.clone(), heir.ports.clone());
         let connections = flows.iter().map(|flow| (flow.connection, *flow)).collect();
         let kept = heir.kept.iter().cloned().collect();
         match heir.bond() {
+            // From here on its connections carry what we say, also the first thing.
             Ok(bond) => {
                 self.beside = Beside::Older {
                     bond,
                     kept,
                     connections,
                 };
-                self.tell(Input::Beside { flows, ports });
             }
-            Err(error) => tracing::error!(%error, "cannot hear the process before this one: what it finishes is lost"),
+            Err(error) => {
+                tracing::error!(%error, "cannot hear the process before this one: what it finishes is lost");
+                flows.clear();
+            }
         }
-        self.media.forget_inherited();
+        Some(Input::Beside { flows, ports })
     }
 
     /// Gives everything to a newer process, or goes on as if nothing had been.

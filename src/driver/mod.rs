@@ -73,6 +73,8 @@ pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
 pub use upgrade::{HandOver, Handed, Inherited, Link};
+#[doc(hidden)]
+pub use websocket::websocket_limits;
 
 use crate::api::softphone::Site;
 use crate::api::{EngineHandle, EventLog, Sounds};

@@ -197,8 +197,9 @@ pub(super) async fn run(parts: Parts) {
         None => None,
     };
     shell.tell(Input::Restored { records: kept });
-    if let Some(heir) = heir {
-        shell.inherited(heir);
+    if let Some(beside) = heir {
+        shell.tell(beside);
+        shell.media.forget_inherited();
     }
     loop {
         let deadline = shell.engine.poll_timeout();
