@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import time
 
@@ -318,9 +319,114 @@ def upgrade_with_sound(row, folder):
     assert row["gap_ms"] <= 2000, f"silence of {row['gap_ms']} ms, 2000 allowed"
 
 
+RELOADED = """
+[[listen]]
+transport = "tls"
+address = "{host}:5061"
+
+[[listen]]
+transport = "wss"
+address = "{host}:5062"
+
+[tls]
+certificate = "{folder}/chain.pem"
+key = "{folder}/key.pem"
+"""
+
+
+def renew(folder, number):
+    """A new certificate in the place of the one before it, whole files at a time."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-keyout", folder / "key.new", "-out", folder / "chain.new", "-subj", f"/CN=number-{number}",
+                    "-addext", f"subjectAltName=DNS:number-{number}"], check=True, capture_output=True)
+    (folder / "key.new").rename(folder / "key.pem")
+    (folder / "chain.new").rename(folder / "chain.pem")
+
+
+def connected(host, port):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    made = context.wrap_socket(socket.create_connection((host, port), timeout=10))
+    return made, made.getpeercert(binary_form=True)
+
+
+def answers(connection, host, number):
+    """Whether an OPTIONS on this connection is answered."""
+    connection.sendall((f"OPTIONS sip:{host} SIP/2.0\r\nVia: SIP/2.0/TLS {host}:9;branch=z9hG4bKo{number}\r\nMax-Forwards: 70\r\n"
+                        f"From: <sip:a@{host}>;tag=o\r\nTo: <sip:{host}>\r\nCall-ID: o{number}\r\nCSeq: 1 OPTIONS\r\n"
+                        "Content-Length: 0\r\n\r\n").encode())
+    return connection.recv(65535).startswith(b"SIP/2.0 200")
+
+
+def weight(edge):
+    """Resident memory in KiB and open descriptors of the edge."""
+    with open(f"/proc/{edge.process.pid}/status", encoding="ascii") as status:
+        memory = int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+    return memory, len(os.listdir(f"/proc/{edge.process.pid}/fd"))
+
+
+def reload_under_load(row, folder, times):
+    """Configuration and certificate are read again `times` times: no call fails, no connection is cut, nothing grows."""
+    block = Block()
+    host, caller, callee = (block.host(last) for last in (1, 20, 30))
+    folder.mkdir(parents=True, exist_ok=True)
+    renew(folder, 0)
+    configuration = CONFIGURATION.format(host=host, caller=caller, callee=callee, store=folder / "store.db")
+    configuration += RELOADED.format(host=host, folder=folder)
+    edge = Edge(host, configuration, folder / "edge")
+    load = Load(host, caller, callee)
+    path = edge.folder / "edge.toml"
+    good = path.read_text(encoding="utf-8")
+    kept = []
+    try:
+        kept = [connected(host, 5061), connected(host, 5062)]
+        number, seen, first = load.run(3, 3), {certificate for _, certificate in kept}, None
+        pace, following = time.monotonic(), number
+        for again in range(1, times + 1):
+            if again % 5 == 1:
+                renew(folder, again)
+            user = f'\n[[user]]\nname = "new{again}"\npassword = "secret"\n'
+            path.write_text(good + user, encoding="utf-8")
+            since = size(edge)
+            edge.process.send_signal(signal.SIGHUP)
+            end = time.monotonic() + 20
+            while not said(edge, "reloaded: ", since):
+                assert time.monotonic() < end, f"reload {again} was not told"
+                if time.monotonic() >= pace:
+                    pace += 1 / RATE
+                    load.call(following, 1.0)
+                    following += 1
+                load.turn()
+            if again % 5 == 1:
+                for port in (5061, 5062):
+                    made, certificate = connected(host, port)
+                    seen.add(certificate)
+                    made.close()
+            if again == times // 5:
+                first = weight(edge)
+        last = weight(edge)
+        assert answers(kept[0][0], host, times), "a connection from before is not answered"
+        load.until(lambda: not load.calls, 40, lambda: f"{len(load.calls)} calls are left")
+        row["reloads"], row["calls"], row["failed"] = times, load.well, len(load.bad)
+        row["certificates_seen"] = len(seen)
+        row["memory_kib"], row["descriptors"] = f"{first[0]} then {last[0]}", f"{first[1]} then {last[1]}"
+        assert not load.bad, f"{len(load.bad)} failed: {load.bad[:5]}"
+        assert len(seen) >= 1 + (times + 4) // 5, f"{len(seen)} certificates were shown"
+        assert last[0] <= first[0] * 1.05 + 4096, f"memory: {row['memory_kib']} KiB"
+        assert last[1] <= first[1] + 8, f"descriptors: {row['descriptors']}"
+    finally:
+        for made, _ in kept:
+            made.close()
+        load.close()
+        edge.stop()
+        block.release()
+
+
 def rows(short):
     """(name, body, what is measured) of each row."""
     return [
         ("upgrade", "upgrade under 50 calls a second", lambda row, folder: upgrade_under_load(row, folder, short)),
         ("upgrade-sound", "upgrade in the middle of relayed sound", upgrade_with_sound),
+        ("reload", "configuration and certificate read again under load",
+         lambda row, folder: reload_under_load(row, folder, 50 if short else 1_000)),
     ]
