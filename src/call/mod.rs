@@ -344,6 +344,12 @@ impl Calls {
 
     /// All calls, in the order of their handles' slots.
     pub fn views(&self) -> Vec<CallView> {
-        self.table.iter().filter_map(|(handle, _)| self.view(handle)).collect()
+        self.first_views(usize::MAX)
+    }
+
+    /// The first of them.
+    pub fn first_views(&self, limit: usize) -> Vec<CallView> {
+        let handles = self.table.iter().take(limit);
+        handles.filter_map(|(handle, _)| self.view(handle)).collect()
     }
 }

@@ -91,6 +91,7 @@ pub async fn totals(edge: &Edge) -> Result<Totals, CommandError> {
     match edge.handle().command(Command::Totals).await? {
         Reply::Totals(totals) => Ok(totals),
         Reply::Calls(_)
+        | Reply::FirstCalls { .. }
         | Reply::Call(_)
         | Reply::Transfers(_)
         | Reply::Transfer(_)

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from desk import Desk
-from held import Crowd, header
+from held import SDP, Crowd, header
 from rig.edge import Edge
 from rig.net import Block, wait_until
 
@@ -233,7 +233,6 @@ def upgrade_under_load(row, folder, short):
     older = []
     load = Load(host, caller, callee)
     try:
-        from held import SDP
         tcp = TcpCaller(host, caller)
         tcp.say("INVITE sip:900001@example.test", "1 INVITE", "Content-Type: application/sdp\r\n", SDP.format(host=caller, port=9000))
         load.until(lambda: tcp.hears("SIP/2.0 200"), 10, "the caller by TCP has no answer")

@@ -117,16 +117,16 @@ async fn next(
     heard: &mpsc::UnboundedSender<Heard>,
 ) -> io::Result<bool> {
     while let Some((word, bytes)) = taken(came)? {
-        let flow = match &word {
-            Word::Received { flow } | Word::Send { flow } | Word::Closed { flow } => flow.flow(),
-            Word::Prepared { .. } | Word::Sockets { .. } | Word::Offered { .. } | Word::Ready { .. } | Word::Go => None,
+        let (flow, said): (_, fn(Flow, Bytes) -> Heard) = match word {
+            Word::Received { flow } => (flow, |flow, bytes| Heard::Received { flow, bytes }),
+            Word::Send { flow } => (flow, |flow, bytes| Heard::Send { flow, bytes }),
+            Word::Closed { flow } => (flow, |flow, _| Heard::Closed { flow }),
+            Word::Prepared { .. } | Word::Sockets { .. } | Word::Offered { .. } | Word::Ready { .. } | Word::Go => {
+                continue;
+            }
         };
-        let Some(flow) = flow else { continue };
-        let said = match word {
-            Word::Send { .. } => Heard::Send { flow, bytes },
-            Word::Closed { .. } => Heard::Closed { flow },
-            _ => Heard::Received { flow, bytes },
-        };
+        let Some(flow) = flow.flow() else { continue };
+        let said = said(flow, bytes);
         if heard.send(said).is_err() {
             return Ok(false);
         }

@@ -79,13 +79,15 @@ impl HandOver {
     /// When it ended, or speaks another language.
     pub fn prepared(link: &mut Link, patience: Duration) -> io::Result<()> {
         link.patience(Some(patience))?;
-        match link.hear()? {
-            Word::Prepared { language: LANGUAGE, .. } => Ok(()),
-            Word::Prepared { version, .. } => Err(io::Error::other(format!(
-                "version {version} does not take over from this one: stop this one and start it"
-            ))),
-            _ => Err(io::ErrorKind::InvalidData.into()),
+        let Word::Prepared { version, language } = link.hear()? else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        if language == LANGUAGE {
+            return Ok(());
         }
+        Err(io::Error::other(format!(
+            "version {version} does not take over from this one: stop this one and start it"
+        )))
     }
 
     /// Passes everything, and waits until the newer process has it all.
@@ -99,10 +101,10 @@ impl HandOver {
             ports: offer.ports.clone(),
             connections: offer.connections.iter().map(WrittenFlow::of).collect(),
         })?;
-        match self.link.hear()? {
-            Word::Ready { pid } => Ok(pid),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        }
+        let Word::Ready { pid } = self.link.hear()? else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        Ok(pid)
     }
 
     /// From here on it is the newer one's.

@@ -143,10 +143,10 @@ impl Heir {
         self.link.patience(Some(PATIENCE))?;
         let pid = std::process::id();
         self.link.say(&Word::Ready { pid })?;
-        match self.link.hear()? {
-            Word::Go => Ok(()),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        }
+        let Word::Go = self.link.hear()? else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        Ok(())
     }
 
     pub(in crate::driver) fn bond(self) -> io::Result<Bond> {
