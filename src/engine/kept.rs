@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Output};
-use crate::call::StoredCall;
+use crate::call::{StoredCall, StoredHub};
 use crate::dialog::Match;
 use crate::leg::{LegHandle, LegOwner, StoredFlow, StoredLeg, WallClock};
 use crate::registrar::StoredUser;
@@ -35,6 +35,8 @@ pub enum Stored {
     Call(CallHandle, Option<StoredCall>),
     /// A transfer; `None`: forget it.
     Transfer(TransferHandle, Option<Box<StoredTransfer>>),
+    /// A hub; `None`: forget it.
+    Hub(CallHandle, Option<Box<StoredHub>>),
 }
 
 /// What is written of whom. Only in an engine whose host keeps anything.
@@ -44,6 +46,7 @@ pub(super) struct Keeper {
     unix: Duration,
     legs: BTreeMap<LegHandle, u64>,
     calls: BTreeMap<CallHandle, StoredCall>,
+    hubs: BTreeMap<CallHandle, StoredHub>,
     transfers: BTreeMap<TransferHandle, StoredTransfer>,
 }
 
@@ -57,6 +60,49 @@ impl Keeper {
     }
 }
 
+/// What comes back, by kind.
+#[derive(Default)]
+struct Back {
+    users: Vec<StoredUser>,
+    legs: BTreeMap<LegHandle, Box<StoredLeg>>,
+    calls: BTreeMap<CallHandle, StoredCall>,
+    hubs: BTreeMap<CallHandle, Box<StoredHub>>,
+    transfers: BTreeMap<TransferHandle, Box<StoredTransfer>>,
+}
+
+impl Back {
+    fn of(records: Vec<Stored>) -> Back {
+        let mut back = Back::default();
+        for record in records {
+            match record {
+                Stored::User(user) => back.users.push(user),
+                Stored::Leg(leg, stored) => drop(stored.map(|stored| back.legs.insert(leg, stored))),
+                Stored::Call(call, stored) => drop(stored.map(|stored| back.calls.insert(call, stored))),
+                Stored::Hub(call, stored) => drop(stored.map(|stored| back.hubs.insert(call, stored))),
+                Stored::Transfer(transfer, stored) => {
+                    drop(stored.map(|stored| back.transfers.insert(transfer, stored)));
+                }
+            }
+        }
+        back
+    }
+
+    /// Whatever does not come back is forgotten by the store as well.
+    fn note(&self, keeper: &mut Keeper) {
+        keeper.legs = self.legs.keys().map(|leg| (*leg, 0)).collect();
+        keeper.calls.clone_from(&self.calls);
+        keeper.hubs = self
+            .hubs
+            .iter()
+            .map(|(call, stored)| (*call, (**stored).clone()))
+            .collect();
+        let transfers = self.transfers.iter();
+        keeper.transfers = transfers
+            .map(|(handle, stored)| (*handle, (**stored).clone()))
+            .collect();
+    }
+}
+
 impl Engine {
     /// An engine whose host keeps what [`Output::Store`] says: legs, calls and transfers too, not registrations alone.
     /// `now` as in [`Engine::new`].
@@ -67,6 +113,7 @@ impl Engine {
             unix: Duration::from_secs(self.settings.process.started.unwrap_or_default()),
             legs: BTreeMap::new(),
             calls: BTreeMap::new(),
+            hubs: BTreeMap::new(),
             transfers: BTreeMap::new(),
         }));
         self
@@ -81,7 +128,7 @@ impl Engine {
         if let Some(mut keeper) = self.keeper.take() {
             let clock = keeper.clock(now);
             self.note_legs(&mut keeper, &clock, &mut changes);
-            self.note_calls(&mut keeper, &mut changes);
+            self.note_calls(&mut keeper, &clock, &mut changes);
             self.note_transfers(&mut keeper, &clock, &mut changes);
             self.keeper = Some(keeper);
         }
@@ -110,8 +157,17 @@ impl Engine {
         }
     }
 
-    fn note_calls(&mut self, keeper: &mut Keeper, changes: &mut Vec<Stored>) {
+    fn note_calls(&mut self, keeper: &mut Keeper, clock: &WallClock, changes: &mut Vec<Stored>) {
         for call in self.transfers.calls.take_touched() {
+            match self.transfers.calls.stored_hub(call, clock) {
+                Some(stored) if keeper.hubs.get(&call) == Some(&stored) => {}
+                Some(stored) => {
+                    keeper.hubs.insert(call, stored.clone());
+                    changes.push(Stored::Hub(call, Some(Box::new(stored))));
+                }
+                None if keeper.hubs.remove(&call).is_some() => changes.push(Stored::Hub(call, None)),
+                None => {}
+            }
             match self.transfers.calls.stored(call) {
                 Some(stored) if keeper.calls.get(&call) == Some(&stored) => {}
                 Some(stored) => {
@@ -140,53 +196,24 @@ impl Engine {
 
     /// Takes everything back that a process before this one kept.
     pub(super) fn restored(&mut self, now: Instant, records: Vec<Stored>) {
-        let (mut users, mut legs) = (Vec::new(), BTreeMap::new());
-        let (mut calls, mut transfers) = (BTreeMap::new(), BTreeMap::new());
-        for record in records {
-            match record {
-                Stored::User(user) => users.push(user),
-                Stored::Leg(leg, stored) => drop(stored.map(|stored| legs.insert(leg, stored))),
-                Stored::Call(call, stored) => drop(stored.map(|stored| calls.insert(call, stored))),
-                Stored::Transfer(transfer, stored) => drop(stored.map(|stored| transfers.insert(transfer, stored))),
-            }
-        }
-        self.restored_users(now, users);
+        let mut back = Back::of(records);
+        self.restored_users(now, std::mem::take(&mut back.users));
         let Some(mut keeper) = self.keeper.take() else { return };
         let clock = keeper.clock(now);
-        // Whatever does not come back is forgotten by the store as well.
-        keeper.legs = legs.keys().map(|leg| (*leg, 0)).collect();
-        keeper.calls = calls.clone();
-        keeper.transfers = transfers
-            .iter()
-            .map(|(handle, stored)| (*handle, (**stored).clone()))
-            .collect();
+        back.note(&mut keeper);
         self.keeper = Some(keeper);
-        let mut known: Vec<LegHandle> = legs.keys().copied().collect();
+        let mut known: Vec<LegHandle> = back.legs.keys().copied().collect();
         let mut unfinished = Vec::new();
-        for (_, stored) in legs {
+        for (_, stored) in std::mem::take(&mut back.legs) {
             unfinished.extend(self.restored_leg(&clock, *stored));
         }
         known.extend(unfinished.iter().map(crate::leg::Unfinished::leg));
-        for (call, stored) in &calls {
-            if !self.transfers.calls.restore(*call, stored) {
-                tracing::warn!(%call, "a call of the process before this one cannot go on");
-            }
-        }
-        for (transfer, stored) in &transfers {
-            self.transfers.take_back(&clock, *transfer, stored);
-        }
+        self.restored_calls(&clock, &back);
         let mut again = Vec::new();
         for unfinished in unfinished {
             again.extend(self.legs().finish_restored(now, unfinished));
         }
-        for transfer in transfers.keys() {
-            self.transfers.resume(now, *transfer);
-        }
-        for call in self.transfers.calls.handles() {
-            if self.transfers.calls.is_whole(call) {
-                self.transfers.calls.bring_together(now, call, None);
-            }
-        }
+        self.go_on(now, &back);
         for leg in known {
             let owner = self.legs().get(leg).map(|leg| leg.owner);
             if owner == Some(LegOwner::Nobody) {
@@ -194,16 +221,48 @@ impl Engine {
             }
             self.legs().touch(leg);
         }
-        for call in calls.keys() {
+        for call in back.calls.keys().chain(back.hubs.keys()) {
             self.transfers.calls.touch(*call);
         }
-        for transfer in transfers.keys() {
+        for transfer in back.transfers.keys() {
             self.transfers.touch(*transfer);
         }
         self.settle(now);
         for (flow, request) in again {
             if !flow.transport.is_reliable() {
                 self.received(now, flow, request);
+            }
+        }
+    }
+
+    /// Calls, hubs and transfers; their legs are back.
+    fn restored_calls(&mut self, clock: &WallClock, back: &Back) {
+        for (call, stored) in &back.calls {
+            if !self.transfers.calls.restore(*call, stored) {
+                tracing::warn!(%call, "a call of the process before this one cannot go on");
+            }
+        }
+        for (call, stored) in &back.hubs {
+            if !self.transfers.calls.restore_hub(clock, *call, stored) {
+                tracing::warn!(%call, "a hub of the process before this one cannot go on");
+            }
+        }
+        for (transfer, stored) in &back.transfers {
+            self.transfers.take_back(clock, *transfer, stored);
+        }
+    }
+
+    /// What was under way is finished or taken back, and those who talk are brought together.
+    fn go_on(&mut self, now: Instant, back: &Back) {
+        for transfer in back.transfers.keys() {
+            self.transfers.resume(now, *transfer);
+        }
+        for (call, stored) in &back.hubs {
+            self.transfers.calls.resume_hub(now, *call, stored);
+        }
+        for call in self.transfers.calls.handles() {
+            if self.transfers.calls.is_whole(call) {
+                self.transfers.calls.bring_together(now, call, None);
             }
         }
     }
@@ -251,6 +310,7 @@ impl Engine {
                     && let Some(LegOwner::Call(call)) = owner
                 {
                     self.transfers.calls.bring_together(now, call, None);
+                    self.transfers.calls.settle_stray(now, leg);
                 }
             }
             Match::Gone(_) if matches!(response.status(), Some(200..=299)) => {

@@ -7,7 +7,7 @@ use super::Stored;
 use crate::registrar::StoredUser;
 
 /// Kinds of records, as the tables of a back end are named.
-pub(super) const TABLES: [&str; 4] = ["bindings", "legs", "calls", "transfers"];
+pub(super) const TABLES: [&str; 5] = ["bindings", "legs", "calls", "transfers", "hubs"];
 
 /// A record as it is written: its table, its key there, and its value as JSON; no value: it is to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub fn rows(records: &[Stored]) -> Vec<Row> {
 }
 
 fn row(record: &Stored) -> Result<Row, serde_json::Error> {
-    let [bindings, legs, calls, transfers] = TABLES;
+    let [bindings, legs, calls, transfers, hubs] = TABLES;
     let (table, key, value) = match record {
         Stored::User(user) if user.bindings.is_empty() => (bindings, user.user.to_string(), None),
         Stored::User(user) => (
@@ -44,13 +44,14 @@ fn row(record: &Stored) -> Result<Row, serde_json::Error> {
         Stored::Leg(leg, stored) => (legs, leg.to_string(), json(stored.as_ref())?),
         Stored::Call(call, stored) => (calls, call.to_string(), json(stored.as_ref())?),
         Stored::Transfer(transfer, stored) => (transfers, transfer.to_string(), json(stored.as_ref())?),
+        Stored::Hub(call, stored) => (hubs, call.to_string(), json(stored.as_ref())?),
     };
     Ok(Row { table, key, value })
 }
 
 /// A row as a record; `None`: what stands there cannot be read.
 pub(super) fn record(table: &str, key: &str, value: &[u8]) -> Option<Stored> {
-    let [bindings, legs, calls, transfers] = TABLES;
+    let [bindings, legs, calls, transfers, hubs] = TABLES;
     match table {
         table if table == bindings => Some(Stored::User(StoredUser {
             user: key.into(),
@@ -58,6 +59,7 @@ pub(super) fn record(table: &str, key: &str, value: &[u8]) -> Option<Stored> {
         })),
         table if table == legs => Some(Stored::Leg(key.parse().ok()?, Some(read(value)?))),
         table if table == calls => Some(Stored::Call(key.parse().ok()?, Some(read(value)?))),
+        table if table == hubs => Some(Stored::Hub(key.parse().ok()?, Some(read(value)?))),
         table if table == transfers => Some(Stored::Transfer(key.parse().ok()?, Some(read(value)?))),
         _ => None,
     }

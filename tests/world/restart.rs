@@ -160,6 +160,7 @@ impl World {
                 Stored::User(_) => "user",
                 Stored::Leg(..) => "leg",
                 Stored::Call(..) => "call",
+                Stored::Hub(..) => "hub",
                 Stored::Transfer(..) => "transfer",
             };
             *counts.entry(kind).or_default() += 1;
@@ -190,6 +191,7 @@ fn name(record: &Stored) -> String {
         Stored::User(user) => format!("{}{}", mark(!user.bindings.is_empty()), user.user),
         Stored::Leg(leg, stored) => format!("{}{leg}", mark(stored.is_some())),
         Stored::Call(call, stored) => format!("{}{call}", mark(stored.is_some())),
+        Stored::Hub(call, stored) => format!("{}{call} as a hub", mark(stored.is_some())),
         Stored::Transfer(transfer, stored) => format!("{}{transfer}", mark(stored.is_some())),
     }
 }
