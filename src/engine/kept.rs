@@ -7,17 +7,20 @@
 //!
 //! Back they come in the other order: registrations, legs, calls, transfers; then what legs owed is paid, transfers go on
 //! or are taken back, and sides of a call that may not have each other's description are offered it. A leg that belongs to
-//! nothing any more is ended by BYE.
+//! nothing any more is ended by BYE. Last, what rang is taken up or told to stop (`ringing`).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use super::guard::StoredBan;
 use super::{Engine, Output};
 use crate::call::{StoredCall, StoredHub};
 use crate::dialog::Match;
-use crate::leg::{LegHandle, LegOwner, StoredFlow, StoredLeg, WallClock};
+use crate::leg::{LegHandle, LegOwner, StoredFlow, StoredLeg, StoredRinging, WallClock};
 use crate::registrar::StoredUser;
 use crate::sip::Message;
 use crate::transfer::StoredTransfer;
@@ -37,6 +40,21 @@ pub enum Stored {
     Transfer(TransferHandle, Option<Box<StoredTransfer>>),
     /// A hub; `None`: forget it.
     Hub(CallHandle, Option<Box<StoredHub>>),
+    /// An INVITE that has no final answer; `None`: it has one.
+    Ringing(LegHandle, Option<Box<StoredRinging>>),
+    /// A source that is banned; `None`: not any more.
+    Ban(IpAddr, Option<StoredBan>),
+    /// What somebody above the engine keeps, by kind and key; `None`: forget it. The engine never has one.
+    Note(NoteKind, CompactString, Option<serde_json::Value>),
+}
+
+/// Whose notes they are, and so who may read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum NoteKind {
+    /// A call record; it belongs to the node that makes it.
+    Record,
+    /// Of the API and its dialects; it belongs to the cluster.
+    Api,
 }
 
 /// What is written of whom. Only in an engine whose host keeps anything.
@@ -45,6 +63,7 @@ pub(super) struct Keeper {
     epoch: Instant,
     unix: Duration,
     legs: BTreeMap<LegHandle, u64>,
+    ringing: BTreeMap<LegHandle, u64>,
     calls: BTreeMap<CallHandle, StoredCall>,
     hubs: BTreeMap<CallHandle, StoredHub>,
     transfers: BTreeMap<TransferHandle, StoredTransfer>,
@@ -68,6 +87,8 @@ struct Back {
     calls: BTreeMap<CallHandle, StoredCall>,
     hubs: BTreeMap<CallHandle, Box<StoredHub>>,
     transfers: BTreeMap<TransferHandle, Box<StoredTransfer>>,
+    ringing: BTreeMap<LegHandle, Box<StoredRinging>>,
+    bans: Vec<(IpAddr, StoredBan)>,
 }
 
 impl Back {
@@ -79,6 +100,9 @@ impl Back {
                 Stored::Leg(leg, stored) => drop(stored.map(|stored| back.legs.insert(leg, stored))),
                 Stored::Call(call, stored) => drop(stored.map(|stored| back.calls.insert(call, stored))),
                 Stored::Hub(call, stored) => drop(stored.map(|stored| back.hubs.insert(call, stored))),
+                Stored::Ringing(leg, stored) => drop(stored.map(|stored| back.ringing.insert(leg, stored))),
+                Stored::Ban(source, stored) => back.bans.extend(stored.map(|ban| (source, ban))),
+                Stored::Note(..) => {}
                 Stored::Transfer(transfer, stored) => {
                     drop(stored.map(|stored| back.transfers.insert(transfer, stored)));
                 }
@@ -90,6 +114,7 @@ impl Back {
     /// Whatever does not come back is forgotten by the store as well.
     fn note(&self, keeper: &mut Keeper) {
         keeper.legs = self.legs.keys().map(|leg| (*leg, 0)).collect();
+        keeper.ringing = self.ringing.keys().map(|leg| (*leg, 0)).collect();
         keeper.calls.clone_from(&self.calls);
         keeper.hubs = self
             .hubs
@@ -112,6 +137,7 @@ impl Engine {
             epoch: now,
             unix: Duration::from_secs(self.settings.process.started.unwrap_or_default()),
             legs: BTreeMap::new(),
+            ringing: BTreeMap::new(),
             calls: BTreeMap::new(),
             hubs: BTreeMap::new(),
             transfers: BTreeMap::new(),
@@ -139,6 +165,7 @@ impl Engine {
 
     fn note_legs(&mut self, keeper: &mut Keeper, clock: &WallClock, changes: &mut Vec<Stored>) {
         for leg in self.legs().take_touched() {
+            self.note_ringing(keeper, clock, leg, changes);
             match self.legs().stamp(leg) {
                 Some(stamp) => {
                     // A leg that never was confirmed is none that has to be ended.
@@ -154,6 +181,28 @@ impl Engine {
                 None if keeper.legs.remove(&leg).is_some() => changes.push(Stored::Leg(leg, None)),
                 None => {}
             }
+        }
+    }
+
+    fn note_ringing(&mut self, keeper: &mut Keeper, clock: &WallClock, leg: LegHandle, changes: &mut Vec<Stored>) {
+        let by_transfer = |owner| matches!(owner, LegOwner::Transfer(_));
+        let stamp = self.legs().ringing_stamp(leg);
+        // What a transfer calls is kept with the transfer.
+        let stamp = stamp.filter(|_| {
+            !self
+                .legs()
+                .get(leg)
+                .is_some_and(|leg| by_transfer(leg.owner) && leg.we_called())
+        });
+        match stamp {
+            Some(stamp) if keeper.ringing.get(&leg) == Some(&stamp) => {}
+            Some(stamp) => {
+                keeper.ringing.insert(leg, stamp);
+                let stored = self.legs().ringing(leg, clock);
+                changes.push(Stored::Ringing(leg, stored.map(Box::new)));
+            }
+            None if keeper.ringing.remove(&leg).is_some() => changes.push(Stored::Ringing(leg, None)),
+            None => {}
         }
     }
 
@@ -202,7 +251,8 @@ impl Engine {
         let clock = keeper.clock(now);
         back.note(&mut keeper);
         self.keeper = Some(keeper);
-        let mut known: Vec<LegHandle> = back.legs.keys().copied().collect();
+        self.restored_bans(&clock, &back.bans);
+        let mut known: Vec<LegHandle> = back.legs.keys().chain(back.ringing.keys()).copied().collect();
         let mut unfinished = Vec::new();
         for (_, stored) in std::mem::take(&mut back.legs) {
             unfinished.extend(self.restored_leg(&clock, *stored));
@@ -232,6 +282,29 @@ impl Engine {
             if !flow.transport.is_reliable() {
                 self.received(now, flow, request);
             }
+        }
+        let ringing = std::mem::take(&mut back.ringing).into_values();
+        self.resume_ringing(now, &clock, ringing.map(|stored| *stored).collect());
+    }
+
+    /// A source was banned just now.
+    pub(super) fn note_ban(&mut self, now: Instant, source: IpAddr) {
+        let Some(clock) = self.keeper.as_ref().map(|keeper| keeper.clock(now)) else {
+            return;
+        };
+        if let Some(ban) = self.guard.stored(source, &clock) {
+            let changes = vec![Stored::Ban(source, Some(ban))];
+            self.outputs.push_back(Output::Store { changes });
+        }
+    }
+
+    fn restored_bans(&mut self, clock: &WallClock, bans: &[(IpAddr, StoredBan)]) {
+        let over = bans
+            .iter()
+            .filter(|(source, ban)| !self.guard.restore(clock, *source, ban));
+        let changes: Vec<_> = over.map(|(source, _)| Stored::Ban(*source, None)).collect();
+        if !changes.is_empty() {
+            self.outputs.push_back(Output::Store { changes });
         }
     }
 

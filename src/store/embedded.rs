@@ -9,6 +9,10 @@
 //! | `calls` | `call-1f-2` | JSON |
 //! | `transfers` | `transfer-1f-2` | JSON |
 //! | `hubs` | `call-1f-2` | JSON |
+//! | `ringing` | `leg-1f-2` | JSON: an INVITE without a final answer |
+//! | `bans` | an address | JSON |
+//! | `records` | a call record's id | JSON: the record, and what it waits for |
+//! | `notes` | whose, and its key | JSON: what the API keeps |
 //!
 //! | format | what it had | what becomes of it |
 //! |---|---|---|

@@ -161,6 +161,9 @@ impl World {
                 Stored::Leg(..) => "leg",
                 Stored::Call(..) => "call",
                 Stored::Hub(..) => "hub",
+                Stored::Ringing(..) => "ringing",
+                Stored::Ban(..) => "ban",
+                Stored::Note(..) => "note",
                 Stored::Transfer(..) => "transfer",
             };
             *counts.entry(kind).or_default() += 1;
@@ -191,6 +194,9 @@ fn name(record: &Stored) -> String {
         Stored::User(user) => format!("{}{}", mark(!user.bindings.is_empty()), user.user),
         Stored::Leg(leg, stored) => format!("{}{leg}", mark(stored.is_some())),
         Stored::Call(call, stored) => format!("{}{call}", mark(stored.is_some())),
+        Stored::Ringing(leg, stored) => format!("{}{leg} rings", mark(stored.is_some())),
+        Stored::Ban(source, stored) => format!("{}ban of {source}", mark(stored.is_some())),
+        Stored::Note(_, key, stored) => format!("{}note {key}", mark(stored.is_some())),
         Stored::Hub(call, stored) => format!("{}{call} as a hub", mark(stored.is_some())),
         Stored::Transfer(transfer, stored) => format!("{}{transfer}", mark(stored.is_some())),
     }
