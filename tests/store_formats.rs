@@ -69,7 +69,7 @@ fn a_store_of_format_2_is_taken_over_and_its_calls_go_on() {
         "leaving": [], "started": false, "until": null, "recorded": false, "transfers": 0,
     });
     let hub = Stored::Hub(call, Some(serde_json::from_value(hub).unwrap()));
-    store.keep(&rows(&[hub.clone()])).unwrap();
+    store.keep(&rows(std::slice::from_ref(&hub))).unwrap();
     drop(store);
     let mut store = Embedded::open(&path).unwrap();
     let records = store.records().unwrap();
