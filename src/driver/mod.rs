@@ -216,9 +216,9 @@ impl Edge {
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
-        let kept = memory::recall(&mut settings, store, confirmed)?;
+        let mut kept = memory::recall(&mut settings, store, confirmed)?;
         let metrics = Arc::new(Metrics::new());
-        let maker = RecordMaker::start(&records, &metrics)?;
+        let maker = RecordMaker::start(&records, &metrics, kept.calls.take())?;
         let records = maker.records();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

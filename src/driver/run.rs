@@ -146,6 +146,7 @@ pub(super) async fn run(parts: Parts) {
         confirmed,
         mut committed,
         first_connection,
+        ..
     } = kept;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
@@ -176,6 +177,8 @@ pub(super) async fn run(parts: Parts) {
         },
     };
     shell.tell(Input::Restored { records: kept });
+    shell.records.settle_restored(moment(clock::wall()), &shell.engine);
+    shell.keep_records();
     loop {
         let deadline = shell.engine.poll_timeout();
         let patience = shell.held.deadline();
@@ -356,7 +359,10 @@ impl Shell {
                     self.act(now, output);
                 }
             }
-            let Some(flow) = self.failed.pop_front() else { return };
+            let Some(flow) = self.failed.pop_front() else {
+                self.keep_records();
+                return;
+            };
             self.engine.handle_input(now, Input::FlowFailed { flow });
         }
     }
@@ -366,6 +372,16 @@ impl Shell {
             let number = writer.keep(changes);
             if changes.iter().any(|change| !matches!(change, Stored::User(_))) {
                 self.held.wait_for(number);
+            }
+        }
+    }
+
+    /// No message waits for these.
+    fn keep_records(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            let changes = self.records.changes();
+            if !changes.is_empty() {
+                writer.keep(&changes);
             }
         }
     }

@@ -44,8 +44,8 @@ pub enum Stored {
     Ringing(LegHandle, Option<Box<StoredRinging>>),
     /// A source that is banned; `None`: not any more.
     Ban(IpAddr, Option<StoredBan>),
-    /// What somebody above the engine keeps, by kind and key; `None`: forget it. The engine never has one.
-    Note(NoteKind, CompactString, Option<serde_json::Value>),
+    /// What somebody above the engine keeps, by kind and key, as JSON; `None`: forget it. The engine never has one.
+    Note(NoteKind, CompactString, Option<String>),
 }
 
 /// Whose notes they are, and so who may read them.
@@ -338,6 +338,16 @@ impl Engine {
                 self.transfers.calls.bring_together(now, call, None);
             }
         }
+    }
+
+    /// Legs, calls and transfers that have not ended.
+    pub fn living(&self) -> (Vec<LegHandle>, Vec<CallHandle>, Vec<TransferHandle>) {
+        let calls = &self.transfers.calls;
+        (
+            calls.legs.alive(),
+            calls.handles(),
+            self.transfers.handles(),
+        )
     }
 
     fn restored_leg(&mut self, clock: &WallClock, mut stored: StoredLeg) -> Option<crate::leg::Unfinished> {

@@ -141,6 +141,12 @@ impl Legs {
         self.table.watch();
     }
 
+    /// Legs that are neither released nor ended.
+    pub fn alive(&self) -> Vec<LegHandle> {
+        let alive = self.table.iter().filter(|(_, leg)| leg.is_alive());
+        alive.map(|(_, leg)| leg.handle).collect()
+    }
+
     /// Which legs may have changed since this was asked last.
     pub fn take_touched(&mut self) -> Vec<LegHandle> {
         self.table.take_touched().into_iter().map(LegHandle::from).collect()

@@ -57,8 +57,8 @@ fn row(record: &Stored) -> Result<Row, serde_json::Error> {
         Stored::Transfer(transfer, stored) => (transfers, transfer.to_string(), json(stored.as_ref())?),
         Stored::Ringing(leg, stored) => (ringing, leg.to_string(), json(stored.as_ref())?),
         Stored::Ban(source, stored) => (bans, source.to_string(), json(stored.as_ref())?),
-        Stored::Note(NoteKind::Record, key, value) => (records, key.to_string(), json(value.as_ref())?),
-        Stored::Note(NoteKind::Api, key, value) => (notes, key.to_string(), json(value.as_ref())?),
+        Stored::Note(NoteKind::Record, key, value) => (records, key.to_string(), octets(value)),
+        Stored::Note(NoteKind::Api, key, value) => (notes, key.to_string(), octets(value)),
         Stored::Hub(call, stored) => (hubs, call.to_string(), json(stored.as_ref())?),
     };
     Ok(Row { table, key, value })
@@ -76,12 +76,20 @@ pub(super) fn record(table: &str, key: &str, value: &[u8]) -> Option<Stored> {
         table if table == calls => Some(Stored::Call(key.parse().ok()?, Some(read(value)?))),
         table if table == ringing => Some(Stored::Ringing(key.parse().ok()?, Some(read(value)?))),
         table if table == bans => Some(Stored::Ban(key.parse().ok()?, Some(read(value)?))),
-        table if table == records => Some(Stored::Note(NoteKind::Record, key.into(), Some(read(value)?))),
-        table if table == notes => Some(Stored::Note(NoteKind::Api, key.into(), Some(read(value)?))),
+        table if table == records => Some(note(NoteKind::Record, key, value)),
+        table if table == notes => Some(note(NoteKind::Api, key, value)),
         table if table == hubs => Some(Stored::Hub(key.parse().ok()?, Some(read(value)?))),
         table if table == transfers => Some(Stored::Transfer(key.parse().ok()?, Some(read(value)?))),
         _ => None,
     }
+}
+
+fn octets(text: &Option<String>) -> Option<Vec<u8>> {
+    text.as_ref().map(|text| text.clone().into_bytes())
+}
+
+fn note(kind: NoteKind, key: &str, value: &[u8]) -> Stored {
+    Stored::Note(kind, key.into(), Some(String::from_utf8_lossy(value).into_owned()))
 }
 
 fn json<T: Serialize>(value: Option<&T>) -> Result<Option<Vec<u8>>, serde_json::Error> {

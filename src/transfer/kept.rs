@@ -87,6 +87,11 @@ impl Transfers {
         self.table.take_touched()
     }
 
+    /// The transfers, in the order of their slots.
+    pub fn handles(&self) -> Vec<TransferHandle> {
+        self.table.iter().map(|(handle, _)| handle).collect()
+    }
+
     /// Somebody wants to know what has become of this transfer.
     pub fn touch(&mut self, handle: TransferHandle) {
         self.table.get_mut(handle);

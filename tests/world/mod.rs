@@ -338,6 +338,13 @@ impl World {
 
     /// Takes what everybody wants to send or say, and puts it on the wire or on record.
     pub(crate) fn pump(&mut self) {
+        self.take_outputs();
+        if !self.is_dead() {
+            self.keep_records();
+        }
+    }
+
+    fn take_outputs(&mut self) {
         for who in EVERYBODY {
             while let Some(bytes) = self.phones[who as usize].poll_transmit() {
                 let flow = self.flow_of(who);

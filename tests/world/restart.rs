@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use warmline::engine::{Engine, Input, Settings, Stored};
+use warmline::engine::{Engine, Input, NoteKind, Settings, Stored};
+use warmline::observe::{Living, Records};
 use warmline::store::{Memory, Store, rows};
 
 use super::World;
@@ -52,6 +53,7 @@ impl World {
         transport: impl Fn(super::Who) -> warmline::phone::PhoneTransport,
     ) -> World {
         let mut world = World::unregistered(change, transport);
+        world.records = Records::new(10_000).keeping();
         world.start_process();
         world.register_everybody();
         world
@@ -111,8 +113,25 @@ impl World {
         self.start_process();
         self.ladder.push(format!("{:>8}  ✶ another process", self.clock()));
         let records = self.process.store.records().expect("memory is always there");
+        let record = |record: &Stored| match record {
+            Stored::Note(NoteKind::Record, _, Some(text)) => serde_json::from_str(text).ok(),
+            _ => None,
+        };
+        self.records = Records::new(10_000).keeping();
+        self.records.take_back(records.iter().filter_map(record).collect());
         self.engine.handle_input(self.now, Input::Restored { records });
-        self.pump();
+        self.take_outputs();
+        if self.is_dead() {
+            return;
+        }
+        let (legs, calls, transfers) = self.engine.living();
+        let living = Living {
+            legs: legs.into_iter().collect(),
+            calls: calls.into_iter().collect(),
+            transfers: transfers.into_iter().collect(),
+        };
+        self.records.settle_restored(self.moment(), &living);
+        self.keep_records();
     }
 
     /// Kills the process, and starts another one after this time.
@@ -149,6 +168,15 @@ impl World {
             .store
             .keep(&rows(&changes))
             .expect("memory is always there");
+    }
+
+    /// As the driver does: when there is nothing else to do.
+    pub(super) fn keep_records(&mut self) {
+        while let Some((id, stored)) = self.records.poll_changed() {
+            let text = stored.map(|stored| serde_json::to_string(&stored).expect("plain data"));
+            let changes = [Stored::Note(NoteKind::Record, id.into(), text)];
+            self.process.store.keep(&rows(&changes)).expect("memory is always there");
+        }
     }
 
     /// What is in the store, by kind: users, legs, calls, transfers.

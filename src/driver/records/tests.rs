@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use crate::engine::{CallHandle, Cause, LegHandle};
 
@@ -51,10 +53,10 @@ fn complete_calls_are_lines_of_json_and_a_moved_file_is_opened_again() {
         keep: 2,
         file: Some(path.clone()),
     };
-    let maker = RecordMaker::start(&options, &metrics).unwrap();
+    let maker = RecordMaker::start(&options, &metrics, None).unwrap();
     call(&maker, 1);
     drop(maker); // waits for the line
-    let maker = RecordMaker::start(&options, &metrics).unwrap();
+    let maker = RecordMaker::start(&options, &metrics, None).unwrap();
     std::fs::rename(&path, &moved).unwrap();
     maker.records().reopen();
     (2..5).for_each(|slot| call(&maker, slot));
@@ -80,7 +82,7 @@ fn a_disk_that_takes_nothing_costs_lines_that_are_counted() {
         keep: 10,
         file: Some("/dev/full".into()),
     };
-    let maker = RecordMaker::start(&options, &metrics).unwrap();
+    let maker = RecordMaker::start(&options, &metrics, None).unwrap();
     call(&maker, 1);
     call(&maker, 2);
     assert_eq!(
@@ -103,6 +105,6 @@ fn a_file_that_cannot_be_made_is_told_before_anything_starts() {
         keep: 1,
         file: Some("/nowhere/at/all/calls.jsonl".into()),
     };
-    let refused = RecordMaker::start(&options, &Arc::new(Metrics::new())).unwrap_err();
+    let refused = RecordMaker::start(&options, &Arc::new(Metrics::new()), None).unwrap_err();
     assert!(refused.to_string().contains("call records"), "{refused}");
 }
