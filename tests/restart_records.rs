@@ -29,13 +29,20 @@ fn complete(world: &mut World) -> Vec<Arc<Record>> {
     for record in &records {
         let whole = record.ended_at.is_some()
             && record.cause.is_some()
-            && record.legs.iter().all(|leg| leg.ended_at.is_some() && leg.cause.is_some())
+            && record
+                .legs
+                .iter()
+                .all(|leg| leg.ended_at.is_some() && leg.cause.is_some())
             && record.transfers.iter().all(|asked| asked.outcome.is_some());
         assert!(whole, "{record:#?}\n{}", world.ladder());
         let legs: BTreeSet<_> = record.legs.iter().map(|leg| leg.leg).collect();
         assert_eq!(legs.len(), record.legs.len(), "no leg is there twice: {record:#?}");
     }
-    assert_eq!(world.kept().get("note"), Some(&records.len()), "the store has each of them once");
+    assert_eq!(
+        world.kept().get("note"),
+        Some(&records.len()),
+        "the store has each of them once"
+    );
     records
 }
 
@@ -82,7 +89,10 @@ fn a_record_under_way_goes_on_and_a_complete_one_is_remembered() {
     let after = world.record();
     let tree = |record: &Record| format!("{:?} {:?} {:?}", record.id, record.legs, record.started_at);
     assert_eq!(tree(&before), tree(&after), "nothing was lost, nothing came twice");
-    assert_eq!((&after.from, &after.to, after.answered_at), (&before.from, &before.to, before.answered_at));
+    assert_eq!(
+        (&after.from, &after.to, after.answered_at),
+        (&before.from, &before.to, before.answered_at)
+    );
     world.hang_up(BOB);
     let ended = complete(&mut world);
     world.restart(millis(300));
@@ -103,9 +113,16 @@ fn a_call_that_is_killed_anywhere_in_its_setup_has_one_record() {
     sweep(begin, call, |world, records| {
         assert_eq!(records.len(), 1, "{records:#?}\n{}", world.ladder());
         let record = &records[0];
-        assert!(record.answered_at.is_some(), "it was taken up and answered: {record:#?}");
+        assert!(
+            record.answered_at.is_some(),
+            "it was taken up and answered: {record:#?}"
+        );
         assert_eq!(
-            (record.from.contains("bob"), record.to.contains("alice"), record.parties.len()),
+            (
+                record.from.contains("bob"),
+                record.to.contains("alice"),
+                record.parties.len()
+            ),
             (true, true, 2),
             "{record:#?}"
         );
@@ -126,8 +143,14 @@ fn a_blind_transfer_that_is_killed_anywhere_has_one_record_with_its_outcome() {
     };
     sweep(begin, refer, |world, records| {
         assert_eq!(records.len(), 1, "{records:#?}\n{}", world.ladder());
-        let came = records[0].legs.iter().filter(|leg| leg.came == Came::TransferredTo && leg.answered_at.is_some());
-        let done = records[0].transfers.iter().filter(|asked| asked.outcome == Some(Outcome::Completed));
+        let came = records[0]
+            .legs
+            .iter()
+            .filter(|leg| leg.came == Came::TransferredTo && leg.answered_at.is_some());
+        let done = records[0]
+            .transfers
+            .iter()
+            .filter(|asked| asked.outcome == Some(Outcome::Completed));
         assert_eq!(came.count(), done.count(), "{:#?}\n{}", records[0], world.ladder());
     });
 }

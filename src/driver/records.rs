@@ -106,7 +106,11 @@ impl RecordMaker {
         let mut file = None;
         if let Some(path) = &options.file {
             let opened = file::Lines::open(path, keeps).map_err(refused("the file of call records"))?;
-            made.remember(opened.last(options.keep.max(WAITING)).map_err(refused("the file of call records"))?);
+            made.remember(
+                opened
+                    .last(options.keep.max(WAITING))
+                    .map_err(refused("the file of call records"))?,
+            );
             file = Some(opened);
         }
         let late = made.take_back(back.into_iter().flatten().filter_map(|text| read(&text)).collect());
@@ -210,7 +214,8 @@ impl Drop for RecordMaker {
 
 fn read(text: &str) -> Option<StoredRecord> {
     let read = serde_json::from_str(text);
-    read.inspect_err(|error| tracing::warn!(%error, "a stored call record cannot be read and is left out")).ok()
+    read.inspect_err(|error| tracing::warn!(%error, "a stored call record cannot be read and is left out"))
+        .ok()
 }
 
 #[cfg(test)]

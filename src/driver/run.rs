@@ -178,7 +178,7 @@ pub(super) async fn run(parts: Parts) {
     };
     shell.tell(Input::Restored { records: kept });
     shell.records.settle_restored(moment(clock::wall()), &shell.engine);
-    shell.keep_records();
+    shell.keep(Vec::new());
     loop {
         let deadline = shell.engine.poll_timeout();
         let patience = shell.held.deadline();
@@ -352,37 +352,49 @@ impl Shell {
     /// Performs everything that the engine asks for, and tells it what could not be performed.
     fn perform(&mut self, now: Instant) {
         loop {
-            while let Some(output) = self.engine.poll_output() {
-                if let Output::Store { changes } = output {
-                    self.keep(&changes);
-                } else if let Some(output) = self.held.pass(now, output) {
+            for output in self.outputs() {
+                if let Some(output) = self.held.pass(now, output) {
                     self.act(now, output);
                 }
             }
-            let Some(flow) = self.failed.pop_front() else {
-                self.keep_records();
-                return;
-            };
+            let Some(flow) = self.failed.pop_front() else { return };
             self.engine.handle_input(now, Input::FlowFailed { flow });
         }
     }
 
-    fn keep(&mut self, changes: &[Stored]) {
-        if let Some(writer) = &mut self.writer {
-            let number = writer.keep(changes);
-            if changes.iter().any(|change| !matches!(change, Stored::User(_))) {
-                self.held.wait_for(number);
+    /// What the engine wants done, but for what it wants kept: that is noted before anything leaves, and in one piece with
+    /// what it means for the call records, so that no record misses what the engine will never say again.
+    fn outputs(&mut self) -> Vec<Output> {
+        let (mut outputs, mut changes) = (Vec::new(), Vec::new());
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Store { changes: more } => changes.extend(more),
+                Output::Event(event) => {
+                    self.records.event(moment(clock::wall()), &event);
+                    outputs.push(Output::Event(event));
+                }
+                output @ (Output::Transmit { .. }
+                | Output::Resolve { .. }
+                | Output::Media(_)
+                | Output::Reply { .. }) => outputs.push(output),
             }
         }
+        self.keep(changes);
+        outputs
     }
 
-    /// No message waits for these.
-    fn keep_records(&mut self) {
-        if let Some(writer) = &mut self.writer {
-            let changes = self.records.changes();
-            if !changes.is_empty() {
-                writer.keep(&changes);
-            }
+    fn keep(&mut self, mut changes: Vec<Stored>) {
+        let Some(writer) = &mut self.writer else { return };
+        // Nobody waits for a binding or a record.
+        let waits = |change: &Stored| !matches!(change, Stored::User(_) | Stored::Note(..));
+        let waits = changes.iter().any(waits);
+        changes.extend(self.records.changes());
+        if changes.is_empty() {
+            return;
+        }
+        let number = writer.keep(&changes);
+        if waits {
+            self.held.wait_for(number);
         }
     }
 
@@ -409,7 +421,7 @@ impl Shell {
         match output {
             Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
             Output::Resolve { id, wanted, ours, seed } => self.names.resolve(now, id, wanted, ours, seed),
-            Output::Store { changes } => self.keep(&changes),
+            Output::Store { changes } => self.keep(changes),
             Output::Media(command) => self.media.send(command),
             Output::Event(event) => {
                 self.metrics.event(&event);
@@ -418,7 +430,6 @@ impl Shell {
                     ladders.event(now, &event);
                 }
                 let at = clock::wall();
-                self.records.event(moment(at), &event);
                 self.events.push(at, event);
             }
             Output::Reply { id, reply } => {

@@ -343,11 +343,7 @@ impl Engine {
     /// Legs, calls and transfers that have not ended.
     pub fn living(&self) -> (Vec<LegHandle>, Vec<CallHandle>, Vec<TransferHandle>) {
         let calls = &self.transfers.calls;
-        (
-            calls.legs.alive(),
-            calls.handles(),
-            self.transfers.handles(),
-        )
+        (calls.legs.alive(), calls.handles(), self.transfers.handles())
     }
 
     fn restored_leg(&mut self, clock: &WallClock, mut stored: StoredLeg) -> Option<crate::leg::Unfinished> {

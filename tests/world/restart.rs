@@ -102,7 +102,8 @@ impl World {
             .push(format!("{:>8}  ✝ the process is killed", self.clock()));
         // One that hears nothing and has nothing to do.
         self.engine = Engine::new(self.process.settings.clone(), self.now);
-        // Its packets went with it.
+        // What it knew of records and was not written went with it, and its packets.
+        self.records = Records::new(10_000);
         self.media.clear();
     }
 
@@ -170,12 +171,15 @@ impl World {
             .expect("memory is always there");
     }
 
-    /// As the driver does: when there is nothing else to do.
+    /// What is new of the call records.
     pub(super) fn keep_records(&mut self) {
         while let Some((id, stored)) = self.records.poll_changed() {
             let text = stored.map(|stored| serde_json::to_string(&stored).expect("plain data"));
             let changes = [Stored::Note(NoteKind::Record, id.into(), text)];
-            self.process.store.keep(&rows(&changes)).expect("memory is always there");
+            self.process
+                .store
+                .keep(&rows(&changes))
+                .expect("memory is always there");
         }
     }
 

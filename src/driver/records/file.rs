@@ -55,7 +55,11 @@ impl Lines {
     /// The end of the file, and its length; of what cannot be read back (a pipe, a device) nothing.
     fn end(&self) -> io::Result<(Vec<u8>, u64)> {
         let mut octets = Vec::new();
-        let Some(mut file) = self.file.as_ref().filter(|file| file.metadata().is_ok_and(|about| about.is_file())) else {
+        let Some(mut file) = self
+            .file
+            .as_ref()
+            .filter(|file| file.metadata().is_ok_and(|about| about.is_file()))
+        else {
             return Ok((octets, 0));
         };
         let whole = file.metadata()?.len();
@@ -67,7 +71,9 @@ impl Lines {
     /// The last records, oldest first. Lines that are none are passed over.
     pub(super) fn last(&self, most: usize) -> io::Result<Vec<Record>> {
         let (octets, _) = self.end()?;
-        let read = octets.rsplit(|octet| *octet == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        let read = octets
+            .rsplit(|octet| *octet == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok());
         let mut records: Vec<Record> = read.take(most).collect();
         records.reverse();
         Ok(records)

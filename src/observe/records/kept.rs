@@ -104,7 +104,9 @@ impl Records {
     fn open_again(&mut self, kept: StoredRecord) {
         let key = self.next;
         self.next += 1;
-        let StoredRecord { record, live, calls, .. } = kept;
+        let StoredRecord {
+            record, live, calls, ..
+        } = kept;
         for leg in &live {
             self.legs.insert(*leg, key);
             let waits = |leg: &&super::LegRecord| leg.inbound && leg.answered_at.is_none();
@@ -117,7 +119,10 @@ impl Records {
         }
         self.hubs.extend(kept.hubs);
         for transfer in &kept.running {
-            let running = self.transfers.entry(*transfer).or_insert(Running { of: key, consult: None });
+            let running = self
+                .transfers
+                .entry(*transfer)
+                .or_insert(Running { of: key, consult: None });
             match kept.consults.contains(transfer) {
                 true => running.consult = Some(key),
                 false => running.of = key,
@@ -167,7 +172,11 @@ impl Records {
         let mut touched = BTreeSet::new();
         for transfer in transfers.difference(&living.transfers) {
             let (reason, status) = (TransferFailure::Interrupted, None);
-            touched.extend(self.decided(at, *transfer, None, Outcome::Failed { reason, status }).into_iter().flatten());
+            touched.extend(
+                self.decided(at, *transfer, None, Outcome::Failed { reason, status })
+                    .into_iter()
+                    .flatten(),
+            );
         }
         for leg in legs.difference(&living.legs) {
             touched.extend(self.leg_ended(at, *leg, Cause::Lost));
@@ -220,7 +229,12 @@ impl Records {
                 record: (*open.record).clone(),
                 live: open.live.iter().copied().collect(),
                 calls: open.calls.iter().copied().collect(),
-                hubs: open.calls.iter().copied().filter(|call| self.hubs.contains(call)).collect(),
+                hubs: open
+                    .calls
+                    .iter()
+                    .copied()
+                    .filter(|call| self.hubs.contains(call))
+                    .collect(),
                 running: open.running.iter().copied().collect(),
                 consults: open.running.iter().filter(consult).copied().collect(),
                 referred: open.running.iter().filter_map(referred).collect(),
