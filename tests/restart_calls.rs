@@ -96,6 +96,37 @@ fn a_warm_transfer_goes_on_after_a_restart_before_it() {
     ends_clean(&mut world);
 }
 
+/// RFC 3261 §12.2.2, §14.2, RFC 3311 §5.2: a target refresh moves the party; whoever restores the leg calls it there.
+#[test]
+fn a_party_that_refreshes_its_contact_is_found_after_a_restart() {
+    for by_update in [false, true] {
+        let mut world = world();
+        let (at_bob, _) = world.call(BOB, ALICE);
+        world.bob().configure(|phone| phone.user = "bob-desk".to_owned());
+        if by_update {
+            world.bob().update(at_bob, false);
+        } else {
+            world.bob().hold(at_bob);
+            world.run();
+            world.bob().resume(at_bob);
+        }
+        world.run();
+        world.restart(millis(300));
+        world.run();
+        let customer = world.the(ALICE);
+        world.alice().bye(customer);
+        world.run();
+        let told = world.line(BOB, "< BYE bob-desk");
+        assert!(
+            told.is_some(),
+            "update {by_update}: {:?}\n{}",
+            world.lines(BOB),
+            world.ladder()
+        );
+        ends_clean(&mut world);
+    }
+}
+
 /// The connection of a phone is another one, and the phone registers on it.
 fn back_again(world: &mut World, who: &[Who]) {
     for who in who {

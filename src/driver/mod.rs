@@ -72,7 +72,7 @@ pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
 
 use crate::api::softphone::Site;
-use crate::api::{EngineHandle, EventLog, Sounds};
+use crate::api::{EngineHandle, EventLog, Notes, Sounds};
 use crate::engine::{Engine, Listener, Plugin, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
@@ -254,7 +254,11 @@ impl Edge {
         let events = Arc::new(EventLog::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
         let (sounds, made) = Sounds::new();
-        let handle = handle.with_sounds(sounds);
+        let (notes, noted) = match kept.writer {
+            Some(_) => Notes::new(std::mem::take(&mut kept.notes)),
+            None => (Notes::default(), mpsc::unbounded_channel().1),
+        };
+        let handle = handle.with_sounds(sounds).with_notes(notes);
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
@@ -278,6 +282,7 @@ impl Edge {
                 connector,
                 dns,
                 orders,
+                noted,
                 phase: watched,
                 reloaded,
                 events,

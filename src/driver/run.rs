@@ -25,8 +25,8 @@ use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
-use crate::api::{EventLog, Order, moment};
-use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings, Stored};
+use crate::api::{EventLog, NoteChange, Order, moment};
+use crate::engine::{CommandId, Engine, Input, Listener, NoteKind, Output, Refusal, Reply, Settings, Stored};
 use crate::media::MediaEvent;
 use crate::observe::{self, Metrics, Seen, Way};
 use crate::store::Writer;
@@ -59,6 +59,7 @@ pub(super) struct Parts {
     pub(super) connector: Connector,
     pub(super) dns: Dns,
     pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) noted: mpsc::UnboundedReceiver<NoteChange>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) reloaded: mpsc::UnboundedReceiver<Settings>,
     pub(super) events: Arc<EventLog>,
@@ -127,6 +128,7 @@ pub(super) async fn run(parts: Parts) {
         connector,
         dns,
         mut orders,
+        mut noted,
         mut phase,
         mut reloaded,
         events,
@@ -200,6 +202,7 @@ pub(super) async fn run(parts: Parts) {
             Some(event) = heard.recv() => shell.tell(Input::Media(event)),
             made = sounds.next() => sounds.keep(made, &shell.media),
             Some(order) = orders.recv() => shell.order(order),
+            Some((key, text)) = noted.recv() => shell.keep(vec![Stored::Note(NoteKind::Api, key.into(), text)]),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
                 // Whatever else is there shares this turn's look at the clock and the sockets.
