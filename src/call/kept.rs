@@ -104,7 +104,8 @@ impl Calls {
             party: leg.party.uri.to_string(),
             call_id: leg.dialog.id.call_id.to_string(),
         };
-        vec![started, Event::LegConfirmed { leg: handle }]
+        let confirmed = self.legs.confirmed(handle);
+        std::iter::once(started).chain(confirmed).collect()
     }
 
     /// Which calls may have changed since this was asked last.

@@ -84,7 +84,7 @@ pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
 pub use settings::*;
 
 use crate::call::Calls;
-use crate::dialog::{Seal, Table};
+use crate::dialog::Table;
 pub use crate::leg::CallLabel;
 use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
 use crate::media::describe::Endpoints;
@@ -149,10 +149,7 @@ impl Engine {
             label: settings.label.clone(),
         };
         let transactions = Transactions::new(settings.timers, derive(own, 2));
-        let table = Table::new(
-            Seal::new(derive(settings.key, 3), settings.node),
-            settings.process.seed as u32,
-        );
+        let table = Table::new(settings.seal(), settings.process.seed as u32);
         let mut registrar = Registrar::new(
             RegistrarConfig {
                 domain: settings.domain.clone(),
@@ -231,6 +228,7 @@ impl Engine {
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { records } => self.restored(now, records),
+            Input::StoreForgot => self.keep_again(),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use warmline::engine::{Engine, Input, NoteKind, Settings, Stored};
 use warmline::observe::{Living, Records};
-use warmline::store::{Memory, Store, rows};
+use warmline::store::{Memory, Row, Store, rows};
 
 use super::World;
 
@@ -181,6 +181,12 @@ impl World {
                 .keep(&rows(&changes))
                 .expect("memory is always there");
         }
+    }
+
+    /// What is in the store, as its back end has it.
+    pub(crate) fn kept_rows(&self) -> Vec<Row> {
+        let records = self.process.store.clone().records().expect("memory is always there");
+        rows(&records)
     }
 
     /// What is in the store, by kind: users, legs, calls, transfers.
