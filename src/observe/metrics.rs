@@ -166,6 +166,11 @@ impl Metrics {
                 totals.dialogs,
             ),
             (
+                "warmline_media_ports",
+                "Media ports that are taken.",
+                totals.media_ports,
+            ),
+            (
                 "warmline_registrations",
                 "Bindings in the registrar.",
                 totals.registrations,
