@@ -10,6 +10,7 @@
 //! | the party registers the same contact for the same address of record | the leg goes over to that flow |
 //! | the binding moves while the old connection still seems alive | likewise |
 //! | a request in the dialog from the same host | likewise (`dispatch`) |
+//! | our BYE finds no connection | it is sent when the party is back, if that is within 64*T1 |
 //! | 64*T1 are over | the party is lost: the other one is told |
 //!
 //! RFC 3261 §12.2.1.2 (what no answer in 64*T1 means), RFC 5626 §4.5, §5.3, RFC 7118 §5.
@@ -45,6 +46,7 @@ impl Legs {
         }
         self.lost.remove(&handle);
         self.note_connection(handle);
+        self.say_what_was_unsaid(handle);
     }
 
     /// A dialog was made: it lives and dies with its connection, if it has one of its own.
@@ -77,6 +79,10 @@ impl Legs {
         };
         for handle in self.legs_on(flow.connection) {
             tracing::debug!(leg = %handle, %flow, "the party's connection is gone");
+            // A request into the dead connection says once more that it is dead; who was registered there is known from the first time.
+            if aors.is_empty() && self.lost.contains_key(&handle) {
+                continue;
+            }
             let aors = aors.to_vec();
             self.lost.insert(handle, Lost { aors, until });
             if let Some(until) = until {
