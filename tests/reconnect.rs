@@ -168,3 +168,18 @@ fn a_request_into_the_dead_connection_does_not_lose_the_party() {
     world.hang_up(BOB);
     world.assert_nothing_left();
 }
+
+#[test]
+fn a_bye_that_went_into_a_connection_left_behind_is_said_again() {
+    let mut world = World::over(|_| PhoneTransport::Tcp);
+    world.call(ALICE, BOB);
+    // The edge does not know that the old connection is dead, and hears nothing of it.
+    world.reconnect(ALICE);
+    world.hang_up(BOB);
+    world.advance(seconds(3));
+    assert_eq!(world.phone(ALICE).live().len(), 1, "nobody could tell it");
+    world.alice().register();
+    world.run();
+    assert_eq!(world.phone(ALICE).live(), [], "{}", world.ladder());
+    world.assert_nothing_left();
+}

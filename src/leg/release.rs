@@ -185,13 +185,13 @@ impl Legs {
         self.paid(handle);
     }
 
-    /// The party is back on another flow: what it has not been told is due.
-    pub(crate) fn say_what_was_unsaid(&mut self, handle: LegHandle) {
+    /// The party has registered on another flow: a BYE that it may not have had goes there. One that it had is answered 481.
+    pub(crate) fn say_bye_again(&mut self, now: Instant, handle: LegHandle) {
         if let Some(leg) = self.get_mut(handle)
-            && let State::Releasing(Release::Unsaid { since }) = leg.state
+            && matches!(leg.state, State::Releasing(Release::ByeSent | Release::Unsaid { .. }))
         {
-            leg.state = State::Releasing(Release::Settling { until: since });
-            self.deadlines.add(since, handle);
+            leg.state = State::Releasing(Release::Settling { until: now });
+            self.bye_when_settled(now, handle);
         }
     }
 
