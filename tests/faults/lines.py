@@ -62,7 +62,11 @@ def broken_lines(folder, kind="tcp", how="reset", rounds=1):
                 room.still_answers(verdicts[-1])
                 room.everybody_leaves()
         room.talk()
+        left_open = sum(len(phone.lost) for phone in room.phones.values())
+        for phone in room.phones.values():
+            phone.hang_up_lost()
         figures = check(room, baseline)
+        figures["left_open"] = left_open
         figures["back_s"] = round(longest, 2)
         figures["verdicts"] = {verdict: verdicts.count(verdict) for verdict in set(verdicts)}
         assert longest <= BACK_WITHIN, f"{longest:.1f} s until a dialog was on its new connection, {BACK_WITHIN} allowed"

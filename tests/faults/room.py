@@ -56,10 +56,10 @@ path = "{store}"
 
 class Room(Desk):
     """`phones`: what makes one, from (name, room, host, tone). `wrap`: words before the edge's command line.
-    `more`, `edge`, `media`: further configuration; `store`: where calls are kept, `None`: nowhere."""
+    `before`: done with the room before its edge starts. `more`, `edge`, `media`: further configuration; `store`: where calls are kept, `None`: nowhere."""
 
     def __init__(self, folder, phones=None, wrap="", more="", edge="", media="", mode="auto", store="store.db", names=tuple(TONES),
-                 log="info", register=True):
+                 log="info", register=True, before=None):
         self.folder, self.block = folder, Block()
         self.host = self.block.host(1)
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,8 +70,11 @@ class Room(Desk):
         self.wrap, self.log = wrap.format(**place), log
         self.phones, self.count, self.point, self.edges = {}, 0, None, []
         self.killed, self.restart_ms = threading.Event(), None
+        self.edge = None
         self.lock, self.ladder = threading.Lock(), open(folder / "ladder.log", "w", encoding="utf-8")
         try:
+            if before:
+                before(self)
             self._start(folder)
             for at, name in enumerate(names):
                 make = phones or (lambda name, room, host, tone: Watched(
@@ -89,7 +92,6 @@ class Room(Desk):
         if not command and self.wrap:
             from rig.edge import binary
             command = f"{self.wrap} {binary()} run --config"
-        self.edge = None
         self.edge = Edge(self.host, self.configuration, folder, command)
         self.edges.append(self.edge)
 
@@ -150,6 +152,8 @@ class Room(Desk):
                 call.hang_up()
         wait_until(lambda: not any(self.live(name) for name in self.phones), PATIENCE, "everybody has left")
         for phone in self.phones.values():
+            # What was said last has its answer, too.
+            wait_until(lambda: not phone.pending, PATIENCE, lambda: f"{phone.name} gets its answers: {list(phone.pending)}")
             phone.calls.clear()
             while not phone.new.empty():
                 phone.new.get_nowait()

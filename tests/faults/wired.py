@@ -171,6 +171,12 @@ class Wired(Watched):
         self.register()
         return time.monotonic() - begun
 
+    def hang_up_lost(self):
+        """The system gives up at last what was left half open, and the edge is told."""
+        for stream in self.lost:
+            stream.close()
+        self.lost.clear()
+
     def is_cut_off(self):
         return self.stream is None
 
