@@ -20,7 +20,8 @@ const STARTED: u64 = 1_800_000_000;
 pub(crate) enum Wish {
     Store(Question),
     Cluster(Order),
-    Transmit(Flow, Bytes),
+    /// By the engine of this number.
+    Transmit(u16, Flow, Bytes),
 }
 
 /// One number that is served.
@@ -220,7 +221,12 @@ impl Process {
                         let (rows, users) = sorted(&changes);
                         // The messages before it need not wait for it.
                         if self.durable && serving.pending.is_empty() && serving.writing.is_empty() {
-                            wishes.extend(serving.gated.drain(..).map(|(flow, bytes)| Wish::Transmit(flow, bytes)));
+                            wishes.extend(
+                                serving
+                                    .gated
+                                    .drain(..)
+                                    .map(|(flow, bytes)| Wish::Transmit(node, flow, bytes)),
+                            );
                         }
                         serving
                             .pending
@@ -242,7 +248,12 @@ impl Process {
                 wishes.push(Wish::Store(Question::Write { held, rows }));
             }
             if !self.durable || (serving.pending.is_empty() && serving.writing.is_empty()) {
-                wishes.extend(serving.gated.drain(..).map(|(flow, bytes)| Wish::Transmit(flow, bytes)));
+                wishes.extend(
+                    serving
+                        .gated
+                        .drain(..)
+                        .map(|(flow, bytes)| Wish::Transmit(node, flow, bytes)),
+                );
             }
         }
         if can_write && self.writing_users.is_empty() && !self.users.is_empty() {

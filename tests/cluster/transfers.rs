@@ -56,3 +56,39 @@ fn a_blind_transfer_whose_node_dies_is_done_or_undone() {
         assert!(done > 2 && undone > 2, "{done} {undone}");
     }
 }
+
+/// The operator has a call at each of two nodes, and joins them.
+#[test]
+fn an_attended_transfer_of_calls_at_two_nodes() {
+    let mut sim = Sim::new(3, Way::Balancer);
+    sim.boot_all();
+    let cells = cells(&mut sim, 3);
+    let cell = cells[1];
+    // The customer's call comes in by another node, where the operator is known as well.
+    for phone in [cell.operator, cell.customer] {
+        sim.detour.insert(phone, 2);
+        sim.at(phone, |phone, now| phone.register(now));
+    }
+    sim.advance(seconds(1));
+    cell.call(&mut sim);
+    for phone in [cell.operator, cell.customer] {
+        sim.detour.remove(&phone);
+    }
+    cell.warm(&mut sim);
+    assert_eq!([1, 2].map(|host| sim.process(host).dialogs()), [2, 2], "a call at each");
+    cell.refer_attended(&mut sim);
+    sim.advance(seconds(6));
+    let calls = cell.phones().map(|phone| live(&sim, phone).len());
+    assert_eq!(calls, [0, 1, 1], "the customer talks with the consult");
+    assert_eq!(
+        [1, 2].map(|host| sim.process(host).dialogs()),
+        [2, 2],
+        "over a dialog between two nodes"
+    );
+    cell.answers(&mut sim);
+    // And both survive the death of either.
+    sim.kill(2);
+    sim.advance(seconds(4));
+    cell.answers(&mut sim);
+    Cell::end_all(&mut sim, &cells);
+}
