@@ -90,24 +90,6 @@ impl Membership {
         }
     }
 
-    /// Where a new request of our own engine `from` must go if it names a dialog of another number: an INVITE that takes
-    /// the place of a party there, because a party of ours was transferred to it (RFC 3891, RFC 3911). Its Request-URI
-    /// leads to the phone, which does not know our dialogs; the number's own SIP address is the one that does. The two
-    /// processes then have a dialog between them, as any two edges have.
-    ///
-    /// `None`: the request names nothing of the kind, and goes where its engine sent it.
-    pub fn beyond(&self, seal: &Seal, from: u16, request: &Message) -> Option<(u16, SocketAddr)> {
-        if !request.is_request() || request.to_tag().is_some() {
-            return None;
-        }
-        let node = named_elsewhere(seal, request).filter(|node| *node != from)?;
-        let listeners = match self.claim_of(node) {
-            Some(claim) => claim.listeners,
-            None => return None,
-        };
-        Some((node, *listeners.first()?))
-    }
-
     /// The peer that wrote the top Via of a response to a request that it passed on.
     fn sent_by(&self, response: &Message) -> Option<(u16, SocketAddr)> {
         let via = response.top_via()?;

@@ -20,8 +20,7 @@ const STARTED: u64 = 1_800_000_000;
 pub(crate) enum Wish {
     Store(Question),
     Cluster(Order),
-    /// By the engine of this number.
-    Transmit(u16, Flow, Bytes),
+    Transmit(Flow, Bytes),
 }
 
 /// One number that is served.
@@ -221,12 +220,7 @@ impl Process {
                         let (rows, users) = sorted(&changes);
                         // The messages before it need not wait for it.
                         if self.durable && serving.pending.is_empty() && serving.writing.is_empty() {
-                            wishes.extend(
-                                serving
-                                    .gated
-                                    .drain(..)
-                                    .map(|(flow, bytes)| Wish::Transmit(node, flow, bytes)),
-                            );
+                            wishes.extend(serving.gated.drain(..).map(|(flow, bytes)| Wish::Transmit(flow, bytes)));
                         }
                         serving
                             .pending
@@ -248,12 +242,7 @@ impl Process {
                 wishes.push(Wish::Store(Question::Write { held, rows }));
             }
             if !self.durable || (serving.pending.is_empty() && serving.writing.is_empty()) {
-                wishes.extend(
-                    serving
-                        .gated
-                        .drain(..)
-                        .map(|(flow, bytes)| Wish::Transmit(node, flow, bytes)),
-                );
+                wishes.extend(serving.gated.drain(..).map(|(flow, bytes)| Wish::Transmit(flow, bytes)));
             }
         }
         if can_write && self.writing_users.is_empty() && !self.users.is_empty() {

@@ -558,17 +558,6 @@ impl Sim {
         self.pump(to);
     }
 
-    /// What an engine sends: to a party, or to another number's engine, when it names a dialog of that one.
-    fn sent_by(&mut self, host: usize, node: u16, mut flow: Flow, bytes: Bytes) {
-        let membership = &self.process(host).membership;
-        let beyond = Message::parse(bytes.clone()).ok();
-        let beyond = beyond.and_then(|message| membership.beyond(&self.seal, node, &message));
-        if let Some((_, address)) = beyond {
-            flow.remote = address;
-        }
-        self.transmit(host, flow, bytes);
-    }
-
     /// Puts a message on the wire, from here or from whoever has the address.
     fn transmit(&mut self, host: usize, flow: Flow, bytes: Bytes) {
         let owner = self.addresses.get(&flow.local).copied();
@@ -678,7 +667,7 @@ impl Sim {
             for wish in wishes {
                 match wish {
                     Wish::Store(question) => self.ask(host, question, Duration::ZERO),
-                    Wish::Transmit(node, flow, bytes) => self.sent_by(host, node, flow, bytes),
+                    Wish::Transmit(flow, bytes) => self.transmit(host, flow, bytes),
                     Wish::Cluster(order) => self.obey(host, order),
                 }
             }
@@ -772,7 +761,9 @@ fn settings(address: SocketAddr) -> Settings {
             advertised: address,
         }],
         key: *b"one cluster, one",
+        // A Refer-To names the Contact that the phone was given, at whatever node.
         peers: vec![nodes()],
+        reach: vec!["*".to_owned()],
         ..Settings::loopback(address)
     }
 }
