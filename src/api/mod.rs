@@ -18,6 +18,8 @@
 //! assert!(runtime.block_on(handle.command(warmline::engine::Command::Calls)).is_err());
 //! ```
 
+#[doc(hidden)]
+pub mod answers;
 pub mod audit;
 pub mod bot;
 mod events;

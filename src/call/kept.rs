@@ -74,7 +74,7 @@ impl Calls {
                 party: leg.party.uri.to_string(),
                 call_id: leg.dialog.id.call_id.to_string(),
             });
-            events.push(Event::LegConfirmed { leg: handle });
+            events.extend(self.legs.confirmed(handle));
         }
         let party = |handle| self.legs.get(handle).map(|leg| leg.party.uri.to_string());
         let [caller, callee] = legs;

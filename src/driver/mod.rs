@@ -70,6 +70,8 @@ pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
+#[doc(hidden)]
+pub use websocket::websocket_limits;
 
 use crate::api::softphone::Site;
 use crate::api::{EngineHandle, EventLog, Sounds};

@@ -22,6 +22,7 @@
 mod hub;
 mod media;
 mod network;
+pub(crate) mod people;
 mod restart;
 mod seat;
 mod setup;

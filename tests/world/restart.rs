@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use warmline::engine::{Engine, Input, Settings, Stored};
-use warmline::store::{Memory, Store, rows};
+use warmline::store::{Memory, Row, Store, rows};
 
 use super::World;
 
@@ -149,6 +149,12 @@ impl World {
             .store
             .keep(&rows(&changes))
             .expect("memory is always there");
+    }
+
+    /// What is in the store, as its back end has it.
+    pub(crate) fn kept_rows(&self) -> Vec<Row> {
+        let records = self.process.store.clone().records().expect("memory is always there");
+        rows(&records)
     }
 
     /// What is in the store, by kind: users, legs, calls, transfers.

@@ -171,7 +171,7 @@ impl Records {
                 }),
                 None,
             ],
-            Event::LegConfirmed { leg } => [
+            Event::LegConfirmed { leg, .. } => [
                 self.leg(*leg, |leg| {
                     leg.answered_at.get_or_insert(at);
                 }),
