@@ -104,8 +104,7 @@ impl Calls {
             party: leg.party.uri.to_string(),
             call_id: leg.dialog.id.call_id.to_string(),
         };
-        let confirmed = self.legs.confirmed(handle);
-        std::iter::once(started).chain(confirmed).collect()
+        std::iter::once(started).chain(self.legs.confirmed(handle)).collect()
     }
 
     /// Which calls may have changed since this was asked last.

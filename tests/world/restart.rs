@@ -171,6 +171,12 @@ impl World {
             .expect("memory is always there");
     }
 
+    /// What is in the store, as its back end has it.
+    pub(crate) fn kept_rows(&self) -> Vec<Row> {
+        let records = self.process.store.clone().records().expect("memory is always there");
+        rows(&records)
+    }
+
     /// What is new of the call records.
     pub(super) fn keep_records(&mut self) {
         while let Some((id, stored)) = self.records.poll_changed() {
@@ -181,12 +187,6 @@ impl World {
                 .keep(&rows(&changes))
                 .expect("memory is always there");
         }
-    }
-
-    /// What is in the store, as its back end has it.
-    pub(crate) fn kept_rows(&self) -> Vec<Row> {
-        let records = self.process.store.clone().records().expect("memory is always there");
-        rows(&records)
     }
 
     /// What is in the store, by kind: users, legs, calls, transfers.
