@@ -47,6 +47,7 @@ pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle, salt: u
             domain: domain.to_owned(),
             edge: edge.clone(),
             hooks,
+            recordings: config.media_files.recordings.clone().map(Into::into),
         }));
     }
     Ok(routes)

@@ -120,6 +120,8 @@ class Call:
         self.version = 1
         self.last_response = None
         self.first = self.accepted = None        # the INVITE that began it; the 200 to ours
+        self.referred = None                     # the REFER that asks us to call somebody
+        self.keys, self.key_at = [], None        # keys that were heard (RFC 4733), and the time stamp of the last
 
     # --- what a test asks --------------------------------------------------------------------------------------------
 
@@ -191,6 +193,26 @@ class Call:
         self._invite_again("sendrecv")
         return self
 
+    def notify(self, sipfrag, state):
+        """What came of the REFER that we accepted (RFC 3515 §2.4.5)."""
+        self.phone.send(self._request("NOTIFY", sipfrag, [("Event", "refer"), ("Subscription-State", state)], kind="message/sipfrag;version=2.0"), again=True)
+        return self
+
+    def challenge(self, realm, nonce):
+        """Asks for the digest of a password, MD5 as trunks still do."""
+        value = f'Digest realm="{realm}", nonce="{nonce}", algorithm=MD5, qop="auth"'
+        self._respond(401, "Unauthorized", headers=[("WWW-Authenticate", value)])
+        return self
+
+    def authorised(self, user, password, realm, nonce):
+        """Whether the INVITE has the right answer to that question."""
+        own = {key.lower(): quoted or plain for key, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', self.invite.get("authorization"))}
+        if (own.get("username"), own.get("realm"), own.get("nonce")) != (user, realm, nonce):
+            return False
+        hexed = lambda text: hashlib.md5(text.encode()).hexdigest()
+        what = hexed(f"INVITE:{own['uri']}")
+        return own["response"] == hexed(f"{hexed(f'{user}:{realm}:{password}')}:{nonce}:{own['nc']}:{own['cnonce']}:auth:{what}")
+
     def refer(self, target, replaces=None):
         """REFER in this dialog: blind, or attended with another call of this phone."""
         to = f"<{target}>"
@@ -226,7 +248,7 @@ class Call:
         self.media = (host[1], int(port[1])) if host and host[1] != "0.0.0.0" and port[1] != "0" else None
         self.offers += 1
 
-    def _request(self, method, body="", headers=(), cseq=None, branch=None, early=False):
+    def _request(self, method, body="", headers=(), cseq=None, branch=None, early=False, kind="application/sdp"):
         if cseq is None:
             self.cseq += 1
         cseq = cseq or self.cseq
@@ -236,11 +258,11 @@ class Call:
                  f"From: {self.local};tag={self.local_tag}", f"To: {to}", f"Call-ID: {self.call_id}", f"CSeq: {cseq} {method}"]
         if not early:
             lines += [f"Route: {route}" for route in self.routes]
-        if method in ("INVITE", "REFER", "UPDATE"):
+        if method in ("INVITE", "REFER", "UPDATE", "NOTIFY"):
             lines.append(f"Contact: {self.phone.contact}")
         lines += [f"{name}: {value}" for name, value in headers]
         if body:
-            lines.append("Content-Type: application/sdp")
+            lines.append(f"Content-Type: {kind}")
         return "\r\n".join(lines + [f"Content-Length: {len(body)}", "", body])
 
     def _start(self, uri, headers, credentials=None):
@@ -311,6 +333,9 @@ class Call:
         method = message.method
         if method == "INVITE" and self.invite is not None and message.get("cseq") == self.invite.get("cseq") and self.last_response:
             self.phone.send(self.last_response)  # a repetition
+        elif method == "INVITE" and self.answered is None:   # again, with the answer to our challenge
+            self.invite = message
+            self.phone.new.put(self)
         elif method == "INVITE":                 # a re-INVITE
             self.invite = message
             if message.body:
@@ -335,6 +360,9 @@ class Call:
             if self.answered is None:
                 self._respond(487, "Request Terminated")
                 self.state, self.ended_by = "ended", "them"
+        elif method == "REFER":
+            self.referred = message
+            self._respond(202, "Accepted", headers=[("Contact", self.phone.contact)], request=message)
         else:
             if method == "NOTIFY":
                 self.notified = getattr(self, "notified", []) + [message.body.strip()]
@@ -348,6 +376,9 @@ class Call:
                 octets = self.rtp.recv(2048)
             except OSError:
                 break
+            if len(octets) >= 16 and octets[1] & 0x7F == 101 and octets[4:8] != self.key_at:
+                self.key_at = octets[4:8]
+                self.keys.append("0123456789*#ABCD"[octets[12] & 0x0F])
             if len(octets) > 12 and octets[1] & 0x7F == 0:
                 with self.lock:
                     self.heard.extend(DECODED[octet] for octet in octets[12:])

@@ -13,6 +13,7 @@
 //! | `/Conferences.json`, `/Conferences/{CF}.json` | GET, POST (one) |
 //! | `/Conferences/{CF}/Participants.json`, `/Conferences/{CF}/Participants/{CA}.json` | GET, POST, DELETE (one) |
 //! | `/Recordings.json`, `/Recordings/{RE}.json` | GET, DELETE (one) |
+//! | `/Recordings/{RE}`, `/Recordings/{RE}.wav` | GET: the sound itself |
 //! | `/Queues.json`, `/Queues/{QU}.json`, `/Queues/{QU}/Members.json`, `/Queues/{QU}/Members/{CA}.json` | GET, POST, DELETE |
 //!
 //! RFC sections: 2822 (dates), 7617 (Basic), 7519 (access tokens).
@@ -35,7 +36,7 @@
 //! let base_url = "http://127.0.0.1:8080".to_owned();
 //! let domain = "example.test".to_owned();
 //! let _guard = runtime.enter(); // its tasks live there
-//! let router: axum::Router = twilio::start(twilio::Options { account, base_url, domain, edge, hooks });
+//! let router: axum::Router = twilio::start(twilio::Options { account, base_url, domain, edge, hooks, recordings: None });
 //! # drop(router);
 //! ```
 
@@ -58,6 +59,7 @@ mod participant;
 mod participants;
 mod path;
 mod queue;
+mod recording_file;
 mod recordings;
 mod router;
 mod sid;
@@ -67,6 +69,7 @@ mod state;
 mod table;
 mod twiml;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::{Router, middleware};
@@ -94,6 +97,8 @@ pub struct Options {
     pub edge: EngineHandle,
     /// Reaches applications.
     pub hooks: Client,
+    /// The folder of recordings; `None`: none are made.
+    pub recordings: Option<PathBuf>,
 }
 
 /// Everything, shared by requests and by the tasks of calls.
@@ -103,6 +108,7 @@ struct App {
     domain: String,
     edge: EngineHandle,
     hooks: Client,
+    folder: Option<PathBuf>,
     sounds: Shop,
     state: Mutex<State>,
     /// Held while a conference is looked for and opened: two that come at once must meet.
@@ -140,6 +146,7 @@ pub fn start(options: Options) -> Router {
         domain: options.domain,
         edge: options.edge,
         hooks: options.hooks,
+        folder: options.recordings,
         state: Mutex::default(),
         opening: tokio::sync::Mutex::default(),
     });

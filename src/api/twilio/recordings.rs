@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::extract::{OriginalUri, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use super::error::Fault;
 use super::form::Form;
 use super::page::Page;
 use super::path::{Here, part};
+use super::recording_file;
 use super::sid::Sid;
 use super::state::Hub;
 use super::twiml::Target;
@@ -65,11 +67,19 @@ impl Recording {
         }
     }
 
+    /// A party is recorded in one channel, what it hears in another; a conference and a pair as they sound.
+    fn channels(&self) -> u8 {
+        match self.source {
+            Source::Verb | Source::Api => 2,
+            Source::Dial | Source::Conference => 1,
+        }
+    }
+
     fn json(&self, account: &str, base: &str) -> Value {
         let uri = format!("/2010-04-01/Accounts/{account}/Recordings/{}", self.sid);
         json!({
             "sid": self.sid, "account_sid": account, "api_version": "2010-04-01", "call_sid": self.call,
-            "conference_sid": self.conference, "channels": 1, "source": self.source.as_str(), "status": self.status(),
+            "conference_sid": self.conference, "channels": self.channels(), "source": self.source.as_str(), "status": self.status(),
             "date_created": rfc2822(self.created), "date_updated": rfc2822(self.updated),
             "start_time": rfc2822(self.created), "duration": self.milliseconds.map(|all| (all / 1_000).to_string()),
             "error_code": null, "price": null, "price_unit": "USD", "encryption_details": null, "track": "both",
@@ -104,7 +114,7 @@ pub(super) fn finished(app: &App, name: &str, milliseconds: u64) {
         ("RecordingUrl", app.recording_url(&sid)),
         ("RecordingStatus", "completed".to_owned()),
         ("RecordingDuration", (milliseconds / 1_000).to_string()),
-        ("RecordingChannels", "1".to_owned()),
+        ("RecordingChannels", one.channels().to_string()),
         ("RecordingSource", one.source.as_str().to_owned()),
     ];
     let given = form.into_iter().filter(|(_, value)| !value.is_empty());
@@ -225,23 +235,49 @@ async fn list(
 }
 
 fn found(path: &Here, uri: &Uri) -> Result<Sid, Fault> {
-    let sid = part(path, "recording").and_then(|text| Sid::read("RE", text));
+    let named = part(path, "recording").map(|text| text.strip_suffix(".wav").unwrap_or(text));
+    let sid = named.and_then(|text| Sid::read("RE", text));
     sid.ok_or_else(|| Fault::not_found(uri.path()))
 }
 
-async fn show(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<Json<Value>, Fault> {
+/// What it is with `.json`, how it sounds without.
+async fn show(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    path: Here,
+    request: Request,
+) -> Result<Response, Fault> {
     let sid = found(&path, &uri)?;
-    let state = app.state();
-    let one = state.recordings.get(&sid).ok_or_else(|| Fault::not_found(uri.path()))?;
-    Ok(Json(one.json(&app.account.account_sid, &app.base_url)))
+    let gone = || Fault::not_found(uri.path());
+    let sound = !uri.path().ends_with(".json");
+    let name = {
+        let state = app.state();
+        let one = state.recordings.get(&sid).ok_or_else(gone)?;
+        if !sound {
+            return Ok(Json(one.json(&app.account.account_sid, &app.base_url)).into_response());
+        }
+        // A file that is still being written has no length yet.
+        one.milliseconds.and(Some(one.name.clone())).ok_or_else(gone)?
+    };
+    let sent = recording_file::send(app.folder.as_deref(), &name, request).await;
+    sent.ok_or_else(gone)
 }
 
-/// Forgets it here; the file belongs to whoever keeps the folder.
+/// It and its file. One that is under way goes on.
 async fn remove(State(app): State<Arc<App>>, OriginalUri(uri): OriginalUri, path: Here) -> Result<StatusCode, Fault> {
     let sid = found(&path, &uri)?;
-    let gone = app.state().recordings.remove(&sid);
-    gone.map(|_| StatusCode::NO_CONTENT)
-        .ok_or_else(|| Fault::not_found(uri.path()))
+    let name = {
+        let mut state = app.state();
+        let one = state.recordings.get(&sid).ok_or_else(|| Fault::not_found(uri.path()))?;
+        if one.milliseconds.is_none() {
+            return Err(Fault::new(400, 21_220, "The recording is still in progress"));
+        }
+        state.recordings.remove(&sid).map(|one| one.name)
+    };
+    if let Some(name) = name {
+        recording_file::remove(app.folder.as_deref(), &name).await;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Records a call from now on.

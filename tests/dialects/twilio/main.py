@@ -10,12 +10,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 
 import tests_twilio  # noqa: E402
+import tests_verbs  # noqa: E402
 from rig.net import Block  # noqa: E402
 
 
 def main():
     wanted = sys.argv[1:]
-    chosen = [test for test in tests_twilio.ALL if not wanted or any(word in test.__name__ for word in wanted)]
+    chosen = [test for test in tests_twilio.ALL + tests_verbs.ALL if not wanted or any(word in test.__name__ for word in wanted)]
     block, passed, failed = Block(), 0, 0
     folder = pathlib.Path(tempfile.mkdtemp(prefix="warmline-twilio-"))
     for test in chosen:

@@ -79,7 +79,7 @@ class Stage:
         self.app.documents["/long.wav"] = ("audio/wav", (folder / "long.wav").read_bytes())
         self.app.documents["/music.wav"] = ("audio/wav", (folder / "wait.wav").read_bytes())
         self.app.documents["/status"] = lambda _: ""
-        config = CONFIG.format(registrar=registrar, host=host, folder=folder, account=ACCOUNT, token=TOKEN, key=KEY, secret=SECRET, number=NUMBER, app=self.app.base)
+        config = CONFIG.format(registrar=registrar.format(host=host), host=host, folder=folder, account=ACCOUNT, token=TOKEN, key=KEY, secret=SECRET, number=NUMBER, app=self.app.base)
         self.edge = Edge(host, config, folder)
         self.sdk = self.app.sdk = client(self.edge._api, ACCOUNT, TOKEN)
 
@@ -92,8 +92,8 @@ class Stage:
         self.edge.stop()
         self.app.close()
 
-    def phone(self, name, tone, register=True):
-        phone = Phone(name, edge=(self.host, 5060), tone=tone, host=self.host)
+    def phone(self, name, tone, register=True, port=0):
+        phone = Phone(name, edge=(self.host, 5060), tone=tone, host=self.host, port=port)
         self.phones.append(phone)
         return phone.register() if register else phone
 

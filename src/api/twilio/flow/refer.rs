@@ -29,7 +29,7 @@ impl Flow {
         let mut more = vec![("ReferSipResponseCode", accepted.to_string())];
         if accepted >= 300 {
             more.push(("ReferCallStatus", "failed".to_owned()));
-            return self.action(action, more);
+            return self.action(action, more); // it is still here
         }
         let until = deadline(PATIENCE);
         let mut told = 0;
@@ -49,6 +49,18 @@ impl Flow {
         };
         more.push(("NotifySipResponseCode", told.to_string()));
         more.push(("ReferCallStatus", word.to_owned()));
-        self.action(action, more)
+        self.told_of_refer(action, more).await
+    }
+
+    /// Asks `action` even if the party has left: it was sent away, and this is how the application learns that it went.
+    async fn told_of_refer(&mut self, action: Option<&Target>, more: Vec<(&str, String)>) -> Result<(), Stop> {
+        let Some(action) = action else { return Ok(()) };
+        let mut form = self.parameters();
+        form.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let asked = self.app.document(&self.absolute(action), &form).await;
+        let document = asked.map_err(|_| Stop::HangUp)?;
+        self.base = document.base.or(self.base.take());
+        Box::pin(self.verbs(&document.verbs)).await?;
+        Err(Stop::HangUp)
     }
 }
