@@ -1,6 +1,7 @@
 //! A process's part in the cluster, as a state machine without a clock.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::peers::{Act, Peers, State};
@@ -12,13 +13,16 @@ const LOOK_EVERY: u32 = 5;
 /// A question is given up after so many leases. Its answer counts all the same if it comes.
 const GIVE_UP: u32 = 2;
 
+/// Addresses that a number carries along at the most, however often it is taken over.
+const MOST_LISTENERS: usize = 16;
+
 /// Where a node's messages belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// To the engine of that number in this process.
     Here,
     /// To the process behind this link address.
-    Peer(std::net::SocketAddr),
+    Peer(SocketAddr),
     /// To nobody at this moment: who had it does not answer. To be kept, and asked again after each input.
     Nowhere,
     /// Nobody is known to have had it.
@@ -44,6 +48,13 @@ struct Asked {
     sent: Instant,
 }
 
+/// A number that this process serves.
+#[derive(Clone, Debug)]
+struct Own {
+    token: u64,
+    listeners: Vec<SocketAddr>,
+}
+
 /// How the store does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contact {
@@ -58,7 +69,7 @@ pub struct Membership {
     terms: Terms,
     me: Card,
     home: Home,
-    held: BTreeMap<u16, u64>,
+    held: BTreeMap<u16, Own>,
     peers: Peers,
     asked: BTreeMap<OrderId, Asked>,
     orders: u64,
@@ -78,11 +89,20 @@ pub struct Membership {
     outputs: VecDeque<Output>,
 }
 
+impl Own {
+    fn held(&self, node: u16) -> Held {
+        Held {
+            node,
+            token: self.token,
+        }
+    }
+}
+
 impl Membership {
     /// A process that begins at `now`, knows nobody and serves nothing. Its first question is due at once.
     pub fn new(terms: Terms, me: Card, now: Instant) -> Membership {
         Membership {
-            peers: Peers::new(me.clone(), terms.lease),
+            peers: Peers::new(me, terms.lease),
             terms,
             me,
             home: Home::Unknown,
@@ -106,20 +126,22 @@ impl Membership {
         &self.me
     }
 
+    /// Whether SIP to this address is this process's, by itself or because it took a number over.
+    pub fn has_listener(&self, address: SocketAddr) -> bool {
+        self.terms.listeners.contains(&address) || self.held.values().any(|own| own.listeners.contains(&address))
+    }
+
     /// The number under which new calls begin.
     pub fn home(&self) -> Option<Held> {
         match self.home {
-            Home::Here(node) => self.held.get(&node).map(|token| Held { node, token: *token }),
+            Home::Here(node) => self.held.get(&node).map(|own| own.held(node)),
             Home::Unknown | Home::Claiming(_) | Home::Given => None,
         }
     }
 
     /// Everything that this process serves, adopted numbers too.
     pub fn held(&self) -> impl Iterator<Item = Held> + '_ {
-        self.held.iter().map(|(node, token)| Held {
-            node: *node,
-            token: *token,
-        })
+        self.held.iter().map(|(node, own)| own.held(*node))
     }
 
     /// The claims of others that are known.
@@ -130,10 +152,11 @@ impl Membership {
     /// What this process says of a number that it serves, to a peer that asks or is mistaken.
     pub fn claim_of(&self, node: u16) -> Option<Claim> {
         match self.held.get(&node) {
-            Some(token) => Some(Claim {
+            Some(own) => Some(Claim {
                 node,
-                token: *token,
-                card: Some(self.me.clone()),
+                token: own.token,
+                card: Some(self.me),
+                listeners: own.listeners.clone(),
             }),
             None => self.peers.get(node).map(|peer| peer.claim.clone()),
         }
@@ -365,7 +388,7 @@ impl Membership {
             };
             if ours && self.unsure.contains(&claim.node) {
                 self.won(now, held);
-            } else if !ours && self.held.get(&claim.node).is_some_and(|token| *token < claim.token) {
+            } else if !ours && self.held.get(&claim.node).is_some_and(|own| own.token < claim.token) {
                 self.told(now, seen.claim);
             } else if !ours && !self.held.contains_key(&claim.node) {
                 let act = self.peers.see(sent, now, seen);
@@ -378,7 +401,7 @@ impl Membership {
         if self.is_mine(&claim) {
             return;
         }
-        match self.held.get(&claim.node).copied() {
+        match self.held.get(&claim.node).map(|own| own.token) {
             Some(ours) if ours > claim.token => {
                 let answer = self.claim_of(claim.node).map(Output::Tell);
                 self.outputs.extend(answer);
@@ -398,7 +421,7 @@ impl Membership {
 
     /// Somebody else serves it.
     fn fenced(&mut self, held: Held) {
-        if self.held.get(&held.node) != Some(&held.token) {
+        if self.held.get(&held.node).map(|own| own.token) != Some(held.token) {
             return;
         }
         self.held.remove(&held.node);
@@ -411,11 +434,12 @@ impl Membership {
 
     fn won(&mut self, now: Instant, held: Held) {
         self.unsure.remove(&held.node);
-        if self.held.get(&held.node).is_some_and(|token| *token >= held.token) {
+        if self.held.get(&held.node).is_some_and(|own| own.token >= held.token) {
             return;
         }
         let from = self.peers.forget(held.node);
-        self.held.insert(held.node, held.token);
+        let (token, listeners) = (held.token, self.listeners_with(from.as_ref()));
+        self.held.insert(held.node, Own { token, listeners });
         if self.leaving {
             self.release(now, held.node, false);
             return;
@@ -434,8 +458,8 @@ impl Membership {
     }
 
     fn release(&mut self, now: Instant, node: u16, empty: bool) {
-        let Some(token) = self.held.remove(&node) else { return };
-        let held = Held { node, token };
+        let Some(own) = self.held.remove(&node) else { return };
+        let held = own.held(node);
         if self.home == Home::Here(node) {
             self.home = if self.leaving { Home::Given } else { Home::Unknown };
         }
@@ -451,8 +475,7 @@ impl Membership {
         match self.candidate() {
             Some((node, expected)) => {
                 self.home = Home::Claiming(node);
-                let card = self.me.clone();
-                self.ask(now, StoreOrder::Claim { node, expected, card });
+                self.claim(now, node, expected);
             }
             None if self.exhausted => {}
             None => {
@@ -487,12 +510,30 @@ impl Membership {
                 Act::Claim { node, .. } if self.leaving || !self.store_answers() => {
                     self.peers.claim_failed(now, node);
                 }
-                Act::Claim { node, expected } => {
-                    let (expected, card) = (Some(expected), self.me.clone());
-                    self.ask(now, StoreOrder::Claim { node, expected, card });
-                }
+                Act::Claim { node, expected } => self.claim(now, node, Some(expected)),
             }
         }
+    }
+
+    fn claim(&mut self, now: Instant, node: u16, expected: Option<u64>) {
+        let order = StoreOrder::Claim {
+            node,
+            expected,
+            card: self.me,
+            listeners: self.listeners_with(self.peers.get(node).map(|peer| &peer.claim)),
+        };
+        self.ask(now, order);
+    }
+
+    /// Our addresses, and behind them those of who served a number before.
+    fn listeners_with(&self, from: Option<&Claim>) -> Vec<SocketAddr> {
+        let mut listeners = self.terms.listeners.clone();
+        for inherited in from.iter().flat_map(|claim| &claim.listeners) {
+            if !listeners.contains(inherited) && listeners.len() < MOST_LISTENERS {
+                listeners.push(*inherited);
+            }
+        }
+        listeners
     }
 
     /// Asks what is to be asked now.

@@ -51,8 +51,9 @@
 //!
 //! let now = Instant::now(); // the host's clock; the machine has none
 //! let link = "192.0.2.1:7060".parse().unwrap();
-//! let me = Card { holder: Holder(0x5eed), link, listeners: vec!["192.0.2.1:5060".parse().unwrap()] };
-//! let mut membership = Membership::new(Terms { wanted: Some(7), ..Terms::default() }, me, now);
+//! let me = Card { holder: Holder(0x5eed), link };
+//! let listeners = vec!["192.0.2.1:5060".parse().unwrap()];
+//! let mut membership = Membership::new(Terms { wanted: Some(7), listeners, ..Terms::default() }, me, now);
 //! membership.handle_timeout(now);
 //! let mut served = None;
 //! while let Some(output) = membership.poll_output() {

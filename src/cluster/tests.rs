@@ -10,8 +10,11 @@ fn card(n: u64) -> Card {
     Card {
         holder: Holder(n),
         link: std::net::SocketAddr::from(([192, 0, 2, n as u8], 7060)),
-        listeners: vec![std::net::SocketAddr::from(([192, 0, 2, n as u8], 5060))],
     }
+}
+
+fn listener(n: u64) -> std::net::SocketAddr {
+    std::net::SocketAddr::from(([192, 0, 2, n as u8], 5060))
 }
 
 fn claim(node: u16, token: u64, holder: u64) -> Claim {
@@ -19,6 +22,7 @@ fn claim(node: u16, token: u64, holder: u64) -> Claim {
         node,
         token,
         card: Some(card(holder)),
+        listeners: vec![listener(holder)],
     }
 }
 
@@ -51,6 +55,7 @@ impl Bench {
         let now = Instant::now();
         let terms = Terms {
             wanted,
+            listeners: vec![listener(1)],
             ..Terms::default()
         };
         let mut bench = Bench {
@@ -114,7 +119,12 @@ impl Bench {
                 StoreAnswer::Renewed { refused, seen }
             }
             StoreOrder::Look => StoreAnswer::Looked(self.store.clone()),
-            StoreOrder::Claim { node, expected, card } => {
+            StoreOrder::Claim {
+                node,
+                expected,
+                card,
+                listeners,
+            } => {
                 let by = self.claim(node);
                 if by.as_ref().map(|claim| claim.token) != expected {
                     return StoreAnswer::Lost { node, by };
@@ -122,7 +132,12 @@ impl Bench {
                 self.token += 1;
                 let token = self.token;
                 let card = Some(card);
-                self.put(Claim { node, token, card });
+                self.put(Claim {
+                    node,
+                    token,
+                    card,
+                    listeners,
+                });
                 StoreAnswer::Won(held(node, token))
             }
             StoreOrder::Release { held, empty } => {

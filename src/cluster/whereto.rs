@@ -95,12 +95,12 @@ impl Membership {
         let via = response.top_via()?;
         let port = via.port.unwrap_or(5060);
         let written: SocketAddr = SocketAddr::new(via.host.trim_matches(['[', ']']).parse().ok()?, port);
-        if self.me().listeners.contains(&written) {
+        if self.has_listener(written) {
             return None;
         }
         self.others().find_map(|claim| {
             let card = claim.card.as_ref()?;
-            card.listeners.contains(&written).then_some((claim.node, card.link))
+            claim.listeners.contains(&written).then_some((claim.node, card.link))
         })
     }
 }

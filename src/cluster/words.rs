@@ -11,14 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct Holder(pub u64);
 
 /// How a process is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
     /// Who it is.
     pub holder: Holder,
     /// Where its peers connect to.
     pub link: SocketAddr,
-    /// Where it takes SIP; what it writes into Via and Contact.
-    pub listeners: Vec<SocketAddr>,
 }
 
 /// Who serves a node number: what stands in the store under that number.
@@ -30,6 +28,9 @@ pub struct Claim {
     pub token: u64,
     /// Who; `None`: it was given up with records left under it, and whoever comes first may have it.
     pub card: Option<Card>,
+    /// Where SIP of this number comes and goes: the addresses of who serves it, and behind them those of whoever served it
+    /// before, which parties of its dialogs still know.
+    pub listeners: Vec<SocketAddr>,
 }
 
 /// A number with the token under which somebody serves it: what every write of that node's records shows.
@@ -76,6 +77,8 @@ pub enum StoreOrder {
         expected: Option<u64>,
         /// Who claims.
         card: Card,
+        /// Its addresses ([`Claim::listeners`]).
+        listeners: Vec<SocketAddr>,
     },
     /// This process serves the number no more, if the token is still its own.
     Release {
@@ -120,6 +123,8 @@ pub struct Terms {
     pub pool: RangeInclusive<u16>,
     /// The number that this process would like to have.
     pub wanted: Option<u16>,
+    /// Where this process takes SIP, as it writes it into Via and Contact.
+    pub listeners: Vec<SocketAddr>,
 }
 
 impl Default for Terms {
@@ -128,6 +133,7 @@ impl Default for Terms {
             lease: Duration::from_secs(2),
             pool: 0..=1_023,
             wanted: None,
+            listeners: Vec::new(),
         }
     }
 }
