@@ -1,11 +1,15 @@
 //! What the process takes from the one before it, and leaves to the next.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::bind::StartError;
 use super::clock;
+use super::cluster::Joined;
 use crate::engine::{Process, Settings};
-use crate::store::{Identity, Store, Stored, Writer};
+use crate::observe::Metrics;
+use crate::store::{Identity, Store, Stored, Writer, Written};
 
 /// What was kept, and who keeps on keeping.
 pub(super) struct Kept {
@@ -18,11 +22,28 @@ pub(super) struct Kept {
     pub(super) first_connection: u64,
 }
 
+/// As [`recall`]; of a process among others the records come from its home number.
+pub(super) fn recall_with(
+    settings: &mut Settings,
+    store: Option<Box<dyn Store>>,
+    joined: Option<Joined>,
+    confirmed: bool,
+    metrics: &Arc<Metrics>,
+) -> Result<(Kept, Option<Joined>), StartError> {
+    let mut kept = recall(settings, store, confirmed, metrics)?;
+    if let Some(joined) = &joined {
+        kept.records = joined.store.of(Some(joined.home), joined.holder).records()?;
+        kept.confirmed = confirmed;
+    }
+    Ok((kept, joined))
+}
+
 /// Makes this process different from every other one; with a store, gives it the key of the one before it.
 pub(super) fn recall(
     settings: &mut Settings,
     store: Option<Box<dyn Store>>,
     confirmed: bool,
+    metrics: &Arc<Metrics>,
 ) -> Result<Kept, StartError> {
     let system = |what| move |source| StartError::System { what, source };
     let dice = clock::random().map_err(system("random numbers"))?;
@@ -52,8 +73,13 @@ pub(super) fn recall(
     settings.key = identity.key;
     let records = store.records()?;
     let journal = store.journal()?;
-    let told = Box::new(move |number| {
-        sender.send(number).ok(); // an edge that has ended waits for nothing
+    let counted = Arc::clone(metrics);
+    let told = Box::new(move |written| match written {
+        Written::UpTo(number) => drop(sender.send(number)), // an edge that has ended waits for nothing
+        Written::Failing => counted.cluster.set_store_up(false),
+        Written::Again => counted.cluster.set_store_up(true),
+        // A store that is fenced belongs to a cluster, and the cluster starts the writers of its own.
+        Written::Fenced => {}
     });
     let writer = Writer::start(store, journal, told).map_err(system("a thread"))?;
     tracing::info!(records = records.len(), "read from the store");

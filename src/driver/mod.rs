@@ -29,8 +29,10 @@
 //! edge.stop();
 //! ```
 
+mod adopted;
 mod bind;
 mod clock;
+mod cluster;
 mod dns;
 mod dtls_certificate;
 mod held;
@@ -61,6 +63,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use cluster::ClusterOptions;
 pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
 pub use media::{MediaFiles, MediaOptions, MediaThread};
@@ -101,6 +104,8 @@ pub struct Options {
     pub records: RecordOptions,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
+    /// How this process is one of several, which share a store; in place of `store`.
+    pub cluster: Option<ClusterOptions>,
     /// Messages wait until the store has what led to them.
     pub confirmed: bool,
     /// Certificates and trust.
@@ -203,6 +208,7 @@ impl Edge {
             ladders,
             records,
             store,
+            cluster,
             confirmed,
             softphone,
             media,
@@ -210,14 +216,25 @@ impl Edge {
             ..
         } = options;
         let metrics = Arc::new(Metrics::new());
+        let media_files = media.clone();
         let (media, heard) = media::wire(&mut settings, media, &metrics)?;
         // The ports are known by now.
         let site = softphone
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
-        let kept = memory::recall(&mut settings, store, confirmed)?;
-        let metrics = Arc::new(Metrics::new());
+        let files = media_files;
+        let joined = cluster
+            .map(|options| cluster::join(&mut settings, options))
+            .transpose()?;
+        let (mut kept, joined) = memory::recall_with(&mut settings, store, joined, confirmed, &metrics)?;
+        let linked = joined.map(|joined| Ok((std::net::TcpListener::bind(joined.link())?, joined)));
+        let linked = linked
+            .transpose()
+            .map_err(|source: std::io::Error| StartError::System {
+                what: "the link of the cluster",
+                source,
+            })?;
         let maker = RecordMaker::start(&records, &metrics)?;
         let records = maker.records();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -261,6 +278,17 @@ impl Edge {
         let (asked, told) = (settings.clone(), Arc::clone(&metrics));
         let serve = move || {
             let now = clock::now();
+            let cluster = linked.and_then(|(listener, joined)| {
+                let _context = runtime.enter();
+                adopted::among(
+                    joined,
+                    listener,
+                    settings.clone(),
+                    &counted,
+                    (files, confirmed),
+                    &mut kept,
+                )
+            });
             let engine = Engine::new(settings, now);
             let engine = if kept.writer.is_some() {
                 engine.keeping(now)
@@ -290,6 +318,7 @@ impl Edge {
                 media,
                 heard,
                 sounds: media::SoundBox::new(made),
+                cluster,
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));

@@ -43,6 +43,11 @@ pub enum Input {
         /// All of it, in any order. Needs [`Engine::keeping`](super::Engine::keeping) for more than registrations.
         records: Vec<Stored>,
     },
+    /// Other nodes of the cluster keep these registrations now, in place of what was known of the same users.
+    Learned {
+        /// All bindings of each.
+        users: Vec<crate::registrar::StoredUser>,
+    },
     /// Other settings from now on. Taken over: users, routes, peers, transfer and hold policy, ring timeout, bounds of
     /// bindings, digest algorithms. Everything else stays as the engine began; calls go on.
     Reloaded {

@@ -119,6 +119,11 @@ impl Bindings {
         changes
     }
 
+    /// What was changed of this user is kept already.
+    pub(super) fn forget_changed(&mut self, user: &str) {
+        self.changed.remove(user);
+    }
+
     /// Takes the next user out whose bindings have changed.
     pub(super) fn next_changed(&mut self) -> Option<CompactString> {
         self.changed.pop_first()

@@ -1,0 +1,20 @@
+//! Registrations that other nodes of the cluster keep: every node can call every phone.
+
+use std::time::Instant;
+
+use super::Engine;
+use crate::registrar::StoredUser;
+
+impl Engine {
+    /// A phone that is on another node's flow is called over that flow: the host brings the message there.
+    pub(super) fn learned(&mut self, now: Instant, users: Vec<StoredUser>) {
+        let ours: Vec<_> = self
+            .settings
+            .listeners
+            .iter()
+            .map(|listener| listener.address)
+            .collect();
+        let changes = self.registrar.take_over(now, users, &ours);
+        self.note_bindings(changes);
+    }
+}
