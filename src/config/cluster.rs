@@ -20,7 +20,7 @@ pub(super) fn cluster(file: &mut Fields<'_>, store: Option<&StoreFile>, problems
     let section = file.key_span("cluster");
     let mut fields = file.table("cluster", "[cluster]", problems)?;
     let link = fields.required("link", "\"10.0.0.1:7060\"", problems);
-    let lease = fields.number("lease_ms", 400..=60_000, problems).unwrap_or(2_000);
+    let lease = fields.number("lease_ms", 400..=60_000, problems).unwrap_or(1_500);
     fields.finish(problems);
     let shared = store.is_some_and(|store| matches!(store.place, StorePlace::Redis { .. }));
     if !shared {

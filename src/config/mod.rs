@@ -109,7 +109,7 @@
 //! durability = "relaxed"        # relaxed: it survives the process at any moment. confirmed: the machine, too; messages wait for the disk
 //! # [cluster]                   # several nodes on one store with a url; omit: this one is alone
 //! # link = "10.0.0.1:7060"      # where the others connect to: a network of one's own (authenticated, not encrypted)
-//! # lease_ms = 2000             # after so long without a sign of life a node's calls are taken over
+//! # lease_ms = 1500             # after so long without a sign of life a node's calls are taken over
 //! [media]
 //! mode = "auto"                 # auto relay off: when media passes through the edge; also in [[peer]], as `media`
 //! address = "203.0.113.7"       # default: what the listener is called on which the party came
