@@ -276,10 +276,12 @@ fn serve(
 fn api_options(edge: &Edge, access: Access, dialects: Vec<utoipa::openapi::OpenApi>) -> native::Options {
     let (metrics, state) = (Arc::clone(edge.metrics()), Arc::clone(edge.metrics()));
     let ladders = edge.ladders().cloned();
+    let nodes = edge.nodes().clone();
     native::Options {
         softphone: edge.softphone().cloned(),
         dialects,
         records: Arc::new(Records(edge.records().clone())),
+        nodes: Arc::new(move || nodes.json()),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
         ready: Arc::new(move || Readiness {

@@ -85,6 +85,8 @@ pub struct Membership {
     /// Numbers whose claim may have been granted without our knowing.
     unsure: BTreeSet<u16>,
     exhausted: bool,
+    /// The highest token that was ever seen.
+    highest: u64,
     leaving: bool,
     outputs: VecDeque<Output>,
 }
@@ -116,6 +118,7 @@ impl Membership {
             blind: false,
             unsure: BTreeSet::new(),
             exhausted: false,
+            highest: 0,
             leaving: false,
             outputs: VecDeque::new(),
         }
@@ -147,6 +150,11 @@ impl Membership {
     /// The claims of others that are known.
     pub fn others(&self) -> impl Iterator<Item = &Claim> {
         self.peers.claims()
+    }
+
+    /// The claim of the process that takes SIP at this address itself, if that is another one.
+    pub fn at(&self, address: SocketAddr) -> Option<&Claim> {
+        self.peers.at(address)
     }
 
     /// What this process says of a number that it serves, to a peer that asks or is mistaken.
@@ -204,8 +212,8 @@ impl Membership {
                 self.act(now, acts);
             }
             Input::Told(claim) => self.told(now, claim),
-            Input::WriteRefused(held) => {
-                self.fenced(held);
+            Input::WriteRefused { held, stands } => {
+                self.refused(now, held, stands);
                 self.look = now;
             }
             Input::Missed { node } => {
@@ -272,7 +280,8 @@ impl Membership {
     fn answered(&mut self, now: Instant, id: OrderId, answer: StoreAnswer) {
         let asked = self.asked.remove(&id);
         let sent = asked.as_ref().map(|asked| asked.sent);
-        if let Some(sent) = sent {
+        // A store that only shows (read-only, full) is as bad as none: nobody can renew.
+        if let (Some(sent), StoreAnswer::Renewed { .. }) = (sent, &answer) {
             self.in_contact(now, sent);
         }
         match (answer, sent) {
@@ -285,8 +294,8 @@ impl Membership {
                     self.peers.vanished(sent, &watch, &seen);
                 }
                 for (held, by) in refused {
-                    self.fenced(held);
-                    by.map(|claim| self.peers.told(now, claim));
+                    self.refused(now, held, by.as_ref().map(|claim| claim.token));
+                    by.map(|claim| self.learn(now, claim));
                 }
                 self.seen(now, sent, seen);
             }
@@ -313,7 +322,11 @@ impl Membership {
         }
         self.unsure.remove(&node);
         self.peers.forget(node);
-        by.map(|claim| self.peers.told(now, claim));
+        if let Some(own) = self.held.get(&node).map(|own| own.held(node)) {
+            // Somebody came first at a store that had begun anew.
+            self.fenced(own);
+        }
+        by.map(|claim| self.learn(now, claim));
         if self.home == Home::Claiming(node) {
             self.home = Home::Unknown;
             self.find_home(now);
@@ -381,6 +394,7 @@ impl Membership {
     fn seen(&mut self, now: Instant, sent: Instant, seen: Vec<Seen>) {
         for seen in seen {
             let claim = &seen.claim;
+            self.highest = self.highest.max(claim.token);
             let ours = self.is_mine(claim);
             let held = Held {
                 node: claim.node,
@@ -397,6 +411,11 @@ impl Membership {
         }
     }
 
+    fn learn(&mut self, now: Instant, claim: Claim) {
+        self.highest = self.highest.max(claim.token);
+        self.peers.told(now, claim);
+    }
+
     fn told(&mut self, now: Instant, claim: Claim) {
         if self.is_mine(&claim) {
             return;
@@ -411,12 +430,31 @@ impl Membership {
                     node: claim.node,
                     token: ours,
                 });
-                self.peers.told(now, claim);
+                self.learn(now, claim);
             }
             None => {
-                self.peers.told(now, claim);
+                self.learn(now, claim);
             }
         }
+    }
+
+    /// The store does not know that claim: somebody else has the number, or nobody, because the store came back empty.
+    fn refused(&mut self, now: Instant, held: Held, stands: Option<u64>) {
+        match stands {
+            Some(_) => self.fenced(held),
+            None if self.held.get(&held.node).map(|own| own.token) == Some(held.token) => {
+                if !self.is_claiming(held.node) {
+                    self.outputs.push_back(Output::Alarm(Alarm::StoreForgot(held)));
+                    self.claim(now, held.node, None);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn is_claiming(&self, wanted: u16) -> bool {
+        let claims = |asked: &Asked| matches!(asked.order, StoreOrder::Claim { node, .. } if node == wanted);
+        self.asked.values().any(claims)
     }
 
     /// Somebody else serves it.
@@ -434,7 +472,13 @@ impl Membership {
 
     fn won(&mut self, now: Instant, held: Held) {
         self.unsure.remove(&held.node);
-        if self.held.get(&held.node).is_some_and(|own| own.token >= held.token) {
+        self.highest = self.highest.max(held.token);
+        if let Some(own) = self.held.get_mut(&held.node) {
+            if own.token < held.token {
+                own.token = held.token;
+                self.outputs.push_back(Output::Reclaimed(held));
+                self.outputs.extend(self.claim_of(held.node).map(Output::Tell));
+            }
             return;
         }
         let from = self.peers.forget(held.node);
@@ -520,7 +564,11 @@ impl Membership {
             node,
             expected,
             card: self.me,
-            listeners: self.listeners_with(self.peers.get(node).map(|peer| &peer.claim)),
+            listeners: match self.held.get(&node) {
+                Some(own) => own.listeners.clone(),
+                None => self.listeners_with(self.peers.get(node).map(|peer| &peer.claim)),
+            },
+            above: self.highest,
         };
         self.ask(now, order);
     }

@@ -30,7 +30,7 @@
 //! | in the state | when | then |
 //! |---|---|---|
 //! | alive | its beat stands still for half a lease; the link to it broke | ping it |
-//! | | it was given up with records under it | due |
+//! | | it was given up with records under it; or it is of the process before this one, at the same address, and its beat stands still for half a lease | due at once |
 //! | pinged | it answers | alive: it may have lost the store and not its calls |
 //! | | it is silent for a quarter of a lease | silent |
 //! | silent | its beat stands still for a lease | due, at a moment of this process's own |

@@ -55,6 +55,8 @@ pub(super) struct Peers {
     me: Card,
     lease: Duration,
     known: BTreeMap<u16, Peer>,
+    /// Whose own address each is.
+    addresses: BTreeMap<SocketAddr, u16>,
     /// Those that are not [`State::Alive`]: all that a tick has to look at.
     suspects: BTreeSet<u16>,
     /// The longest of the last round trips; renewals of the others take as long.
@@ -69,6 +71,7 @@ impl Peers {
             me,
             lease,
             known: BTreeMap::new(),
+            addresses: BTreeMap::new(),
             suspects: BTreeSet::new(),
             trip: Duration::ZERO,
             watch: Vec::new(),
@@ -78,6 +81,12 @@ impl Peers {
 
     pub(super) fn get(&self, node: u16) -> Option<&Peer> {
         self.known.get(&node)
+    }
+
+    /// The claim whose holder takes SIP at this address itself.
+    pub(super) fn at(&self, address: SocketAddr) -> Option<&Claim> {
+        let node = self.addresses.get(&address)?;
+        self.known.get(node).map(|peer| &peer.claim)
     }
 
     pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
@@ -92,7 +101,13 @@ impl Peers {
     pub(super) fn forget(&mut self, node: u16) -> Option<Claim> {
         self.suspects.remove(&node);
         self.stale_watch = true;
-        self.known.remove(&node).map(|peer| peer.claim)
+        let claim = self.known.remove(&node)?.claim;
+        if let Some(own) = claim.listeners.first()
+            && self.addresses.get(own) == Some(&node)
+        {
+            self.addresses.remove(own);
+        }
+        Some(claim)
     }
 
     /// A look at everything, asked for at `sent`, showed these numbers and no other.
@@ -129,7 +144,8 @@ impl Peers {
         let node = seen.claim.node;
         let known = self.known.get_mut(&node);
         match known {
-            Some(peer) if peer.claim.token > seen.claim.token => None, // shown before what we know already
+            // Shown before what we know already. If not, the store has begun anew, and its word counts.
+            Some(peer) if peer.claim.token > seen.claim.token && peer.since >= sent => None,
             Some(peer) if peer.claim == seen.claim && peer.beat == seen.beat => {
                 peer.seen = peer.seen.max(sent);
                 self.judge(now, node)
@@ -160,6 +176,10 @@ impl Peers {
 
     fn learn(&mut self, now: Instant, claim: Claim, beat: u64) {
         let node = claim.node;
+        self.forget(node);
+        if let Some(own) = claim.listeners.first() {
+            self.addresses.insert(*own, node);
+        }
         let (since, seen, state) = (now, now, State::Alive);
         let peer = Peer {
             claim,
@@ -169,8 +189,6 @@ impl Peers {
             state,
         };
         self.known.insert(node, peer);
-        self.suspects.remove(&node);
-        self.stale_watch = true;
     }
 
     /// The store answered after so long.
@@ -286,6 +304,8 @@ impl Peers {
         let peer = self.known.get(&node)?;
         let still = peer.seen.saturating_duration_since(peer.since);
         match peer.state {
+            // The process before this one: a ping would come to ourselves, and so would its parties' messages.
+            State::Alive if still >= window / 2 && self.is_before_us(&peer.claim) => self.wait_our_turn(now, node),
             // Given up by who had it: there is nobody to ask and nothing to wait for.
             State::Alive if peer.claim.card.is_none() => self.wait_our_turn(now, node),
             State::Alive if still >= window / 2 => return self.ping(now, node),
@@ -317,8 +337,7 @@ impl Peers {
     /// node's numbers are spread. The process that stands where the dead one stood has its addresses, and comes first.
     fn wait_our_turn(&mut self, now: Instant, node: u16) {
         let Some(peer) = self.known.get(&node) else { return };
-        let ours = peer.claim.card.as_ref().is_some_and(|card| card.link == self.me.link);
-        let wait = match ours {
+        let wait = match self.is_before_us(&peer.claim) {
             true => Duration::ZERO,
             false => {
                 let rank = self.rank(&self.living(), &peer.claim).min(WATCHERS);
@@ -328,6 +347,10 @@ impl Peers {
             }
         };
         self.set(node, State::Due { at: now + wait });
+    }
+
+    fn is_before_us(&self, claim: &Claim) -> bool {
+        claim.card.as_ref().is_some_and(|card| card.link == self.me.link)
     }
 
     /// The processes that may take something over, this one among them.

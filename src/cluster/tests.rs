@@ -98,9 +98,12 @@ impl Bench {
                     self.this.handle_input(self.now, input);
                     self.said.push(output);
                 }
-                Output::Serve { .. } | Output::Fenced(_) | Output::Released(_) | Output::Tell(_) | Output::Alarm(_) => {
-                    self.said.push(output)
-                }
+                Output::Serve { .. }
+                | Output::Fenced(_)
+                | Output::Reclaimed(_)
+                | Output::Released(_)
+                | Output::Tell(_)
+                | Output::Alarm(_) => self.said.push(output),
             }
         }
     }
@@ -109,10 +112,12 @@ impl Bench {
         match order {
             StoreOrder::Renew { held, watch } => {
                 self.renewals += 1;
-                let theirs = |held: &Held| self.claim(held.node).filter(|claim| claim.token != held.token);
+                let stands = |held: &Held| self.claim(held.node);
+                let is_theirs = |held: &&Held| stands(held).is_none_or(|claim| claim.token != held.token);
                 let refused = held
                     .iter()
-                    .filter_map(|held| Some((*held, Some(theirs(held)?))))
+                    .filter(is_theirs)
+                    .map(|held| (*held, stands(held)))
                     .collect();
                 let seen = self.store.iter().filter(|seen| watch.contains(&seen.claim.node));
                 let seen = seen.cloned().collect();
@@ -124,12 +129,13 @@ impl Bench {
                 expected,
                 card,
                 listeners,
+                above,
             } => {
                 let by = self.claim(node);
                 if by.as_ref().map(|claim| claim.token) != expected {
                     return StoreAnswer::Lost { node, by };
                 }
-                self.token += 1;
+                self.token = self.token.max(above) + 1;
                 let token = self.token;
                 let card = Some(card);
                 self.put(Claim {
@@ -276,7 +282,12 @@ fn nobody_is_taken_over_while_the_store_does_not_answer() {
 fn a_higher_token_fences_however_it_is_learned() {
     // A refused write, a peer, a refused renewal.
     let ways: [fn(&mut Bench, Held); 3] = [
-        |bench, held| bench.tell(Input::WriteRefused(held)),
+        |bench, held| {
+            bench.tell(Input::WriteRefused {
+                held,
+                stands: Some(held.token + 50),
+            })
+        },
         |bench, held| bench.tell(Input::Told(claim(held.node, held.token + 50, 2))),
         |bench, held| {
             bench.put(claim(held.node, held.token + 50, 2));
@@ -297,10 +308,38 @@ fn a_higher_token_fences_however_it_is_learned() {
 }
 
 #[test]
+fn a_store_that_lost_everything_costs_nobody_a_call() {
+    let mut bench = Bench::new(Some(7), &[(9, 3, 2)]);
+    let ours = bench.this.home().unwrap();
+    bench.store.clear();
+    bench.token = 0;
+    bench.advance(LEASE / 2, &[]);
+    let again = bench.this.home().expect("it goes on");
+    assert!(again.node == ours.node && again.token > ours.token);
+    assert!(bench.said.contains(&Output::Reclaimed(again)));
+    assert_eq!(bench.said(|output| matches!(output, Output::Fenced(_))), 0);
+    // The same when a write is the first to find out.
+    bench.store.clear();
+    bench.tell(Input::WriteRefused {
+        held: again,
+        stands: None,
+    });
+    assert!(
+        bench
+            .this
+            .home()
+            .is_some_and(|home| home.node == 7 && home.token > again.token)
+    );
+}
+
+#[test]
 fn old_news_fence_nobody() {
     let mut bench = Bench::new(Some(7), &[]);
     let ours = bench.this.home().unwrap();
-    bench.tell(Input::WriteRefused(held(7, ours.token - 1)));
+    bench.tell(Input::WriteRefused {
+        held: held(7, ours.token - 1),
+        stands: Some(ours.token),
+    });
     bench.tell(Input::Told(claim(7, ours.token - 1, 2)));
     bench.tell(Input::Told(claim(7, ours.token, 1)));
     assert_eq!(bench.this.home(), Some(ours));
@@ -362,4 +401,94 @@ fn what_was_given_up_with_records_is_taken_at_once() {
     bench.advance(LEASE / 4 + LEASE / 4 + LEASE / 16, &[]);
     assert!(bench.serves().contains(&7));
     assert_eq!(bench.pings(), 0);
+}
+
+/// A message in the text of the tests, made whole.
+fn message(text: &str) -> crate::sip::Message {
+    let text = format!("{}\r\n\r\n", text.trim().replace('\n', "\r\n"));
+    crate::sip::Message::parse(text.into_bytes().into()).unwrap()
+}
+
+fn request(method: &str, to_tag: &str, more: &str) -> crate::sip::Message {
+    message(&format!(
+        "{method} sip:b@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK1\nFrom: <sip:a@a.example>;tag=theirs\n\
+         To: <sip:b@b.example>{to_tag}\nCall-ID: c\nCSeq: 1 {method}{more}\nContent-Length: 0"
+    ))
+}
+
+fn response(from_tag: &str, via: &str) -> crate::sip::Message {
+    message(&format!(
+        "SIP/2.0 200 OK\nVia: SIP/2.0/UDP {via};branch=z9hG4bK1\nFrom: <sip:a@a.example>;tag={from_tag}\n\
+         To: <sip:b@b.example>;tag=theirs\nCall-ID: c\nCSeq: 1 INVITE\nContent-Length: 0"
+    ))
+}
+
+#[test]
+fn a_message_goes_to_the_node_that_its_tag_names() {
+    let bench = Bench::new(Some(7), &[(9, 3, 2)]);
+    let seal = crate::dialog::Seal::new([4; 16], 0);
+    let tag_of = |node| crate::dialog::Seal::new([4; 16], node).tag(1, 2);
+    let (ours, theirs, nobodys) = (tag_of(7), tag_of(9), tag_of(300));
+    let forged = crate::dialog::Seal::new([5; 16], 9).tag(1, 2);
+    let peer = Whereto::Peer {
+        node: 9,
+        link: card(2).link,
+    };
+    let replaces = |tag: &str| format!("\nReplaces: c;to-tag={tag};from-tag=x");
+    let join = format!("\nJoin: c;to-tag={theirs};from-tag=x");
+    let target = format!("\nTarget-Dialog: c;local-tag={theirs};remote-tag=x");
+    for (message, whereto) in [
+        (request("BYE", &format!(";tag={ours}"), ""), Whereto::Here(7)),
+        (request("BYE", &format!(";tag={theirs}"), ""), peer),
+        (request("BYE", &format!(";tag={nobodys}"), ""), Whereto::Nobody(300)),
+        (request("BYE", &format!(";tag={forged}"), ""), Whereto::Home),
+        (request("INVITE", "", ""), Whereto::Home),
+        (request("INVITE", "", &replaces(&theirs)), peer),
+        (request("INVITE", "", &replaces(&ours)), Whereto::Here(7)),
+        (request("INVITE", "", &replaces("garbage")), Whereto::Home),
+        (request("INVITE", "", &join), peer),
+        (request("REFER", "", &target), peer),
+        // In a dialog its own tag counts, whatever else it names.
+        (
+            request("INVITE", &format!(";tag={ours}"), &replaces(&theirs)),
+            Whereto::Here(7),
+        ),
+        (response(&theirs, "192.0.2.1"), peer),
+        (response(&ours, "192.0.2.2"), Whereto::Here(7)),
+        (response("strangers", "192.0.2.2"), peer),
+        (response("strangers", "192.0.2.1"), Whereto::Home),
+        (response("strangers", "192.0.2.99:5070"), Whereto::Home),
+    ] {
+        assert_eq!(bench.this.whereto(&seal, &message, false), whereto, "{message:?}");
+        let by_link = bench.this.whereto(&seal, &message, true);
+        assert!(
+            !matches!(by_link, Whereto::Peer { .. }),
+            "a message goes over one link at the most"
+        );
+    }
+}
+
+#[test]
+fn who_finds_every_number_taken_says_so_once_and_waits() {
+    let mut bench = Bench::new(None, &[]);
+    bench.this = Membership::new(
+        Terms {
+            pool: 3..=4,
+            ..Terms::default()
+        },
+        card(1),
+        bench.now,
+    );
+    bench.store = [(3, 1, 2), (4, 2, 3)]
+        .map(|(node, token, holder)| Seen {
+            claim: claim(node, token, holder),
+            beat: 0,
+        })
+        .to_vec();
+    bench.advance(LEASE * 4, &[3, 4]);
+    assert_eq!(bench.this.home(), None);
+    assert_eq!(bench.said(|output| *output == Output::Alarm(Alarm::PoolExhausted)), 1);
+    bench.store.remove(0);
+    bench.advance(LEASE, &[4]);
+    assert_eq!(bench.this.home().map(|home| home.node), Some(3));
 }

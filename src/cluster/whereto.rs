@@ -98,9 +98,7 @@ impl Membership {
         if self.has_listener(written) {
             return None;
         }
-        self.others().find_map(|claim| {
-            let card = claim.card.as_ref()?;
-            claim.listeners.contains(&written).then_some((claim.node, card.link))
-        })
+        let claim = self.at(written)?;
+        Some((claim.node, claim.card?.link))
     }
 }

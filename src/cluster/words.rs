@@ -69,7 +69,8 @@ pub enum StoreOrder {
     },
     /// Say what stands under every number.
     Look,
-    /// Draw a token and put this process in place of what stands there, if that still has this token.
+    /// Draw a token and put this process in place of what stands there, if that still has this token. The token is one more
+    /// than the counter and than `above`, and becomes the counter: it grows even over a store that lost everything.
     Claim {
         /// The number.
         node: u16,
@@ -79,6 +80,8 @@ pub enum StoreOrder {
         card: Card,
         /// Its addresses ([`Claim::listeners`]).
         listeners: Vec<SocketAddr>,
+        /// The highest token that this process knows.
+        above: u64,
     },
     /// This process serves the number no more, if the token is still its own.
     Release {
@@ -167,8 +170,13 @@ pub enum Input {
     },
     /// A peer says who serves a number: at the start of a link, after a take-over, in place of serving a message.
     Told(Claim),
-    /// The store refused a write of this number's records: its token is old.
-    WriteRefused(Held),
+    /// The store refused a write of this number's records: this token does not stand there any more.
+    WriteRefused {
+        /// What was shown.
+        held: Held,
+        /// The token that stands there; `None`: none at all, the store has forgotten the number.
+        stands: Option<u64>,
+    },
     /// A message named a number that nobody is known to serve.
     Missed {
         /// The number.
@@ -218,6 +226,9 @@ pub enum Output {
         /// Who served it before: its addresses may be taken over.
         from: Option<Claim>,
     },
+    /// The store had lost the claim and has it again: the same engine goes on and writes under this token. What was kept is
+    /// lost as well, and has to be written once more.
+    Reclaimed(Held),
     /// Somebody else serves the number: drop its engine at once and say nothing to anybody.
     Fenced(Held),
     /// The number was given up: its engine has nothing left, or the process ends.
@@ -243,6 +254,8 @@ pub enum Alarm {
         /// How long it did not.
         after: Duration,
     },
+    /// The store has lost this number: it came back empty.
+    StoreForgot(Held),
     /// Every number of the pool is taken: this process has no home for new calls.
     PoolExhausted,
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::clock;
 use super::cluster::{
-    Adoption, Change, Cluster, Estate, Joined, Link, LinkEvent, News, Owner, Said, adopt, is_of_cluster, listen,
+    Adoption, Change, Cluster, Estate, Joined, Link, LinkEvent, News, Nodes, Owner, Said, adopt, is_of_cluster, listen,
 };
 use super::held::Held as Patience;
 use super::isolate::isolated;
@@ -48,7 +48,7 @@ pub(super) struct Among {
     pub(super) cluster: Cluster,
     /// What serves the home number.
     pub(super) home: Held,
-    pub(super) heard: mpsc::UnboundedSender<(Held, MediaEvent)>,
+    pub(super) heard: mpsc::UnboundedSender<(u16, MediaEvent)>,
 }
 
 /// A question that several engines are asked, one after the other.
@@ -282,7 +282,7 @@ impl Shell {
             }
             Written::Failing => self.metrics.cluster.set_store_up(false),
             Written::Again => self.metrics.cluster.set_store_up(true),
-            Written::Fenced => self.told(now, Told::WriteRefused(held)),
+            Written::Fenced { stands } => self.told(now, Told::WriteRefused { held, stands: *stands }),
         }
     }
 
@@ -327,11 +327,13 @@ impl Shell {
     }
 
     /// Media of an engine beside, or of a home that was begun later.
-    pub(super) fn heard_beside(&mut self, held: Held, event: MediaEvent) {
+    pub(super) fn heard_beside(&mut self, node: u16, event: MediaEvent) {
         let now = clock::now();
-        match self.adopted.iter().position(|seat| seat.held == held) {
+        match self.adopted.iter().position(|seat| seat.held.node == node) {
             Some(at) => self.input_beside(now, at, Input::Media(event)),
-            None if self.among.as_ref().is_some_and(|among| among.home == held) => self.input(now, Input::Media(event)),
+            None if self.among.as_ref().is_some_and(|among| among.home.node == node) => {
+                self.input(now, Input::Media(event));
+            }
             None => {}
         }
         self.perform(now);
@@ -364,6 +366,7 @@ impl Shell {
                     };
                     adopt(estate, among.cluster.news.clone());
                 }
+                Change::Again { held } => self.write_again(now, held),
                 Change::Drop { held, fenced } => self.drop_engine(now, held, fenced),
             }
         }
@@ -400,7 +403,7 @@ impl Shell {
         let (told, confirmed) = (among.heard.clone(), among.cluster.confirmed);
         tokio::spawn(async move {
             while let Some(event) = heard.recv().await {
-                if told.send((held, event)).is_err() {
+                if told.send((held.node, event)).is_err() {
                     return;
                 }
             }
@@ -451,6 +454,37 @@ impl Shell {
         tracing::warn!(node = held.node, token = held.token, legs, "node_adopted");
         self.perform(now);
         self.look_again(now);
+    }
+
+    /// The store came back empty, and the number is ours again under another token.
+    fn write_again(&mut self, now: Instant, held: Held) {
+        let Some(among) = &mut self.among else { return };
+        tracing::warn!(node = held.node, token = held.token, "everything is written once more");
+        let (fresh, confirmed) = (writer(&among.cluster, held), among.cluster.confirmed);
+        if among.home.node == held.node {
+            among.home = held;
+            // What waited for the writer before this one has waited long enough.
+            self.committed(u64::MAX);
+            if let Some(writer) = std::mem::replace(&mut self.writer, fresh) {
+                writer.abandon();
+            }
+            self.held = Patience::new(confirmed);
+            self.tell(Input::StoreForgot);
+        } else if let Some(at) = self.adopted.iter().position(|seat| seat.held.node == held.node) {
+            if let Some(seat) = self.adopted.get_mut(at) {
+                seat.held = held;
+                seat.patience.committed(u64::MAX);
+            }
+            self.perform(now);
+            if let Some(seat) = self.adopted.get_mut(at) {
+                seat.patience = Patience::new(confirmed);
+                if let Some(writer) = std::mem::replace(&mut seat.writer, fresh) {
+                    writer.abandon();
+                }
+            }
+            self.input_beside(now, at, Input::StoreForgot);
+            self.perform(now);
+        }
     }
 
     /// A number that is not ours any more; or that has nothing left.
@@ -535,7 +569,7 @@ pub(super) fn among(
     listener: std::net::TcpListener,
     settings: Settings,
     metrics: &Arc<Metrics>,
-    files: (MediaFiles, bool),
+    files: (MediaFiles, bool, Nodes),
     kept: &mut Kept,
 ) -> Option<ClusterParts> {
     let refused = |error: &std::io::Error| tracing::error!(%error, "the system refused the cluster's link or a thread");

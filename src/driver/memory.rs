@@ -79,7 +79,7 @@ pub(super) fn recall(
         Written::Failing => counted.cluster.set_store_up(false),
         Written::Again => counted.cluster.set_store_up(true),
         // A store that is fenced belongs to a cluster, and the cluster starts the writers of its own.
-        Written::Fenced => {}
+        Written::Fenced { .. } => {}
     });
     let writer = Writer::start(store, journal, told).map_err(system("a thread"))?;
     tracing::info!(records = records.len(), "read from the store");

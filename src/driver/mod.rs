@@ -63,7 +63,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
-pub use cluster::ClusterOptions;
+pub use cluster::{ClusterOptions, Nodes};
 pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
 pub use media::{MediaFiles, MediaOptions, MediaThread};
@@ -180,6 +180,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     ladders: Option<Ladders>,
+    nodes: Nodes,
     records: CallRecords,
     site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
@@ -224,6 +225,8 @@ impl Edge {
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
         let files = media_files;
+        let nodes = Nodes::default();
+        let board = nodes.clone();
         let joined = cluster
             .map(|options| cluster::join(&mut settings, options))
             .transpose()?;
@@ -285,7 +288,7 @@ impl Edge {
                     listener,
                     settings.clone(),
                     &counted,
-                    (files, confirmed),
+                    (files, confirmed, board),
                     &mut kept,
                 )
             });
@@ -335,6 +338,7 @@ impl Edge {
             listeners,
             metrics,
             ladders,
+            nodes,
             records,
             site,
             phase,
@@ -363,6 +367,11 @@ impl Edge {
     /// What was said in the last calls, where that is kept.
     pub fn ladders(&self) -> Option<&Ladders> {
         self.ladders.as_ref()
+    }
+
+    /// The nodes of the cluster, as this one sees them.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// One record for each customer's call.

@@ -81,7 +81,7 @@ pub(super) struct ClusterParts {
     pub(super) among: Among,
     pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) linked: mpsc::UnboundedReceiver<LinkEvent>,
-    pub(super) heard: mpsc::UnboundedReceiver<(crate::cluster::Held, MediaEvent)>,
+    pub(super) heard: mpsc::UnboundedReceiver<(u16, MediaEvent)>,
 }
 
 pub(super) struct Shell {
@@ -222,7 +222,7 @@ pub(super) async fn run(parts: Parts) {
             Some(settings) = reloaded.recv() => shell.reloaded(settings),
             Some(told) = next(&mut news) => shell.news(told),
             Some(event) = next(&mut linked) => shell.link_event(event),
-            Some((held, event)) = next(&mut heard_beside) => shell.heard_beside(held, event),
+            Some((node, event)) = next(&mut heard_beside) => shell.heard_beside(node, event),
             Some(answer) = looked_up.recv() => shell.looked_up(answer),
             Some(number) = committed.recv() => shell.committed(number),
             () = until(patience) => shell.give_up(),

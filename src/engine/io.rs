@@ -48,6 +48,8 @@ pub enum Input {
         /// All bindings of each.
         users: Vec<crate::registrar::StoredUser>,
     },
+    /// What the host kept is lost (a shared store that came back empty): everything is to be kept once more.
+    StoreForgot,
     /// Other settings from now on. Taken over: users, routes, peers, transfer and hold policy, ring timeout, bounds of
     /// bindings, digest algorithms. Everything else stays as the engine began; calls go on.
     Reloaded {

@@ -72,6 +72,24 @@ impl Engine {
         self
     }
 
+    /// Whatever was kept is to be kept once more.
+    pub(super) fn keep_again(&mut self) {
+        self.registrar.store_all();
+        let Some(keeper) = &mut self.keeper else { return };
+        let legs = std::mem::take(&mut keeper.legs);
+        let calls = std::mem::take(&mut keeper.calls);
+        let transfers = std::mem::take(&mut keeper.transfers);
+        for leg in legs.into_keys() {
+            self.legs().touch(leg);
+        }
+        for call in calls.into_keys() {
+            self.transfers.calls.touch(call);
+        }
+        for transfer in transfers.into_keys() {
+            self.transfers.touch(transfer);
+        }
+    }
+
     /// What is to be kept from now on.
     pub(super) fn note_changes(&mut self, now: Instant) {
         let mut changes = Vec::new();

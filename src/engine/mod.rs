@@ -222,6 +222,7 @@ impl Engine {
             Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { records } => self.restored(now, records),
             Input::Learned { users } => self.learned(now, users),
+            Input::StoreForgot => self.keep_again(),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),

@@ -64,6 +64,11 @@ const TRANSPORTS: [Transport; 5] = [
 ];
 
 impl Registrar {
+    /// Whatever was kept is lost: [`Registrar::poll_stored`] tells of every user again.
+    pub fn store_all(&mut self) {
+        self.bindings.all_changed();
+    }
+
     /// The next user whose bindings have changed since it was last asked about, in the order of their names.
     pub fn poll_stored(&mut self) -> Option<StoredUser> {
         let user = self.bindings.next_changed()?;

@@ -112,12 +112,12 @@ pub enum StoreError {
         why: String,
     },
     /// Another process has taken the node over: nothing was written.
-    #[error("node {node} was taken over by another process (token {token})")]
+    #[error("node {node} is not this process's any more (token {stands:?})")]
     Fenced {
         /// The node.
         node: u16,
-        /// The token that is valid now.
-        token: u64,
+        /// The token that stands there; `None`: none, the store has forgotten the node.
+        stands: Option<u64>,
     },
 }
 

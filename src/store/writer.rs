@@ -28,7 +28,10 @@ pub enum Written {
     /// The store takes it again. Told once.
     Again,
     /// Somebody else keeps for this node now: nothing is written any more.
-    Fenced,
+    Fenced {
+        /// The token that stands there, if any.
+        stands: Option<u64>,
+    },
 }
 
 /// Hears what the writer tells.
@@ -213,9 +216,9 @@ fn write(mut store: Box<dyn Store>, shared: &Shared, committed: &AtomicU64, told
                 }
                 told(Written::UpTo(taken));
             }
-            Err(StoreError::Fenced { .. }) => {
+            Err(StoreError::Fenced { stands, .. }) => {
                 shared.lock().under_way = 0;
-                told(Written::Fenced);
+                told(Written::Fenced { stands });
                 return;
             }
             Err(error) => {

@@ -117,7 +117,7 @@ fn read(store: &mut Redis, held: Held, home: bool) -> Option<Vec<Stored>> {
             }
             Err(error) => {
                 tracing::warn!(%error, node = held.node, "cannot read the records of a node that is taken over");
-                std::thread::sleep(PAUSE);
+                std::thread::park_timeout(PAUSE);
             }
         }
     }

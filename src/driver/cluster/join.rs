@@ -77,7 +77,7 @@ pub(in crate::driver) fn join(settings: &mut Settings, options: ClusterOptions) 
             }));
         }
         if let Some(next) = membership.poll_timeout() {
-            std::thread::sleep(next.saturating_duration_since(now()).min(Duration::from_millis(100)));
+            std::thread::park_timeout(next.saturating_duration_since(now()).min(Duration::from_millis(100)));
         }
     }
 }
@@ -88,13 +88,7 @@ fn settle(membership: &mut Membership, store: &mut Redis) -> Result<Option<Held>
     while let Some(output) = membership.poll_output() {
         match output {
             Output::Store { id, order } => {
-                let own = crate::cluster::Claim {
-                    node: 0,
-                    token: 0,
-                    card: Some(membership.me().clone()),
-                    listeners: Vec::new(),
-                };
-                let answer = store.perform(&order, &own)?;
+                let answer = store.perform(&order)?;
                 membership.handle_input(now(), Input::Answered { id, answer });
             }
             Output::Serve { held, home: true, .. } => home = Some(held),
@@ -102,7 +96,12 @@ fn settle(membership: &mut Membership, store: &mut Redis) -> Result<Option<Held>
             Output::Serve { held, home: false, .. } => {
                 membership.handle_input(now(), Input::CannotServe { node: held.node });
             }
-            Output::Ping { .. } | Output::Fenced(_) | Output::Released(_) | Output::Tell(_) | Output::Alarm(_) => {}
+            Output::Ping { .. }
+            | Output::Reclaimed(_)
+            | Output::Fenced(_)
+            | Output::Released(_)
+            | Output::Tell(_)
+            | Output::Alarm(_) => {}
         }
     }
     Ok(home)

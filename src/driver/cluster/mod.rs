@@ -11,6 +11,7 @@
 //! | alarm | a log line, a metric |
 
 mod adopt;
+mod board;
 mod frame;
 mod join;
 mod link;
@@ -32,6 +33,8 @@ use crate::observe::Metrics;
 use crate::sip::Message;
 use crate::store::{Redis, StoredUser, Written};
 use crate::transport::Flow;
+
+pub use board::Nodes;
 
 pub(super) use adopt::{Adoption, Estate, adopt, is_of_cluster};
 pub(super) use frame::Said;
@@ -77,6 +80,10 @@ pub(super) enum Change {
         home: bool,
         from: Option<Claim>,
     },
+    /// The same engine under another token; everything is to be kept once more.
+    Again {
+        held: Held,
+    },
     Drop {
         held: Held,
         fenced: bool,
@@ -96,12 +103,13 @@ pub(super) struct Cluster {
     membership: Membership,
     seal: Seal,
     pub(super) store: Redis,
-    orders: Sender<(OrderId, StoreOrder, Claim)>,
+    orders: Sender<(OrderId, StoreOrder)>,
     link: Link,
     waiting: VecDeque<(Instant, Flow, Bytes, bool)>,
     changes: VecDeque<Change>,
     ours: Vec<SocketAddr>,
     metrics: Arc<Metrics>,
+    board: Nodes,
     pub(super) settings: Settings,
     /// The newest configuration, if there was one since the start.
     pub(super) reloaded: Option<Settings>,
@@ -116,7 +124,7 @@ impl Cluster {
         settings: Settings,
         metrics: Arc<Metrics>,
         link: Link,
-        (files, confirmed): (MediaFiles, bool),
+        (files, confirmed, board): (MediaFiles, bool, Nodes),
         news: mpsc::UnboundedSender<News>,
     ) -> std::io::Result<Cluster> {
         let orders = store::start(joined.store.of(None, joined.holder), news.clone())?;
@@ -132,6 +140,7 @@ impl Cluster {
             changes: VecDeque::new(),
             ours,
             metrics,
+            board,
             settings,
             reloaded: None,
             files,
@@ -152,17 +161,6 @@ impl Cluster {
     /// Whether any message waits for an owner.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
-    }
-
-    /// What others know of us.
-    fn own(&self) -> Claim {
-        let node = self.membership.home().map_or(0, |held| held.node);
-        self.membership.claim_of(node).unwrap_or(Claim {
-            node,
-            token: 0,
-            card: Some(self.membership.me().clone()),
-            listeners: self.ours.clone(),
-        })
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -200,8 +198,7 @@ impl Cluster {
         while let Some(output) = self.membership.poll_output() {
             match output {
                 Output::Store { id, order } => {
-                    let own = self.own();
-                    self.orders.send((id, order, own)).ok(); // the thread ends only after us
+                    self.orders.send((id, order)).ok(); // the thread ends only after us
                 }
                 Output::Ping { held, link } => {
                     let said = Said::Ping {
@@ -212,6 +209,7 @@ impl Cluster {
                     self.link.say(link, said).ok(); // silence is an answer, too
                 }
                 Output::Serve { held, home, from } => self.changes.push_back(Change::Serve { held, home, from }),
+                Output::Reclaimed(held) => self.changes.push_back(Change::Again { held }),
                 Output::Fenced(held) => self.changes.push_back(Change::Drop { held, fenced: true }),
                 Output::Released(held) => self.changes.push_back(Change::Drop { held, fenced: false }),
                 Output::Tell(claim) => {
@@ -223,6 +221,7 @@ impl Cluster {
                 Output::Alarm(alarm) => self.alarm(&alarm),
             }
         }
+        self.board.note(&self.membership);
         self.metrics.cluster.set(
             self.membership.held().count() as u64,
             self.peers().len() as u64,
@@ -247,6 +246,7 @@ impl Cluster {
                 self.metrics.cluster.set_store_up(false);
                 tracing::error!("store_unreachable: calls go on, and nobody is taken over");
             }
+            Alarm::StoreForgot(held) => tracing::error!(node = held.node, "store_forgot: it came back empty"),
             Alarm::StoreSlow { trip } => tracing::warn!(?trip, "store_slow"),
             Alarm::StoreBack { after } => {
                 self.metrics.cluster.set_store_up(true);
@@ -358,26 +358,16 @@ impl Cluster {
     /// Gives everything up that is served here, before the process ends; waits for the store a moment.
     pub(super) fn leave(&mut self, now: Instant) {
         self.membership.handle_input(now, Input::Ending);
-        let own = self.own();
         let mut store = self.store.of(None, self.holder()).with_patience(Duration::from_secs(1));
         while let Some(output) = self.membership.poll_output() {
             if let Output::Store { order, .. } = output
                 && matches!(order, StoreOrder::Release { .. })
-                && let Err(error) = store.perform(&order, &own)
+                && let Err(error) = store.perform(&order)
             {
                 tracing::warn!(%error, "the others find out by themselves that this node has gone");
                 return;
             }
         }
-    }
-
-    /// For the look of an operator: own numbers, and those of others.
-    pub(super) fn claims(&self) -> (Vec<Claim>, Vec<Claim>) {
-        let held = self
-            .membership
-            .held()
-            .filter_map(|held| self.membership.claim_of(held.node));
-        (held.collect(), self.membership.others().cloned().collect())
     }
 }
 

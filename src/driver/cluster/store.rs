@@ -7,18 +7,15 @@ use std::sync::mpsc::{self, Sender};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::News;
-use crate::cluster::{Claim, OrderId, StoreOrder};
+use crate::cluster::{OrderId, StoreOrder};
 use crate::store::Redis;
 
 /// A thread that does one order after the other; it ends with the sender.
-pub(super) fn start(
-    mut store: Redis,
-    news: UnboundedSender<News>,
-) -> std::io::Result<Sender<(OrderId, StoreOrder, Claim)>> {
-    let (orders, received) = mpsc::channel::<(OrderId, StoreOrder, Claim)>();
+pub(super) fn start(mut store: Redis, news: UnboundedSender<News>) -> std::io::Result<Sender<(OrderId, StoreOrder)>> {
+    let (orders, received) = mpsc::channel::<(OrderId, StoreOrder)>();
     let work = move || {
-        while let Ok((id, order, own)) = received.recv() {
-            let answer = store.perform(&order, &own);
+        while let Ok((id, order)) = received.recv() {
+            let answer = store.perform(&order);
             let answer = answer
                 .map_err(|error| tracing::debug!(%error, "the store does not answer"))
                 .ok();

@@ -10,13 +10,13 @@ use crate::store::StoreError;
 type Line = (u16, String, String, String, u64, String);
 
 impl Redis {
-    /// Does what the membership asks; `own` is how this process is reached, should the server have forgotten it.
+    /// Does what the membership asks.
     ///
     /// # Errors
     /// When the server does not do it, or nobody knows whether it did.
-    pub fn perform(&mut self, order: &StoreOrder, own: &Claim) -> Result<StoreAnswer, StoreError> {
+    pub fn perform(&mut self, order: &StoreOrder) -> Result<StoreAnswer, StoreError> {
         match order {
-            StoreOrder::Renew { held, watch } => self.renew(held, watch, own),
+            StoreOrder::Renew { held, watch } => self.renew(held, watch),
             StoreOrder::Look => {
                 let lines: Vec<Line> = self.run(scripts::LOOK, &self.claim_keys(), &[])?;
                 Ok(StoreAnswer::Looked(lines.iter().filter_map(seen).collect()))
@@ -26,9 +26,17 @@ impl Redis {
                 expected,
                 card,
                 listeners,
+                above,
             } => {
                 let expected = expected.map_or(String::new(), |token| token.to_string());
-                let words = [node.to_string(), expected, json(card), json(listeners)].map(String::into_bytes);
+                let words = [
+                    node.to_string(),
+                    expected,
+                    json(card),
+                    json(listeners),
+                    above.to_string(),
+                ];
+                let words = words.map(String::into_bytes);
                 let (token, there, card, listeners): (u64, String, String, String) =
                     self.run(scripts::CLAIM, &self.claim_keys(), &words)?;
                 Ok(match token {
@@ -48,11 +56,10 @@ impl Redis {
         }
     }
 
-    fn renew(&mut self, held: &[Held], watch: &[u16], own: &Claim) -> Result<StoreAnswer, StoreError> {
-        let listeners = json(&own.listeners);
-        let mut words = vec![own.card.as_ref().map(json).unwrap_or_default(), held.len().to_string()];
+    fn renew(&mut self, held: &[Held], watch: &[u16]) -> Result<StoreAnswer, StoreError> {
+        let mut words = vec![held.len().to_string()];
         for held in held {
-            words.extend([held.node.to_string(), held.token.to_string(), listeners.clone()]);
+            words.extend([held.node.to_string(), held.token.to_string()]);
         }
         words.extend(watch.iter().map(u16::to_string));
         let words: Vec<Vec<u8>> = words.into_iter().map(String::into_bytes).collect();
@@ -70,8 +77,8 @@ impl Redis {
         })
     }
 
-    fn claim_keys(&self) -> [String; 6] {
-        ["tokens", "gone", "cards", "listeners", "beats", "token"].map(|name| self.key(name))
+    fn claim_keys(&self) -> [String; 5] {
+        ["tokens", "cards", "listeners", "beats", "token"].map(|name| self.key(name))
     }
 }
 

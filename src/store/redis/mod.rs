@@ -9,7 +9,7 @@
 //! | `format` | string | the number of this layout |
 //! | `key` | string | the sealing key of the cluster, as hex: who comes first writes it |
 //! | `token` | counter | fencing tokens are drawn from it |
-//! | `tokens`, `cards`, `listeners`, `beats`, `gone` | hash by node | the claims: token; who; where; renewals; the last token that was given up |
+//! | `tokens`, `cards`, `listeners`, `beats` | hash by node | the claims: token; who; where; renewals |
 //! | `bindings`, `bans`, `notes` | hash | what belongs to the cluster |
 //! | `3:legs`, `3:calls`, … | hash by handle | what node 3 keeps |
 //! | `bindings` | channel | `origin user`: this user's bindings have changed |
@@ -225,10 +225,13 @@ impl Store for Redis {
             words.push(flag.as_bytes().to_vec());
             words.push(row.value.clone().unwrap_or_default());
         }
-        let keys = [self.key("tokens"), self.key("gone"), self.prefix.clone()];
-        match self.run::<u64>(scripts::KEEP, &keys, &words)? {
-            0 => Ok(()),
-            token => Err(StoreError::Fenced { node: self.node, token }),
+        let keys = [self.key("tokens"), self.prefix.clone()];
+        match self.run::<String>(scripts::KEEP, &keys, &words)?.as_str() {
+            "ok" => Ok(()),
+            stands => Err(StoreError::Fenced {
+                node: self.node,
+                stands: stands.parse().ok(),
+            }),
         }
     }
 }

@@ -24,7 +24,7 @@ impl Redis {
             if let Err(error) = self.listen_once(wanted, news) {
                 tracing::debug!(%error, "the store's news are interrupted");
             }
-            std::thread::sleep(AGAIN);
+            std::thread::park_timeout(AGAIN);
         }
     }
 
@@ -67,20 +67,22 @@ impl Redis {
         let key = self.key(rows_table());
         let value: Option<Vec<u8>> = self.ask(|connection| redis::cmd("HGET").arg(&key).arg(user).query(connection))?;
         let found = value.and_then(|value| crate::store::key::record(rows_table(), user, &value));
-        Ok(match found {
-            Some(Stored::User(user)) => user,
-            Some(_) | None => StoredUser {
-                user: user.into(),
-                bindings: Vec::new(),
-            },
+        if let Some(Stored::User(user)) = found {
+            return Ok(user);
+        }
+        Ok(StoredUser {
+            user: user.into(),
+            bindings: Vec::new(),
         })
     }
 }
 
 fn users(records: Vec<Stored>) -> Vec<StoredUser> {
-    let user = |record| match record {
-        Stored::User(user) => Some(user),
-        _ => None,
-    };
-    records.into_iter().filter_map(user).collect()
+    let mut users = Vec::new();
+    for record in records {
+        if let Stored::User(user) = record {
+            users.push(user);
+        }
+    }
+    users
 }
