@@ -20,12 +20,13 @@ use super::isolate::isolated;
 use super::media::MediaThread;
 use super::memory::Kept;
 use super::run::Shell;
+use super::stream::Door;
 use super::{MediaFiles, run::ClusterParts};
 use crate::cluster::{Held, Input as Told};
-use crate::engine::{Command, Engine, Input, LookupId, Output, Refusal, Reply, Settings, Totals};
+use crate::engine::{Command, Engine, Event, Input, LookupId, Output, Refusal, Reply, Settings, Totals};
 use crate::media::MediaEvent;
 use crate::observe::Metrics;
-use crate::store::{Writer, Written};
+use crate::store::{Stored, StoredUser, Writer, Written};
 use crate::transport::Flow;
 
 /// When callers may try again at a process that has lost its number, in seconds: it gets another one.
@@ -49,6 +50,8 @@ pub(super) struct Among {
     /// What serves the home number.
     pub(super) home: Held,
     pub(super) heard: mpsc::UnboundedSender<(u16, MediaEvent)>,
+    /// How connections are accepted here.
+    pub(super) doors: Vec<Door>,
 }
 
 /// A question that several engines are asked, one after the other.
@@ -186,6 +189,8 @@ impl Shell {
             }
             Output::Media(command) => seat.media.send(command),
             Output::Store { changes } => seat.keep(changes),
+            // Whoever is registered is so at the home engine.
+            Output::Event(Event::RegistrationAdded { .. } | Event::RegistrationRemoved { .. }) => {}
             output @ (Output::Transmit { .. } | Output::Event(_) | Output::Reply { .. }) => self.act(now, output),
         }
     }
@@ -203,6 +208,31 @@ impl Shell {
         let metrics = Arc::clone(&self.metrics);
         if let Some(seat) = self.adopted.get_mut(at) {
             isolated(&metrics, "input", || seat.engine.handle_input(now, input));
+        }
+    }
+
+    /// A phone that comes back on another flow gets its dialogs back from every engine that has some.
+    pub(super) fn learned_beside(&mut self, now: Instant, users: &[StoredUser], live: bool) {
+        self.tell_beside(now, || Input::Learned {
+            users: users.to_vec(),
+            live,
+        });
+    }
+
+    /// What the home engine has just written of registrations.
+    pub(super) fn noted_at_home(&mut self, changes: &[Stored]) {
+        if self.adopted.is_empty() {
+            return;
+        }
+        let mut users = Vec::new();
+        for change in changes {
+            if let Stored::User(user) = change {
+                users.push(user.clone());
+            }
+        }
+        if !users.is_empty() {
+            self.learned_beside(clock::now(), &users, true);
+            self.again = true;
         }
     }
 
@@ -262,8 +292,9 @@ impl Shell {
             ),
             News::Ready(ready) => self.ready(now, *ready),
             News::Unready(held) => self.told(now, Told::CannotServe { node: held.node }),
-            News::Users(users) => {
-                self.input(now, Input::Learned { users });
+            News::Users(users, live) => {
+                self.learned_beside(now, &users, live);
+                self.input(now, Input::Learned { users, live });
                 self.perform(now);
             }
             News::Written(held, written) => self.written(now, held, &written),
@@ -361,6 +392,7 @@ impl Shell {
                         from,
                         store: among.cluster.store.of(Some(held), among.cluster.holder()),
                         settings: among.cluster.settings.clone(),
+                        doors: among.doors.clone(),
                         files: among.cluster.files.clone(),
                         metrics: Arc::clone(&self.metrics),
                     };
@@ -394,6 +426,7 @@ impl Shell {
             settings,
             records,
             udp,
+            tcp,
             media,
             mut heard,
         } = ready;
@@ -427,6 +460,12 @@ impl Shell {
             self.media = media;
             self.tell(Input::Restored { records });
             return;
+        }
+        for (door, socket) in tcp {
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(socket) => self.streams.listen(door, socket),
+                Err(error) => tracing::warn!(%error, "cannot use a socket"),
+            }
         }
         let mut addresses = Vec::new();
         for (listener, socket) in udp {
@@ -569,7 +608,7 @@ pub(super) fn among(
     listener: std::net::TcpListener,
     settings: Settings,
     metrics: &Arc<Metrics>,
-    files: (MediaFiles, bool, Nodes),
+    (files, doors): ((MediaFiles, bool, Nodes), Vec<Door>),
     kept: &mut Kept,
 ) -> Option<ClusterParts> {
     let refused = |error: &std::io::Error| tracing::error!(%error, "the system refused the cluster's link or a thread");
@@ -590,6 +629,7 @@ pub(super) fn among(
             cluster,
             home,
             heard: sender,
+            doors,
         },
         news: told,
         linked,
@@ -610,7 +650,7 @@ pub(super) fn writer(cluster: &Cluster, held: Held) -> Option<Writer> {
 }
 
 impl Seat {
-    fn keep(&mut self, changes: Vec<crate::engine::Stored>) {
+    fn keep(&mut self, changes: Vec<Stored>) {
         let own: Vec<_> = changes.into_iter().filter(|change| !is_of_cluster(change)).collect();
         if let Some(writer) = self.writer.as_mut().filter(|_| !own.is_empty()) {
             let number = writer.keep(&own);

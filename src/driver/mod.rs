@@ -288,7 +288,10 @@ impl Edge {
                     listener,
                     settings.clone(),
                     &counted,
-                    (files, confirmed, board),
+                    (
+                        (files, confirmed, board),
+                        doors.iter().map(|(door, _)| door.clone()).collect(),
+                    ),
                     &mut kept,
                 )
             });

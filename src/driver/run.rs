@@ -91,7 +91,7 @@ pub(super) struct Shell {
     /// An engine that was looked at already has more to say.
     pub(super) again: bool,
     pub(super) udp: Vec<(Listener, UdpSocket)>,
-    streams: Streams,
+    pub(super) streams: Streams,
     pub(super) names: Names,
     pub(super) waiting: HashMap<CommandId, Asked>,
     next_command: u64,
@@ -421,6 +421,7 @@ impl Shell {
     }
 
     fn keep(&mut self, changes: &[Stored]) {
+        self.noted_at_home(changes);
         if let Some(writer) = &mut self.writer {
             let number = writer.keep(changes);
             if changes.iter().any(|change| !matches!(change, Stored::User(_))) {

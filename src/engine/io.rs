@@ -47,6 +47,8 @@ pub enum Input {
     Learned {
         /// All bindings of each.
         users: Vec<crate::registrar::StoredUser>,
+        /// They have just changed. Else they were read, and what stands there of a connection to us is of an earlier process.
+        live: bool,
     },
     /// What the host kept is lost (a shared store that came back empty): everything is to be kept once more.
     StoreForgot,

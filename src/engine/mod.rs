@@ -221,7 +221,7 @@ impl Engine {
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { records } => self.restored(now, records),
-            Input::Learned { users } => self.learned(now, users),
+            Input::Learned { users, live } => self.learned(now, users, live),
             Input::StoreForgot => self.keep_again(),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),

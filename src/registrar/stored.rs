@@ -121,8 +121,8 @@ impl Registrar {
         changes
     }
 
-    /// Takes over what another node of the cluster keeps of these users. What is on a flow of our own (`ours`: our listeners) we
-    /// know better, unless the other node has heard of it later.
+    /// Takes over what another node of the cluster keeps of these users. What stands there of a connection to `ours` (listeners)
+    /// is of an earlier process: it waits for its phone.
     pub fn take_over(&mut self, now: Instant, users: Vec<StoredUser>, ours: &[SocketAddr]) -> Vec<Change> {
         let mut changes = Vec::new();
         for StoredUser { user, bindings } in users {

@@ -8,8 +8,9 @@ import socket
 import subprocess
 import time
 
-from desk import Desk, Watched, TONES, USER
+from desk import Desk, TONES, USER
 from dialects.phone import wait_until
+from wire import Wire
 from rig.edge import Edge, free_port
 from rig.net import Block
 
@@ -158,3 +159,130 @@ def taken_over(row, folder):
         wait_until(lambda: desk.number("warmline_cluster_numbers") == 1, 50, "the number is given back")
     assert row["takeover_ms"] <= 3000, f"taken over after {row['takeover_ms']} ms, 3000 allowed"
     assert row["gap_ms"] <= 2000, f"silence of {row['gap_ms']} ms, 2000 allowed"
+
+
+def in_turn(desk, calls):
+    """Each party holds the other and takes it back: every request inside of the dialogs is answered."""
+    for call, beyond in zip(calls, reversed(calls)):
+        call.hold()
+        wait_until(lambda: beyond.direction == "recvonly", 12, "the other side knows that it is held")
+        desk._acknowledged(call)
+        call.unhold()
+        wait_until(lambda: beyond.direction == "sendrecv", 12, "the other side knows that it is held no more")
+        desk._acknowledged(call)
+
+
+def forwarded(row, folder):
+    """Phones send what belongs to node A to node B, which lives: B passes it on, and A's answers leave by B. And a phone at B
+    calls one that is registered at A."""
+    with Pair(folder) as desk:
+        customer, operator = desk.talk()
+        for phone in desk.phones.values():
+            phone.edge = (desk.other, 5060)
+        in_turn(desk, (customer, operator))
+        row["forwarded"] = int(desk.number("warmline_cluster_forwarded_total"))
+        customer.hang_up()
+        wait_until(lambda: operator.state == "ended" and customer.state == "ended", 8, "a BYE at the wrong node ends the call")
+        out = desk.phones["customer"].call("operator")
+        there = desk.phones["operator"].incoming()
+        there.answer()
+        out.wait("confirmed")
+        there.wait("confirmed")
+        in_turn(desk, (out, there))
+        there.hang_up()
+        wait_until(lambda: out.state == "ended", 8, "the call has ended")
+        row["adopted"] = int(desk.number("warmline_cluster_adopted_total"))
+        row["lost"] = int(desk.number("warmline_cluster_lost_total"))
+    assert row["forwarded"] >= 8 and not row["adopted"] and not row["lost"], row
+
+
+def paused(row, folder):
+    """Node A is stopped for longer than its lease and wakes up: both are active. A drops the legs that B has taken over, says
+    nothing to anybody, gets another number, and passes on to B what still comes to A's address."""
+    with Pair(folder) as desk:
+        customer, operator = desk.talk()
+        os.kill(desk.edge.process.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        wait_until(lambda: desk.number("warmline_cluster_adopted_total") >= 1, 10, "somebody takes over")
+        row["takeover_ms"] = round(1000 * (time.monotonic() - begun))
+        os.kill(desk.edge.process.pid, signal.SIGCONT)
+        wait_until(lambda: desk.number("warmline_cluster_fenced_total", desk.edge) == 1, 8, "the node that comes back is fenced")
+        row["fenced_ms"] = round(1000 * (time.monotonic() - begun)) - row["takeover_ms"]
+        wait_until(lambda: desk.number("warmline_cluster_numbers", desk.edge) == 1, 8, "and gets another number")
+        assert customer.state == operator.state == "confirmed", "nobody was hung up"
+        in_turn(desk, (customer, operator))
+        row["forwarded"] = int(desk.number("warmline_cluster_forwarded_total", desk.edge))
+        _, nodes = desk.edge.request("GET", "/v1/nodes")
+        mine = [node["node"] for node in nodes["nodes"] if node["home"]]
+        assert mine and mine != [1], nodes
+        customer.hang_up()
+        wait_until(lambda: operator.state == "ended", 8, "a BYE reaches who took over")
+        # New calls at the node that came back.
+        out = desk.phones["customer"].call("operator")
+        there = desk.phones["operator"].incoming()
+        there.answer()
+        out.wait("confirmed")
+        out.hang_up()
+        wait_until(lambda: there.state == "ended", 8, "the call has ended")
+    assert row["takeover_ms"] <= 3000, row
+
+
+def store_fault(row, kind, folder):
+    """Redis is gone, full, read-only, slow, or out of one node's reach: calls go on, an alarm is raised, nobody is taken over;
+    when it is back everything is written, and a node that is killed then is taken over as ever."""
+    wires = []
+
+    def wired(desk):
+        wires.append(Wire(desk.block.host(8), (desk.redis.host, desk.redis.port)))
+        return "{}:{}".format(*wires[0].address)
+    with Pair(folder, durability="relaxed", redis=wired) as desk:
+        customer, operator = desk.talk()
+        begin, end = troubles(desk, wires[0], kind)
+        begin()
+        begun = time.monotonic()
+        wait_until(lambda: desk.number("warmline_store_up", desk.edge) == 0, 12, "an alarm is raised")
+        row["alarm_ms"] = round(1000 * (time.monotonic() - begun))
+        in_turn(desk, (customer, operator))
+        out = desk.phones["consult"].call("operator")
+        second = desk.phones["operator"].incoming()
+        second.answer()
+        out.wait("confirmed")
+        time.sleep(max(0, 3 * desk.lease / 1000 - (time.monotonic() - begun)))  # the fault lasts three leases
+        row["waiting"] = int(desk.number("warmline_store_waiting", desk.edge))
+        end()
+        back = time.monotonic()
+        wait_until(lambda: all(desk.number("warmline_store_up", edge) == 1 for edge in (desk.edge, desk.survivor)), 20, "the alarm ends")
+        wait_until(lambda: desk.number("warmline_store_waiting", desk.edge) == 0, 20, "everything is written")
+        row["back_ms"] = round(1000 * (time.monotonic() - back))
+        for edge in (desk.edge, desk.survivor):
+            assert desk.number("warmline_cluster_adopted_total", edge) == 0, "nobody was taken over"
+            assert desk.number("warmline_cluster_fenced_total", edge) == 0, "nobody was fenced"
+            assert desk.number("warmline_store_dropped_total", edge) == 0, "nothing was given up"
+        desk.kill()
+        desk.start_again()
+        row["takeover_ms"] = desk.restart_ms
+        in_turn(desk, (customer, operator))
+        out.hang_up()
+        wait_until(lambda: second.state == "ended", 8, "the call that began meanwhile was kept")
+        desk.everybody_leaves()
+    assert row["takeover_ms"] <= 3000, row
+
+
+def troubles(desk, wire, kind):
+    """How a trouble with the store begins, and how it ends."""
+    ask = desk.redis.ask
+
+    def slow(seconds):
+        wire.delay = seconds
+
+    def cut(is_cut):
+        wire.cut = is_cut
+    return {
+        "killed": (lambda: desk.redis.stop(signal.SIGKILL), desk.redis.start),
+        "emptied": (lambda: (desk.redis.stop(signal.SIGKILL), shutil.rmtree(desk.redis.folder / "appendonlydir", ignore_errors=True)),
+                    desk.redis.start),
+        "full": (lambda: ask("CONFIG", "SET", "maxmemory", "1"), lambda: ask("CONFIG", "SET", "maxmemory", "0")),
+        "read-only": (lambda: ask("REPLICAOF", "127.0.0.1", "1"), lambda: ask("REPLICAOF", "NO", "ONE")),
+        "slow": (lambda: slow(2.0), lambda: slow(0.0)),
+        "cut off": (lambda: cut(True), lambda: cut(False)),
+    }[kind]

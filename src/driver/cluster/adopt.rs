@@ -12,6 +12,7 @@ use crate::driver::MediaFiles;
 use crate::driver::bind;
 use crate::driver::clock;
 use crate::driver::media::{self, MediaThread};
+use crate::driver::stream::Door;
 use crate::engine::{Listener, Process, Settings, Stored};
 use crate::media::MediaEvent;
 use crate::observe::Metrics;
@@ -30,6 +31,8 @@ pub(in crate::driver) struct Adoption {
     pub(in crate::driver) records: Vec<Stored>,
     /// The addresses of who served it that could be had here.
     pub(in crate::driver) udp: Vec<(Listener, UdpSocket)>,
+    /// The same for connections.
+    pub(in crate::driver) tcp: Vec<(Door, std::net::TcpListener)>,
     pub(in crate::driver) media: MediaThread,
     pub(in crate::driver) heard: UnboundedReceiver<MediaEvent>,
 }
@@ -41,6 +44,7 @@ pub(in crate::driver) struct Estate {
     pub(in crate::driver) from: Option<Claim>,
     pub(in crate::driver) store: Redis,
     pub(in crate::driver) settings: Settings,
+    pub(in crate::driver) doors: Vec<Door>,
     pub(in crate::driver) files: MediaFiles,
     pub(in crate::driver) metrics: Arc<Metrics>,
 }
@@ -70,14 +74,16 @@ fn prepare(estate: Estate) -> Option<Adoption> {
         from,
         mut store,
         mut settings,
+        doors,
         files,
         metrics,
     } = estate;
-    let records = read(&mut store, held, home)?;
+    let records = read(&mut store, held)?;
     settings.node = held.node;
     settings.process = process(settings.process);
     let theirs = from.map(|claim| claim.listeners).unwrap_or_default();
     let udp = borrowed(&settings, &theirs);
+    let tcp = borrowed_doors(&doors, &theirs);
     let own = std::mem::take(&mut settings.listeners);
     // Packets of the calls went to the address that was written into descriptions: that of the first listener.
     let first = theirs.first().map(SocketAddr::ip);
@@ -99,22 +105,16 @@ fn prepare(estate: Estate) -> Option<Adoption> {
         settings,
         records,
         udp,
+        tcp,
         media,
         heard,
     })
 }
 
-fn read(store: &mut Redis, held: Held, home: bool) -> Option<Vec<Stored>> {
+fn read(store: &mut Redis, held: Held) -> Option<Vec<Stored>> {
     for _ in 0..TIMES {
         match store.records() {
-            Ok(records) => {
-                return Some(
-                    records
-                        .into_iter()
-                        .filter(|record| home || !is_of_cluster(record))
-                        .collect(),
-                );
-            }
+            Ok(records) => return Some(records),
             Err(error) => {
                 tracing::warn!(%error, node = held.node, "cannot read the records of a node that is taken over");
                 std::thread::park_timeout(PAUSE);
@@ -155,6 +155,28 @@ fn borrowed(settings: &Settings, theirs: &[SocketAddr]) -> Vec<(Listener, UdpSoc
                 socket,
             )),
             Err(error) => tracing::info!(%address, %error, "an address of a node that is taken over cannot be had"),
+        }
+    }
+    had
+}
+
+/// Connections to those addresses are taken as those to our own listener of the same port are: with its transport and
+/// certificate.
+fn borrowed_doors(doors: &[Door], theirs: &[SocketAddr]) -> Vec<(Door, std::net::TcpListener)> {
+    let ours: Vec<SocketAddr> = doors.iter().map(|door| door.local).collect();
+    let mut had = Vec::new();
+    for address in theirs.iter().filter(|address| !ours.contains(address)) {
+        let like = doors.iter().find(|door| door.local.port() == address.port());
+        let Some(door) = like else { continue };
+        match bind::tcp(*address) {
+            Ok(socket) => had.push((
+                Door {
+                    local: *address,
+                    ..door.clone()
+                },
+                socket,
+            )),
+            Err(error) => tracing::info!(%address, %error, "connections to a node that is taken over cannot be had"),
         }
     }
     had

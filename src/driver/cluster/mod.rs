@@ -66,8 +66,8 @@ pub(super) enum News {
     Ready(Box<Adoption>),
     /// It cannot be served here.
     Unready(Held),
-    /// Other nodes changed these registrations.
-    Users(Vec<StoredUser>),
+    /// Other nodes changed these registrations just now (`true`), or keep them.
+    Users(Vec<StoredUser>, bool),
     /// The writer of this number's records tells.
     Written(Held, Written),
 }

@@ -32,8 +32,8 @@ pub(super) fn start(mut store: Redis, news: UnboundedSender<News>) -> std::io::R
 
 /// Listens to what other nodes change of what belongs to all.
 pub(in crate::driver) fn listen(store: Redis, wanted: Arc<AtomicBool>, news: UnboundedSender<News>) {
-    let told = Box::new(move |users| {
-        news.send(News::Users(users)).ok(); // the edge is stopping
+    let told = Box::new(move |users, live| {
+        news.send(News::Users(users, live)).ok(); // the edge is stopping
     }) as crate::store::News;
     let work = move || store.listen(&wanted, &told);
     let thread = std::thread::Builder::new().name("warmline-news".to_owned()).spawn(work);

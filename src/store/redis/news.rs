@@ -14,8 +14,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// After so long without news the thread looks whether it is still wanted.
 const LOOK_UP: Duration = Duration::from_millis(500);
 
-/// Told the users whose bindings another node has changed: all of them first, and again after each reconnection.
-pub type News = Box<dyn Fn(Vec<StoredUser>) + Send>;
+/// Told the users whose bindings another node has changed (`true`); and all of them first, and again after each reconnection
+/// (`false`).
+pub type News = Box<dyn Fn(Vec<StoredUser>, bool) + Send>;
 
 impl Redis {
     /// Listens until nobody wants it any more; for a thread of its own.
@@ -35,7 +36,7 @@ impl Redis {
         let mut subscription = connection.as_pubsub();
         subscription.subscribe(&channel).map_err(|error| self.failed(&error))?;
         // What changed before the subscription began is read whole; what changes from now on is told.
-        news(users(reader.rows_of(rows_table())?));
+        news(users(reader.rows_of(rows_table())?), false);
         subscription
             .set_read_timeout(Some(LOOK_UP))
             .map_err(|error| self.failed(&error))?;
@@ -49,7 +50,7 @@ impl Redis {
             if let Some((origin, user)) = text.split_once(' ')
                 && origin != own
             {
-                news(vec![reader.user(user)?]);
+                news(vec![reader.user(user)?], true);
             }
         }
         Ok(())

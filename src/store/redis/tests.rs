@@ -80,6 +80,13 @@ fn user(name: &str, cseq: u32) -> Stored {
     })
 }
 
+fn just(stored: Stored) -> StoredUser {
+    let Stored::User(user) = stored else {
+        panic!("no user");
+    };
+    user
+}
+
 fn claim(holder: u64) -> Claim {
     Claim {
         node: 0,
@@ -247,18 +254,16 @@ fn the_others_hear_of_a_registration_and_its_writer_does_not() {
     let (told, heard) = mpsc::channel();
     let wanted = Arc::new(AtomicBool::new(true));
     let listener = store.of(None, 2);
-    let news: News = Box::new(move |users| drop(told.send(users)));
+    let news: News = Box::new(move |users, live| drop(told.send((users, live))));
     let still = Arc::clone(&wanted);
     let thread = std::thread::spawn(move || listener.listen(&still, &news));
     let patience = Duration::from_secs(10);
-    assert_eq!(heard.recv_timeout(patience).unwrap().len(), 1, "first everybody");
+    let first = heard.recv_timeout(patience).unwrap();
+    assert_eq!(first, (vec![just(user("alice", 1))], false), "first everybody");
     store.of(None, 2).keep(&rows(&[user("bob", 1)])).unwrap();
     store.of(None, 1).keep(&rows(&[user("carol", 1)])).unwrap();
     let users = heard.recv_timeout(patience).unwrap();
-    assert_eq!(
-        users.iter().map(|user| user.user.as_str()).collect::<Vec<_>>(),
-        ["carol"]
-    );
+    assert_eq!(users, (vec![just(user("carol", 1))], true));
     wanted.store(false, std::sync::atomic::Ordering::Relaxed);
     thread.join().unwrap();
 }
