@@ -18,12 +18,15 @@
 //! assert!(runtime.block_on(handle.command(warmline::engine::Command::Calls)).is_err());
 //! ```
 
+#[doc(hidden)]
+pub mod answers;
 pub mod audit;
 pub mod bot;
 mod events;
 mod follow;
 mod handle;
 pub mod native;
+mod notes;
 pub mod queue;
 pub mod ringcentral;
 pub mod softphone;
@@ -34,5 +37,6 @@ pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
+pub use notes::{NoteChange, Notes};
 pub use sounds::{KEPT_SECONDS, MOST_OCTETS, SoundError, SoundOrder, SoundSource, Sounds};
 pub use time::{moment, rfc3339, rfc3339_now};

@@ -18,12 +18,13 @@ use super::cluster::{
 use super::held::Held as Patience;
 use super::isolate::isolated;
 use super::media::MediaThread;
-use super::memory::Kept;
+use super::memory::{Kept, Sorted, sorted};
 use super::run::Shell;
 use super::stream::Door;
 use super::{MediaFiles, run::ClusterParts};
+use crate::api::moment;
 use crate::cluster::{Held, Input as Told};
-use crate::engine::{Command, Engine, Event, Input, LookupId, Output, Refusal, Reply, Settings, Totals};
+use crate::engine::{Command, Engine, Event, Input, LookupId, NoteKind, Output, Refusal, Reply, Settings, Totals};
 use crate::media::MediaEvent;
 use crate::observe::Metrics;
 use crate::store::{Stored, StoredUser, Writer, Written};
@@ -173,7 +174,13 @@ impl Shell {
                 let Some(output) = seat.engine.poll_output() else { break };
                 if let Output::Store { changes } = output {
                     seat.keep(changes);
-                } else if let Some(output) = seat.patience.pass(now, output) {
+                    continue;
+                }
+                if let Output::Event(event) = &output {
+                    self.records.event(moment(clock::wall()), event);
+                }
+                let Some(seat) = self.adopted.get_mut(at) else { break };
+                if let Some(output) = seat.patience.pass(now, output) {
                     self.act_beside(now, at, output);
                 }
             }
@@ -458,6 +465,7 @@ impl Shell {
             self.writer = writer;
             self.held = Patience::new(confirmed);
             self.media = media;
+            let Sorted { records, .. } = sorted(records);
             self.tell(Input::Restored { records });
             return;
         }
@@ -487,7 +495,13 @@ impl Shell {
         };
         self.adopted.push(seat);
         let at = self.adopted.len() - 1;
+        let Sorted { records, calls, .. } = sorted(records);
+        self.inherit_records(at, &calls);
         self.input_beside(now, at, Input::Restored { records });
+        if let Some(seat) = self.adopted.get(at) {
+            self.records.settle_restored(moment(clock::wall()), &seat.engine);
+        }
+        self.keep(Vec::new());
         let legs = self.adopted.get(at).map_or(0, |seat| seat.engine.totals().dialogs);
         self.metrics.cluster.adopted(legs as u64);
         tracing::warn!(node = held.node, token = held.token, legs, "node_adopted");
@@ -523,6 +537,20 @@ impl Shell {
             }
             self.input_beside(now, at, Input::StoreForgot);
             self.perform(now);
+        }
+    }
+
+    /// Call records under way come with the calls; from now on they are kept under the home number.
+    fn inherit_records(&mut self, at: usize, texts: &[String]) {
+        let kept = self.records.take_back(texts);
+        let forgotten = kept
+            .iter()
+            .map(|(id, _)| Stored::Note(NoteKind::Record, id.as_str().into(), None));
+        let forgotten = forgotten.collect();
+        let note = |(id, text): (String, String)| Stored::Note(NoteKind::Record, id.into(), Some(text));
+        self.keep(kept.into_iter().map(note).collect());
+        if let Some(seat) = self.adopted.get_mut(at) {
+            seat.keep(forgotten);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the process takes from the one before it, and leaves to the next.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -7,13 +8,17 @@ use tokio::sync::mpsc;
 use super::bind::StartError;
 use super::clock;
 use super::cluster::Joined;
-use crate::engine::{Process, Settings};
+use crate::engine::{NoteKind, Process, Settings};
 use crate::observe::Metrics;
 use crate::store::{Identity, Store, Stored, Writer, Written};
 
 /// What was kept, and who keeps on keeping.
 pub(super) struct Kept {
     pub(super) records: Vec<Stored>,
+    /// Call records of the process before this one; `None`: there is no store.
+    pub(super) calls: Option<Vec<String>>,
+    /// What the API keeps, by key.
+    pub(super) notes: BTreeMap<String, String>,
     pub(super) writer: Option<Writer>,
     /// Messages wait until the store has what led to them, which is told here.
     pub(super) confirmed: bool,
@@ -32,7 +37,8 @@ pub(super) fn recall_with(
 ) -> Result<(Kept, Option<Joined>), StartError> {
     let mut kept = recall(settings, store, confirmed, metrics)?;
     if let Some(joined) = &joined {
-        kept.records = joined.store.of(Some(joined.home), joined.holder).records()?;
+        let Sorted { records, calls, notes } = sorted(joined.store.of(Some(joined.home), joined.holder).records()?);
+        (kept.records, kept.calls, kept.notes) = (records, Some(calls), notes);
         kept.confirmed = confirmed;
     }
     Ok((kept, joined))
@@ -60,6 +66,8 @@ pub(super) fn recall(
     let Some(mut store) = store else {
         return Ok(Kept {
             records: Vec::new(),
+            calls: None,
+            notes: BTreeMap::new(),
             writer: None,
             confirmed: false,
             committed,
@@ -71,7 +79,7 @@ pub(super) fn recall(
         node: settings.node,
     })?;
     settings.key = identity.key;
-    let records = store.records()?;
+    let Sorted { records, calls, notes } = sorted(store.records()?);
     let journal = store.journal()?;
     let counted = Arc::clone(metrics);
     let told = Box::new(move |written| match written {
@@ -85,9 +93,40 @@ pub(super) fn recall(
     tracing::info!(records = records.len(), "read from the store");
     Ok(Kept {
         records,
+        calls: Some(calls),
+        notes,
         writer: Some(writer),
         confirmed,
         committed,
         first_connection,
     })
+}
+
+/// What a store has kept, by who wants it back.
+pub(super) struct Sorted {
+    /// The engine.
+    pub(super) records: Vec<Stored>,
+    /// The call records.
+    pub(super) calls: Vec<String>,
+    /// The API.
+    pub(super) notes: BTreeMap<String, String>,
+}
+
+/// Gives everybody what is his.
+pub(super) fn sorted(all: Vec<Stored>) -> Sorted {
+    let (mut records, mut calls, mut notes) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for record in all {
+        match record {
+            Stored::Note(NoteKind::Record, _, text) => calls.extend(text),
+            Stored::Note(NoteKind::Api, key, text) => drop(text.map(|text| notes.insert(key.into(), text))),
+            record @ (Stored::User(_)
+            | Stored::Leg(..)
+            | Stored::Call(..)
+            | Stored::Transfer(..)
+            | Stored::Hub(..)
+            | Stored::Ringing(..)
+            | Stored::Ban(..)) => records.push(record),
+        }
+    }
+    Sorted { records, calls, notes }
 }

@@ -73,9 +73,11 @@ pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
+#[doc(hidden)]
+pub use websocket::websocket_limits;
 
 use crate::api::softphone::Site;
-use crate::api::{EngineHandle, EventLog, Sounds};
+use crate::api::{EngineHandle, EventLog, Notes, Sounds};
 use crate::engine::{Engine, Listener, Plugin, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
@@ -238,7 +240,8 @@ impl Edge {
                 what: "the link of the cluster",
                 source,
             })?;
-        let maker = RecordMaker::start(&records, &metrics)?;
+        let keeps = kept.calls.is_some();
+        let maker = RecordMaker::start(&records, &metrics, kept.calls.take())?;
         let records = maker.records();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -274,7 +277,11 @@ impl Edge {
         let events = Arc::new(EventLog::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
         let (sounds, made) = Sounds::new();
-        let handle = handle.with_sounds(sounds);
+        let (notes, noted) = match keeps {
+            true => Notes::new(std::mem::take(&mut kept.notes)),
+            false => (Notes::default(), mpsc::unbounded_channel().1),
+        };
+        let handle = handle.with_sounds(sounds).with_notes(notes);
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
@@ -312,6 +319,7 @@ impl Edge {
                 connector,
                 dns,
                 orders,
+                noted,
                 phase: watched,
                 reloaded,
                 events,

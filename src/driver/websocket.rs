@@ -36,17 +36,21 @@ pub(super) enum Origins {
     Listed(Arc<[String]>),
 }
 
+/// How much of a connection is read before it says anything that is understood: a message of [`MESSAGE_LIMIT`] at most.
+pub fn websocket_limits() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(8 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * MESSAGE_LIMIT)
+        .max_message_size(Some(MESSAGE_LIMIT))
+        .max_frame_size(Some(MESSAGE_LIMIT))
+}
+
 /// Upgrades a connection, or says why not.
 pub(super) async fn accept<S>(stream: S, origins: &Origins, limits: &StreamLimits) -> io::Result<WebSocketStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(8 * 1024)
-        .write_buffer_size(0)
-        .max_write_buffer_size(4 * MESSAGE_LIMIT)
-        .max_message_size(Some(MESSAGE_LIMIT))
-        .max_frame_size(Some(MESSAGE_LIMIT));
     #[expect(clippy::result_large_err, reason = "the library's callback")]
     let look = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
         check(request.headers(), origins)?;
@@ -54,7 +58,7 @@ where
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         Ok(response)
     };
-    let upgraded = accept_hdr_async_with_config(stream, look, Some(config));
+    let upgraded = accept_hdr_async_with_config(stream, look, Some(websocket_limits()));
     timeout(limits.handshake, upgraded)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?

@@ -63,6 +63,7 @@ mod receive;
 mod refer;
 mod register;
 mod reload;
+mod ringing;
 mod route;
 mod seat;
 mod secure;
@@ -73,12 +74,14 @@ mod welcome;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-pub use guard::{Rate, RequestLimits};
+use compact_str::CompactString;
+
+pub use guard::{Rate, RequestLimits, StoredBan};
 
 pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
 pub use io::{Input, LookupId, Output};
-pub use kept::Stored;
+pub use kept::{NoteKind, Stored};
 pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
 pub use settings::*;
 
@@ -117,6 +120,10 @@ pub struct Engine {
     draining: Option<u32>,
     /// `None`: the host keeps nothing but registrations.
     keeper: Option<Box<kept::Keeper>>,
+    /// Phones that ring for a call of the process before this one, and have no connection.
+    rings_on: Vec<ringing::RingsOn>,
+    /// Who the caller of the INVITE that is being taken up proved to be to the process before this one.
+    proven: Option<CompactString>,
 }
 
 impl Engine {
@@ -198,6 +205,8 @@ impl Engine {
             plugin: None,
             draining: None,
             keeper: None,
+            rings_on: Vec::new(),
+            proven: None,
             settings,
         };
         let large = engine.large();

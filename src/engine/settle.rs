@@ -96,6 +96,7 @@ impl Engine {
                 } => {
                     // A phone that comes back finds its dialogs where it is.
                     self.legs().flow_found(&aor, &contact.uri, flow, before);
+                    self.stop_ringing_on(&contact.uri, flow);
                     Event::RegistrationAdded {
                         aor: aor.to_string(),
                         contact: contact.to_string(),

@@ -309,7 +309,9 @@ fn copy_without_direction(out: &mut Vec<u8>, block: &[u8], wanted: Option<Direct
         }
     }
     if let Some(direction) = wanted {
-        if !out.ends_with(b"\n") {
+        if out.ends_with(b"\r") {
+            out.push(b'\n'); // a body that was cut in its last line end
+        } else if !out.ends_with(b"\n") {
             out.extend_from_slice(b"\r\n");
         }
         push_direction(out, direction, b"\r\n");
@@ -445,6 +447,15 @@ mod tests {
         let bare = description("v=0\ns=-\nc=IN IP4 192.0.2.1\nm=audio 9 RTP/AVP 0\na=sendrecv");
         let wanted = "v=0\ns=-\nc=IN IP4 192.0.2.1\nm=audio 9 RTP/AVP 0\na=recvonly\r\n";
         assert_eq!(text(&bare.with_direction(Direction::RecvOnly)), wanted);
+    }
+
+    /// Found by `tests/fuzz`: the CR became part of the line before.
+    #[test]
+    fn a_body_that_was_cut_in_its_last_line_end_gets_no_second_one() {
+        let cut = description("v=0\r\nm=audio 9 RTP/AVP 0\r");
+        let turned = cut.with_direction(Direction::SendOnly);
+        assert_eq!(text(&turned), "v=0\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n");
+        assert!(turned.same_media(&cut));
     }
 
     #[test]

@@ -118,8 +118,8 @@ const EMPTY: u8 = u8::MAX;
 
 /// A name of up to 23 octets as three words, zeros behind it, in which equal names are equal numbers in any case.
 ///
-/// `| 0x20` folds the case of letters. It also makes `-` of CR, and of nothing else: a name with a CR in it is
-/// refused by the scanner as a bare line end.
+/// `| 0x20` folds the case of letters. It also makes `-` of CR, and of nothing else: who reads octets of strangers by
+/// it looks for a CR first (`is_bare`), or knows that they are a token.
 type Key = [u64; 3];
 
 const FOLD: u64 = 0x2020_2020_2020_2020;
@@ -178,8 +178,8 @@ fn known(wanted: Key) -> HeaderName {
     HeaderName::Other
 }
 
-/// The known name that a line starts with, and where its colon stands. `None` when there is white space before the
-/// colon, when the name is not known, or when the line is shorter than any name: then one has to look closer.
+/// The known name that a line starts with, and where its colon stands. `None` when there is white space or a control
+/// before the colon, when the name is not known, or when the line is shorter than any name: then one has to look closer.
 #[inline]
 pub(crate) fn known_at(line: &[u8]) -> Option<(HeaderName, usize)> {
     let (words, _) = line.first_chunk::<24>()?.as_chunks::<8>();
@@ -193,6 +193,9 @@ pub(crate) fn known_at(line: &[u8]) -> Option<(HeaderName, usize)> {
         let (word, at) = before_colon(u64::from_le_bytes(*third))?;
         ([first | FOLD, second | FOLD, word], 16 + at)
     };
+    if (colon >= 8 && is_bare(first)) || (colon >= 16 && is_bare(second)) {
+        return None;
+    }
     let id = known(wanted);
     (id != HeaderName::Other).then_some((id, colon))
 }
@@ -201,7 +204,19 @@ pub(crate) fn known_at(line: &[u8]) -> Option<(HeaderName, usize)> {
 #[inline]
 fn before_colon(word: u64) -> Option<(u64, usize)> {
     let at = find_in_word(word, b':')?;
-    Some(((word | FOLD) & ((1 << (at * 8)) - 1), at))
+    let mask = (1 << (at * 8)) - 1;
+    // What is cut away is no control.
+    if is_bare((word & mask) | (FOLD & !mask)) {
+        return None;
+    }
+    Some(((word | FOLD) & mask, at))
+}
+
+/// Whether an octet of the word is a control: letters have the bit 0x40, and `-` has 0x20. LESSONS 35: a name with a
+/// control is another name to the next reader.
+#[inline]
+fn is_bare(word: u64) -> bool {
+    !(word | (word >> 1)) & FOLD != 0
 }
 
 impl HeaderName {
@@ -271,6 +286,21 @@ mod tests {
         assert_eq!(HeaderName::lookup(b"Vi"), HeaderName::Other);
         assert_eq!(HeaderName::lookup(&[b'x'; 300]), HeaderName::Other);
         assert!(NAMES.len() < SLOTS / 2 && NAMES.iter().all(|(text, _)| text.len() <= LONGEST));
+    }
+
+    /// CR and `-` differ by the bit that folds the case.
+    #[test]
+    fn a_control_in_a_name_is_never_part_of_a_known_one() {
+        let filler = ": something long enough to fill every word";
+        for (text, _) in NAMES {
+            for at in 0..text.len() {
+                for control in (0..b' ').chain([0x7f, 0x80, 0xff]) {
+                    let mut line = format!("{text}{filler}").into_bytes();
+                    line[at] = control;
+                    assert_eq!(known_at(&line), None, "{text} with {control:#x} at {at}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl Shape {
     fn locate_tel(&mut self, text: &str, start: usize) -> Result<(), ParseError> {
         let rest = text.get(start..).unwrap_or_default();
         let end = find(rest.as_bytes(), b';').map_or(text.len(), |at| start + at);
-        if end == start {
+        // RFC 3966 §3 has no headers: what stands behind a `?` would go on as part of the number (LESSONS 36).
+        if end == start || find(rest.as_bytes(), b'?').is_some() {
             return Err(BAD);
         }
         self.user = Some(span(start, end));

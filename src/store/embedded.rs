@@ -8,11 +8,17 @@
 //! | `legs` | `leg-1f-2` | JSON |
 //! | `calls` | `call-1f-2` | JSON |
 //! | `transfers` | `transfer-1f-2` | JSON |
+//! | `hubs` | `call-1f-2` | JSON |
+//! | `ringing` | `leg-1f-2` | JSON: an INVITE without a final answer |
+//! | `bans` | an address | JSON |
+//! | `records` | a call record's id | JSON: the record, and what it waits for |
+//! | `notes` | whose, and its key | JSON: what the API keeps |
 //!
 //! | format | what it had | what becomes of it |
 //! |---|---|---|
 //! | 1 | identity and bindings | opened as it is; the other tables are made |
-//! | 2 | this one | |
+//! | 2 | also legs, calls of two, transfers | the same |
+//! | 3 | this one | |
 //! | newer | | refused, and left alone |
 
 use std::fs::OpenOptions;
@@ -28,8 +34,8 @@ use super::key::{Row, TABLES, record};
 use super::{Identity, Store, StoreError, Stored, same_node};
 
 const MAIN: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("warmline");
-/// Of this layout. What format 1 kept, this one keeps in the same place.
-const FORMAT: u64 = 2;
+/// Of this layout. What formats 1 and 2 kept, this one keeps in the same place and in the same words.
+const FORMAT: u64 = 3;
 
 /// A store in one file. One process at a time: the file is locked.
 #[derive(Debug)]

@@ -384,7 +384,8 @@ impl World {
         assert!(!self.phones.iter().any(Phone::is_busy), "a phone waits for an answer");
     }
 
-    fn assert_ended_once(&self) {
+    /// What began has ended, each exactly once.
+    pub(crate) fn assert_ended_once(&self) {
         let mut lives: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for event in self.events() {
             match event {

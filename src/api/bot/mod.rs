@@ -157,3 +157,8 @@ fn user_of(address: &str) -> &str {
     let rest = rest.split(['@', ';', '?', '>']).next().unwrap_or_default();
     rest.split(';').next().unwrap_or_default()
 }
+
+/// How many replies an answer has, for [`answers`](super::answers).
+pub(super) fn replies(octets: &[u8]) -> Option<usize> {
+    wire::answer(octets).ok().map(|answer| answer.replies.len())
+}

@@ -75,6 +75,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::{Router, middleware};
 
 pub use openapi::openapi;
+pub(in crate::api) use router::fits;
 
 use super::webhook::Client;
 use super::{CommandError, EngineHandle};
@@ -172,4 +173,9 @@ pub fn start(options: Options) -> Router {
 
 async fn nothing(uri: axum::http::Uri) -> Fault {
     Fault::not_found(uri.path())
+}
+
+/// How many verbs a document has, for [`answers`](super::answers).
+pub(super) fn verbs(text: &str) -> Option<usize> {
+    twiml::parse(text).ok().map(|verbs| verbs.len())
 }

@@ -13,7 +13,7 @@ use crate::driver::bind;
 use crate::driver::clock;
 use crate::driver::media::{self, MediaThread};
 use crate::driver::stream::Door;
-use crate::engine::{Listener, Process, Settings, Stored};
+use crate::engine::{Listener, NoteKind, Process, Settings, Stored};
 use crate::media::MediaEvent;
 use crate::observe::Metrics;
 use crate::store::{Redis, Store};
@@ -126,7 +126,15 @@ fn read(store: &mut Redis, held: Held) -> Option<Vec<Stored>> {
 
 /// What belongs to all is kept by each process's home.
 pub(in crate::driver) fn is_of_cluster(record: &Stored) -> bool {
-    matches!(record, Stored::User(_))
+    match record {
+        Stored::User(_) | Stored::Ban(..) | Stored::Note(NoteKind::Api, ..) => true,
+        Stored::Leg(..)
+        | Stored::Call(..)
+        | Stored::Transfer(..)
+        | Stored::Hub(..)
+        | Stored::Ringing(..)
+        | Stored::Note(NoteKind::Record, ..) => false,
+    }
 }
 
 fn process(before: Process) -> Process {

@@ -20,7 +20,7 @@ enum Token {
 }
 
 /// Whether `attributes` fit; `None`: this is no expression.
-pub(super) fn fits(expression: &str, attributes: &Map<String, Value>) -> Option<bool> {
+pub(in crate::api) fn fits(expression: &str, attributes: &Map<String, Value>) -> Option<bool> {
     if expression.trim().is_empty() {
         return Some(true);
     }

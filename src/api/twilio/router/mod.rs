@@ -23,6 +23,7 @@ use super::date::{iso8601, seconds};
 use super::sid::Sid;
 use super::table::Table;
 
+pub(in crate::api) use expression::fits;
 pub(super) use rest::routes;
 
 /// Attributes: a JSON object, kept as the text that clients see.
