@@ -90,7 +90,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let edge = Edge::start(settings, options).map_err(unstarted)?;
     greet(&edge, open, &config, file.is_none());
     let (closing, closed) = watch::channel(false);
-    let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
+    let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle(), edge.metrics())?;
     let beside = dialects::routes(&config, &domain, edge.handle(), salt)?;
     let queues = dialects::queues(&config, &domain, edge.handle());
     let mut access = None;

@@ -225,7 +225,7 @@ impl Engine {
                     let aors: Vec<_> = theirs.into_iter().map(|binding| binding.aor.clone()).collect();
                     self.legs().flow_lost(now, &flow, &aors);
                     let changes = self.registrar.flow_gone(&flow);
-                    self.note_bindings(changes);
+                    self.note_bindings(now, changes);
                 }
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
@@ -249,7 +249,7 @@ impl Engine {
         self.settle(now);
         self.transfers.handle_timeout(now);
         let changes = self.registrar.handle_timeout(now);
-        self.note_bindings(changes);
+        self.note_bindings(now, changes);
         self.settle(now);
     }
 

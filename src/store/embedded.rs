@@ -40,7 +40,8 @@ const FORMAT: u64 = 3;
 /// A store in one file. One process at a time: the file is locked.
 #[derive(Debug)]
 pub struct Embedded {
-    database: Database,
+    /// `None`: the disk refused something. The library takes nothing more then, until the file is opened anew.
+    database: Option<Database>,
     path: String,
 }
 
@@ -77,7 +78,7 @@ impl Embedded {
             }
         })?;
         let mut store = Embedded {
-            database,
+            database: Some(database),
             path: name.clone(),
         };
         store.check_format()?;
@@ -97,8 +98,45 @@ impl Embedded {
         }
     }
 
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or_else(|| self.broken("it is closed"))
+    }
+
+    fn open_again(&mut self) -> Result<(), StoreError> {
+        if self.database.is_none() {
+            let file = OpenOptions::new().read(true).write(true).open(&self.path);
+            let file = file.map_err(|error| self.broken(error))?;
+            let database = Database::builder().create_file(file);
+            self.database = Some(database.map_err(|error| self.broken(error))?);
+        }
+        Ok(())
+    }
+
+    fn write(&self, rows: &[Row]) -> Result<(), StoreError> {
+        let write = self.database()?.begin_write().map_err(|error| self.broken(error))?;
+        {
+            let mut open = Vec::new();
+            for name in TABLES {
+                open.push(write.open_table(table(name)).map_err(|error| self.broken(error))?);
+            }
+            for row in rows {
+                let at = TABLES.iter().position(|name| *name == row.table);
+                let Some(table) = at.and_then(|at| open.get_mut(at)) else {
+                    continue;
+                };
+                let key = row.key.as_str();
+                let before = match &row.value {
+                    Some(value) => table.insert(key, value.as_slice()),
+                    None => table.remove(key),
+                };
+                before.map_err(|error| self.broken(error))?;
+            }
+        }
+        write.commit().map_err(|error| self.broken(error))
+    }
+
     fn check_format(&self) -> Result<(), StoreError> {
-        let write = self.database.begin_write().map_err(|error| self.broken(error))?;
+        let write = self.database()?.begin_write().map_err(|error| self.broken(error))?;
         {
             let mut main = write.open_table(MAIN).map_err(|error| self.broken(error))?;
             for name in TABLES {
@@ -131,7 +169,7 @@ impl Embedded {
 
 impl Store for Embedded {
     fn identity(&mut self, fresh: Identity) -> Result<Identity, StoreError> {
-        let write = self.database.begin_write().map_err(|error| self.broken(error))?;
+        let write = self.database()?.begin_write().map_err(|error| self.broken(error))?;
         let identity = {
             let mut main = write.open_table(MAIN).map_err(|error| self.broken(error))?;
             let found = main
@@ -167,7 +205,7 @@ impl Store for Embedded {
     }
 
     fn records(&mut self) -> Result<Vec<Stored>, StoreError> {
-        let read = self.database.begin_read().map_err(|error| self.broken(error))?;
+        let read = self.database()?.begin_read().map_err(|error| self.broken(error))?;
         let mut records = Vec::new();
         for name in TABLES {
             let table = read.open_table(table(name)).map_err(|error| self.broken(error))?;
@@ -180,26 +218,12 @@ impl Store for Embedded {
     }
 
     fn keep(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        let write = self.database.begin_write().map_err(|error| self.broken(error))?;
-        {
-            let mut open = Vec::new();
-            for name in TABLES {
-                open.push(write.open_table(table(name)).map_err(|error| self.broken(error))?);
-            }
-            for row in rows {
-                let at = TABLES.iter().position(|name| *name == row.table);
-                let Some(table) = at.and_then(|at| open.get_mut(at)) else {
-                    continue;
-                };
-                let key = row.key.as_str();
-                let before = match &row.value {
-                    Some(value) => table.insert(key, value.as_slice()),
-                    None => table.remove(key),
-                };
-                before.map_err(|error| self.broken(error))?;
-            }
+        self.open_again()?;
+        let kept = self.write(rows);
+        if kept.is_err() {
+            self.database = None;
         }
-        write.commit().map_err(|error| self.broken(error))
+        kept
     }
 
     fn journal(&mut self) -> Result<Option<Journal>, StoreError> {
