@@ -10,6 +10,7 @@
 //! | `faults` | the store is gone, slow, read-only, empty; a node loses the store, or everything |
 //! | `transfers` | a node dies at any moment of a transfer |
 //! | `hundred` | a hundred nodes, of which twenty die |
+//! | `random` | programs of all of these |
 //! | `cost` | what 1, 10 and 100 nodes ask of the store and of each other |
 //!
 //! ```text
@@ -28,6 +29,8 @@ mod faults;
 mod hundred;
 #[path = "cluster/process.rs"]
 mod process;
+#[path = "cluster/random.rs"]
+mod random;
 #[path = "cluster/sim.rs"]
 mod sim;
 #[path = "cluster/store.rs"]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,10 +20,11 @@ use super::say::say;
 use super::{audit, dialects, upgrade};
 use crate::api;
 use crate::api::native::{self, Access, Readiness, RecordSource};
-use crate::config::{Config, Drain, Log};
-use crate::driver::{self, CallRecords, Edge, Handed, Inherited, Options, Signals, StartError};
+use crate::config::{Config, Drain, Log, StorePlace};
+use crate::driver::{self, CallRecords, ClusterOptions, Edge, Handed, Inherited, Options, Signals, StartError};
+use crate::engine::Settings;
 use crate::observe::{LadderLimits, RecordPage};
-use crate::store::{Embedded, Store, StoreError};
+use crate::store::{Embedded, Identity, Redis, Store, StoreError};
 use crate::transport::Transport;
 use crate::vocabulary::RecordQuery;
 
@@ -61,14 +63,20 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
 
 async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Result<(), Failure> {
     let mut settings = driver::resolve(&config).await.map_err(unstarted)?;
-    let salt = salt()?;
-    settings.label = dialects::label(&config, salt);
     driver::check(&settings, &driver::options(&config, &settings)).map_err(unstarted)?;
     let mut inherited = upgrade::inherit()?;
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config, inherited.as_mut())?;
+    let store = open_store(&config, settings.node);
+    let mut store = store.map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
+    let mut cluster = open_cluster(&config)?;
+    let salt = match &mut cluster {
+        Some(cluster) => salt(&settings, Some(&mut cluster.store))?,
+        None => salt(&settings, store.as_deref_mut())?,
+    };
+    settings.label = dialects::label(&config, salt);
     let hold = settings.hold;
-    let domain = settings.domain.clone();
+    let (domain, node) = (settings.domain.clone(), settings.node);
     let open = settings.open;
     let limits = |ladder: crate::config::Ladder| LadderLimits {
         calls: ladder.calls,
@@ -77,14 +85,15 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     };
     let options = Options {
         ladders: config.ladder.map(limits),
-        store: open_store(&config).map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?,
+        store,
+        cluster,
         inherited,
         confirmed: config.store.as_ref().is_some_and(|store| store.confirmed),
         ..driver::options(&config, &settings)
     };
     let edge = Edge::start(settings, options).map_err(unstarted)?;
     greet(&edge, open, &config, file.is_none());
-    let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
+    let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle(), edge.metrics())?;
     let beside = dialects::routes(&config, &domain, edge.handle(), salt)?;
     let queues = dialects::queues(&config, &domain, edge.handle());
     let mut access = None;
@@ -119,7 +128,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
             Asked::Stop(signal) => break signal,
             Asked::Upgrade => {
                 let running = reload.as_ref().map_or(&config, |reload| &reload.running);
-                if let Some(handed) = take_over(&edge, running, &file, server.as_mut()).await? {
+                if let Some(handed) = take_over(&edge, running, (&file, node), server.as_mut()).await? {
                     return leave(edge, &handed).await;
                 }
             }
@@ -181,7 +190,7 @@ async fn until_asked(edge: &Edge, reload: Option<&mut Reload>) -> Result<Asked, 
 async fn take_over(
     edge: &Edge,
     config: &Config,
-    file: &Option<PathBuf>,
+    (file, node): (&Option<PathBuf>, u16),
     mut server: Option<&mut Server>,
 ) -> Result<Option<Handed>, Failure> {
     tracing::info!("asked to let the next process take over");
@@ -192,7 +201,7 @@ async fn take_over(
             closing.send_replace(true);
         }
     };
-    match upgrade::begin(edge, config, file.clone(), api, before).await {
+    match upgrade::begin(edge, config, (file.clone(), node), api, before).await {
         Ok(handed) => Ok(Some(handed)),
         Err(error) => {
             tracing::error!(%error, "no upgrade: this process goes on");
@@ -200,13 +209,9 @@ async fn take_over(
             if let Some(server) = &mut server
                 && *server.closing.borrow()
             {
-                **server = Server::start(
-                    server
-                        .listener
-                        .try_clone()
-                        .map_err(|error| Failure::new(FAILED, error))?,
-                    server.router.clone(),
-                )?;
+                let listener = server.listener.try_clone();
+                let listener = listener.map_err(|error| Failure::new(FAILED, error))?;
+                **server = Server::start(listener, server.router.clone())?;
             }
             Ok(None)
         }
@@ -226,9 +231,34 @@ async fn leave(edge: Edge, handed: &Handed) -> Result<(), Failure> {
         .map_err(|error| Failure::new(FAILED, error))
 }
 
-pub(super) fn open_store(config: &Config) -> Result<Option<Box<dyn Store>>, StoreError> {
+pub(super) fn open_store(config: &Config, node: u16) -> Result<Option<Box<dyn Store>>, StoreError> {
     let Some(store) = &config.store else { return Ok(None) };
-    Ok(Some(Box::new(Embedded::open(store.path.as_ref())?)))
+    let opened: Result<Box<dyn Store>, StoreError> = match &store.place {
+        StorePlace::File(path) => Embedded::open(path.as_ref()).map(|store| Box::new(store) as Box<dyn Store>),
+        // The cluster opens it by itself, once it knows under which number.
+        StorePlace::Redis { .. } if config.cluster.is_some() => return Ok(None),
+        StorePlace::Redis { url, prefix } => {
+            Redis::open(url, prefix, node).map(|store| Box::new(store) as Box<dyn Store>)
+        }
+    };
+    opened.map(Some)
+}
+
+fn open_cluster(config: &Config) -> Result<Option<ClusterOptions>, Failure> {
+    let (Some(cluster), Some(store)) = (&config.cluster, &config.store) else {
+        return Ok(None);
+    };
+    match &store.place {
+        StorePlace::File(_) => Ok(None),
+        StorePlace::Redis { url, prefix } => {
+            let store = Redis::open(url, prefix, 0);
+            Ok(Some(ClusterOptions {
+                store: store.map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?,
+                link: cluster.link,
+                lease: cluster.lease,
+            }))
+        }
+    }
 }
 
 async fn stop(edge: Edge, drain: Drain) -> Result<(), Failure> {
@@ -302,18 +332,31 @@ impl Token {
     }
 }
 
-/// Tells the ids that dialects give in this process from those of an earlier one.
-fn salt() -> Result<u32, Failure> {
-    let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
-    Ok(octets
-        .iter()
-        .take(4)
-        .fold(0, |salt, octet| salt << 8 | u32::from(*octet)))
+/// Tells the ids that dialects give here from those of other edges. Handles of calls outlive the process with a store, and so
+/// does this: an id that a client knows names the same call afterwards.
+fn salt(settings: &Settings, store: Option<&mut (dyn Store + 'static)>) -> Result<u32, Failure> {
+    let octets = match store {
+        Some(store) => {
+            let fresh = Identity {
+                key: settings.key,
+                node: settings.node,
+            };
+            let found = store.identity(fresh);
+            let found = found.map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
+            Sha256::digest([found.key.as_slice(), b"ids of dialects"].concat()).to_vec()
+        }
+        None => random()?.to_vec(),
+    };
+    let first = octets.iter().take(4);
+    Ok(first.fold(0, |salt, octet| salt << 8 | u32::from(*octet)))
+}
+
+fn random() -> Result<[u8; 16], Failure> {
+    driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))
 }
 
 fn random_token() -> Result<String, Failure> {
-    let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
-    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+    Ok(random()?.iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
 /// The API while it is served. Its port stays open when it is closed, so that another process can go on there.
@@ -358,10 +401,12 @@ impl Server {
 fn api_options(edge: &Edge, access: Access, dialects: Vec<utoipa::openapi::OpenApi>) -> native::Options {
     let (metrics, state) = (Arc::clone(edge.metrics()), Arc::clone(edge.metrics()));
     let ladders = edge.ladders().cloned();
+    let nodes = edge.nodes().clone();
     native::Options {
         softphone: edge.softphone().cloned(),
         dialects,
         records: Arc::new(Records(edge.records().clone())),
+        nodes: Arc::new(move || nodes.json()),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
         ready: Arc::new(move || Readiness {
@@ -420,7 +465,7 @@ fn greet(edge: &Edge, open: bool, config: &Config, embedded: bool) {
         }
     }
     if let Some(store) = &config.store {
-        say!("  store {}", store.path);
+        say!("  store {}", store.place);
     }
     if embedded {
         say!("  no --config: the embedded default, on loopback only");

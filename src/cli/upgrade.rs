@@ -42,7 +42,7 @@ pub(super) fn inherit() -> Result<Option<Inherited>, Failure> {
 pub(super) async fn begin(
     edge: &Edge,
     config: &Config,
-    file: Option<PathBuf>,
+    (file, node): (Option<PathBuf>, u16),
     api: Option<TcpListener>,
     before: impl FnOnce(),
 ) -> Result<Handed, String> {
@@ -52,13 +52,16 @@ pub(super) async fn begin(
     if config.store.is_none() {
         return Err("an upgrade needs a [store]: it is how calls get to the next process".to_owned());
     }
+    if config.cluster.is_some() {
+        return Err("within a cluster a node is stopped and started: the others take its calls over".to_owned());
+    }
     let started = tokio::task::spawn_blocking(move || start(&file)).await;
     let (mut child, link) = started
         .map_err(|error| error.to_string())?
         .map_err(|error| format!("the next process has not come to be: {error}"))?;
     before();
     let (config, deadline) = (config.clone(), config.drain.upgrade);
-    let reopen = move || match open_store(&config)? {
+    let reopen = move || match open_store(&config, node)? {
         Some(store) => Ok(store),
         None => Err(StoreError::Broken {
             path: String::new(),

@@ -354,17 +354,20 @@ impl Membership {
             self.peers.begin_anew(now);
             self.look = now;
         }
-        match (self.contact, trip * 2 >= self.terms.lease) {
-            (Contact::Answers, false) | (Contact::Slow { .. }, true) => {}
-            (Contact::Answers, true) => {
+        // Not the same measure for both, so that a store between them does not raise an alarm with every answer.
+        let (slow, fast) = (trip * 2 >= self.terms.lease, trip * 4 < self.terms.lease);
+        match self.contact {
+            Contact::Answers if !slow => {}
+            Contact::Slow { .. } if !fast => {}
+            Contact::Answers => {
                 self.contact = Contact::Slow { since: sent };
                 self.outputs.push_back(Output::Alarm(Alarm::StoreSlow { trip }));
             }
-            (Contact::Unreachable { since }, true) => {
+            Contact::Unreachable { since } if !fast => {
                 self.contact = Contact::Slow { since };
                 self.outputs.push_back(Output::Alarm(Alarm::StoreSlow { trip }));
             }
-            (Contact::Slow { since } | Contact::Unreachable { since }, false) => {
+            Contact::Slow { since } | Contact::Unreachable { since } => {
                 self.contact = Contact::Answers;
                 let after = now.saturating_duration_since(since);
                 self.outputs.push_back(Output::Alarm(Alarm::StoreBack { after }));
@@ -441,6 +444,8 @@ impl Membership {
     /// The store does not know that claim: somebody else has the number, or nobody, because the store came back empty.
     fn refused(&mut self, now: Instant, held: Held, stands: Option<u64>) {
         match stands {
+            // Perhaps it is our own new token: the answer to the claim says.
+            Some(_) if self.is_claiming(held.node) => {}
             Some(_) => self.fenced(held),
             None if self.held.get(&held.node).map(|own| own.token) == Some(held.token) => {
                 if !self.is_claiming(held.node) {

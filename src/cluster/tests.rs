@@ -333,6 +333,25 @@ fn a_store_that_lost_everything_costs_nobody_a_call() {
 }
 
 #[test]
+fn our_own_new_token_fences_us_not() {
+    let mut bench = Bench::new(Some(7), &[]);
+    let ours = bench.this.home().unwrap();
+    bench.store.clear();
+    bench.answers = Store::IsSilent;
+    bench.tell(Input::WriteRefused {
+        held: ours,
+        stands: None,
+    });
+    // The claim was done; its answer is under way, and another write meets the new token.
+    bench.tell(Input::WriteRefused {
+        held: ours,
+        stands: Some(ours.token + 1),
+    });
+    assert_eq!(bench.this.home(), Some(ours));
+    assert_eq!(bench.said(|output| matches!(output, Output::Fenced(_))), 0);
+}
+
+#[test]
 fn old_news_fence_nobody() {
     let mut bench = Bench::new(Some(7), &[]);
     let ours = bench.this.home().unwrap();

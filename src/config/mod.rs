@@ -109,7 +109,12 @@
 //! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: calls and bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! # url = "redis://10.0.0.9"    # in place of path: Redis or Valkey, which several nodes share
+//! # prefix = "warmline:"        # in front of every key there
 //! durability = "relaxed"        # relaxed: it survives the process at any moment. confirmed: the machine, too; messages wait for the disk
+//! # [cluster]                   # several nodes on one store with a url; omit: this one is alone
+//! # link = "10.0.0.1:7060"      # where the others connect to: a network of one's own (authenticated, not encrypted)
+//! # lease_ms = 1500             # after so long without a sign of life a node's calls are taken over
 //! [media]
 //! mode = "auto"                 # auto relay off: when media passes through the edge; also in [[peer]], as `media`
 //! address = "203.0.113.7"       # default: what the listener is called on which the party came
@@ -208,6 +213,7 @@ mod application;
 mod audit;
 mod bot;
 mod check;
+mod cluster;
 mod dns;
 mod drain;
 mod fields;
@@ -242,6 +248,7 @@ use crate::transport::locate::{Found, Place};
 use crate::transport::{Named, Transport};
 
 pub use bot::{Bot, BotChannel};
+pub use cluster::Cluster;
 pub use dns::Dns;
 pub use drain::Drain;
 pub use media::MediaFiles;
@@ -250,7 +257,7 @@ pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use ringcentral::{RingCentral, RingCentralExtension, Secret};
-pub use store::StoreFile;
+pub use store::{StoreFile, StorePlace};
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
 pub use twilio::{Hook, Twilio, TwilioNumber};
@@ -286,6 +293,8 @@ pub struct Config {
     pub store: Option<StoreFile>,
     /// How the process ends.
     pub drain: Drain,
+    /// Whether and how it is one of several nodes.
+    pub cluster: Option<Cluster>,
     /// The file of the audit log.
     pub audit: Option<String>,
     /// The softphone page; `None`: not served.
@@ -447,6 +456,7 @@ impl Config {
             bot: Bot::default(),
             queues: Queues::default(),
             store: None,
+            cluster: None,
             audit: None,
             drain: Drain::default(),
             softphone: Some(Softphone::default()),

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::clock;
+use super::memory::written_to;
 use super::run::Shell;
 use super::upgrade::{Bond, HandOver, Handed, Heard, Heir, Name, Offer};
 use crate::engine::{Input, Listener, Remainder};
@@ -86,7 +87,7 @@ impl Shell {
     pub(super) fn hand_over(&mut self, mut order: HandOver) {
         let begun = clock::now();
         let told = order.told.take();
-        let remainder = self.engine.remainder(begun);
+        let remainder = self.engine.remainder();
         let outcome = self.give(&mut order, &remainder);
         let outcome = outcome.and_then(|pid| {
             let until = begun + order.deadline;
@@ -109,8 +110,11 @@ impl Shell {
     fn give(&mut self, order: &mut HandOver, remainder: &Remainder) -> std::io::Result<u32> {
         let mut closed = false;
         let given = self.collect(remainder).and_then(|offer| {
+            self.keep(Vec::new()); // what the records have not said yet
             if let Some(mut writer) = self.writer.take() {
-                writer.keep(&remainder.forget);
+                let mut forget = remainder.forget.clone();
+                forget.extend(self.records.forget_of(&remainder.legs));
+                writer.keep(&forget);
                 drop(writer); // waits until all is written, and closes the store
                 self.held.all_is_kept();
                 self.let_go();
@@ -119,7 +123,7 @@ impl Shell {
             order.give(&offer)
         });
         if given.is_err() {
-            self.take_back(order, remainder, closed);
+            self.take_back(order, closed);
         }
         given
     }
@@ -147,7 +151,7 @@ impl Shell {
     }
 
     /// The newer process did not come to be.
-    fn take_back(&mut self, order: &HandOver, remainder: &Remainder, closed: bool) {
+    fn take_back(&mut self, order: &HandOver, closed: bool) {
         self.media.unpark();
         self.streams.go_on_listening();
         if !closed {
@@ -156,14 +160,11 @@ impl Shell {
         let opened = (order.reopen)().and_then(|mut store| Ok((store.journal()?, store)));
         match opened {
             Ok((journal, store)) => {
-                let committed = self.committed.clone();
-                let told = Box::new(move |number| {
-                    committed.send(number).ok(); // an edge that has ended waits for nothing
-                });
+                let told = written_to(self.committed.clone(), &self.metrics);
                 match Writer::start(store, journal, told) {
-                    Ok(mut writer) => {
-                        writer.keep(&remainder.restore);
+                    Ok(writer) => {
                         self.writer = Some(writer);
+                        self.tell(Input::StoreForgot);
                     }
                     Err(error) => tracing::error!(%error, "nothing is stored any more"),
                 }
@@ -257,7 +258,7 @@ impl Shell {
     }
 
     /// What the other process says.
-    pub(super) fn heard_beside(&mut self, heard: Heard) {
+    pub(super) fn heard_other(&mut self, heard: Heard) {
         match heard {
             Heard::Received { flow, bytes } => self.take_in(clock::now(), flow, bytes),
             Heard::Send { flow, bytes } => self.transmit(clock::now(), flow, bytes),

@@ -29,14 +29,16 @@ use crate::vocabulary::CallHandle;
 /// What an engine does not hand over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remainder {
-    /// Call-IDs of its legs.
+    /// Its legs.
+    pub legs: Vec<LegHandle>,
+    /// Their Call-IDs.
     pub call_ids: Vec<String>,
     /// Their media ports; the one behind each is theirs, too.
     pub ports: Vec<u16>,
-    /// Makes the store forget what stays: the newer process must not take it up.
+    /// Makes the store forget what stays: the newer process must not take it up. [`Input::StoreForgot`] puts it back.
+    ///
+    /// [`Input::StoreForgot`]: super::Input::StoreForgot
     pub forget: Vec<Stored>,
-    /// Puts it back, for when the newer process did not come to be.
-    pub restore: Vec<Stored>,
 }
 
 impl Engine {
@@ -75,7 +77,7 @@ impl Engine {
     }
 
     /// What would not come back from a store as it is now.
-    pub fn remainder(&self, now: Instant) -> Remainder {
+    pub fn remainder(&self) -> Remainder {
         let mut remainder = Remainder::default();
         for handle in self.all_legs() {
             if self.rests(handle) {
@@ -84,35 +86,31 @@ impl Engine {
             let Some(leg) = self.transfers.calls.legs.get(handle) else {
                 continue;
             };
+            remainder.legs.push(handle);
             remainder.call_ids.push(leg.dialog.id.call_id.to_string());
             if let Some(port) = leg.media_port() {
                 remainder.ports.push(port);
             }
         }
-        self.note_remainder(now, &mut remainder);
+        self.note_remainder(&mut remainder);
         remainder
     }
 
-    fn note_remainder(&self, now: Instant, remainder: &mut Remainder) {
+    fn note_remainder(&self, remainder: &mut Remainder) {
         let Some(keeper) = &self.keeper else { return };
-        let clock = keeper.clock(now);
-        let transfers = &self.transfers;
-        for leg in keeper.legs.keys().filter(|leg| !self.rests(**leg)) {
-            remainder.forget.push(Stored::Leg(*leg, None));
-            if transfers.calls.legs.stamp(*leg).is_some() {
-                let stored = transfers.calls.legs.stored(*leg, &clock);
-                remainder.restore.push(Stored::Leg(*leg, stored.map(Box::new)));
-            }
-        }
-        for (call, stored) in keeper.calls.iter().filter(|(call, _)| !self.call_rests(**call)) {
-            remainder.forget.push(Stored::Call(*call, None));
-            remainder.restore.push(Stored::Call(*call, Some(stored.clone())));
-        }
-        for (transfer, stored) in &keeper.transfers {
-            remainder.forget.push(Stored::Transfer(*transfer, None));
-            let stored = Box::new(stored.clone());
-            remainder.restore.push(Stored::Transfer(*transfer, Some(stored)));
-        }
+        let legs = keeper.legs.keys().filter(|leg| !self.rests(**leg));
+        let calls = keeper.calls.keys().filter(|call| !self.call_rests(**call));
+        let forget = &mut remainder.forget;
+        forget.extend(legs.map(|leg| Stored::Leg(*leg, None)));
+        forget.extend(keeper.ringing.keys().map(|leg| Stored::Ringing(*leg, None)));
+        forget.extend(calls.map(|call| Stored::Call(*call, None)));
+        forget.extend(keeper.hubs.keys().map(|call| Stored::Hub(*call, None)));
+        forget.extend(
+            keeper
+                .transfers
+                .keys()
+                .map(|transfer| Stored::Transfer(*transfer, None)),
+        );
     }
 
     /// From now on only what was not handed over exists here. Nobody is told anything: the rest goes on elsewhere.
@@ -136,11 +134,11 @@ impl Engine {
     }
 
     /// The process before this one keeps connections open for us, and needs some ports.
-    pub(super) fn beside(&mut self, flows: &[Flow], ports: &[u16]) {
+    pub(super) fn beside(&mut self, now: Instant, flows: &[Flow], ports: &[u16]) {
         self.legs().endpoints.avoid(ports);
         for flow in flows {
             let changes = self.registrar.flow_back(flow);
-            self.note_bindings(changes);
+            self.note_bindings(now, changes);
             self.legs().flow_back(flow);
         }
     }

@@ -22,6 +22,8 @@ struct Cost {
     call: [f64; 3],
     /// The same of an attended transfer: consult, REFER, hang-up.
     transfer: [f64; 3],
+    /// Octets that stand in the store while a call is up.
+    standing: f64,
     /// Messages of a call that come at the wrong node, where the balancer knows nothing, and frames that they need.
     frames: f64,
     messages: f64,
@@ -36,8 +38,9 @@ fn per(load: Load, before: Load, calls: usize) -> [f64; 3] {
     ]
 }
 
-fn measure(nodes: usize) -> Cost {
+fn measure(nodes: usize, relayed: bool) -> Cost {
     let mut sim = Sim::new(nodes, Way::Balancer);
+    sim.relayed = relayed;
     sim.boot_all();
     sim.advance(seconds(20));
     let (load, traffic) = (sim.store.load, sim.traffic);
@@ -56,6 +59,8 @@ fn measure(nodes: usize) -> Cost {
     for cell in &cells {
         cell.call(&mut sim);
     }
+    sim.advance(seconds(1));
+    let standing = sim.store.octets_at_all() as f64 / some as f64;
     Cell::end_all(&mut sim, &cells);
     let call = per(sim.store.load, before, some);
     let before = sim.store.load;
@@ -90,6 +95,7 @@ fn measure(nodes: usize) -> Cost {
         wakes,
         call,
         transfer,
+        standing,
         frames: frames as f64 / some as f64,
         messages: messages as f64 / some as f64,
     }
@@ -98,7 +104,7 @@ fn measure(nodes: usize) -> Cost {
 fn print(cost: &Cost) {
     println!(
         "{:>5} nodes | {:.2} questions a second and node ({:.0} in all) | {:.1} rows watched, {:.1} looked at a second | \
-         {:.1} wake-ups a second | a call: {:.1} writes, {:.1} rows, {:.0} octets | with a transfer: {:.1} writes, {:.1} \
+         {:.1} wake-ups a second | a call: {:.1} writes, {:.1} rows, {:.0} octets, {:.0} standing | with a transfer: {:.1} writes, {:.1} \
          rows, {:.0} octets | at the wrong node: {:.1} frames for {:.1} messages",
         cost.nodes,
         cost.questions,
@@ -109,6 +115,7 @@ fn print(cost: &Cost) {
         cost.call[0],
         cost.call[1],
         cost.call[2],
+        cost.standing,
         cost.transfer[0],
         cost.transfer[1],
         cost.transfer[2],
@@ -122,8 +129,14 @@ fn what_a_node_costs_does_not_grow_with_the_number_of_nodes() {
     let more = std::env::var("WARMLINE_NODES")
         .ok()
         .and_then(|nodes| nodes.parse().ok());
-    let costs: Vec<Cost> = [1, 10, 100].into_iter().chain(more).map(measure).collect();
+    let costs: Vec<Cost> = [1, 10, 100]
+        .into_iter()
+        .chain(more)
+        .map(|nodes| measure(nodes, false))
+        .collect();
     costs.iter().for_each(print);
+    println!("calls whose sound passes through the edge:");
+    print(&measure(10, true));
     for cost in &costs {
         // Two renewals a second, and a look now and then.
         assert!((2.0..=2.2).contains(&cost.questions), "{cost:?}");

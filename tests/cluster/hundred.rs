@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cells::{Cell, cells};
-use super::sim::{Sim, Way, seconds};
+use super::sim::{Note, Sim, Way, seconds};
 
 #[test]
 fn a_hundred_nodes_of_which_twenty_die() {
@@ -14,12 +14,24 @@ fn a_hundred_nodes_of_which_twenty_die() {
         cell.call(&mut sim);
     }
     // Two at once, twice; then a rack of eleven; then five of those who took over.
-    for dead in [vec![3, 4], vec![40, 77], (10..21).collect()] {
-        for host in dead {
-            sim.kill(host);
+    let mut gaps = Vec::new();
+    for dead in [vec![3, 4], vec![40, 77], (10..21).collect::<Vec<usize>>()] {
+        for host in &dead {
+            sim.kill(*host);
         }
+        let died = sim.now;
         sim.advance(seconds(4));
+        let served = sim
+            .notes
+            .iter()
+            .filter(|(at, note)| *at >= died && matches!(note, Note::Served { .. }));
+        gaps.extend(served.map(|(at, _)| *at - died));
+        assert!(gaps.len() >= dead.len());
     }
+    gaps.sort();
+    println!("taken over after {:?} to {:?}", gaps[0], gaps[gaps.len() - 1]);
+    assert_eq!(gaps.len(), 15);
+    assert!(gaps.iter().all(|gap| *gap <= seconds(3)), "{gaps:?}");
     let busiest = |sim: &Sim| {
         (0..100)
             .max_by_key(|host| sim.served_by_others(*host))

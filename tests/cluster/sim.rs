@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use warmline::cluster::{Alarm, Card, Claim, Held, Holder, Input, Output as Order, Place, Terms, Whereto};
 use warmline::dialog::Seal;
-use warmline::engine::{Listener, Settings};
+use warmline::engine::{Listener, Peer, PeerAuth, PeerMedia, ReferAnswer, Settings, TransferMode};
 use warmline::phone::{Phone, PhoneConfig};
 use warmline::sip::Message;
-use warmline::transport::{Flow, Transport};
+use warmline::transport::{Flow, Network, Transport};
 
 use super::process::{Process, Wish};
 use super::store::{Answer, Question, Shared};
@@ -137,6 +137,8 @@ pub(crate) struct Sim {
     pub(crate) traffic: Traffic,
     pub(crate) notes: Vec<(Instant, Note)>,
     pub(crate) durable: bool,
+    /// Sound passes through the edge.
+    pub(crate) relayed: bool,
     /// Phones whose messages reach this host, whatever they are addressed to.
     pub(crate) detour: BTreeMap<usize, usize>,
     addresses: BTreeMap<SocketAddr, usize>,
@@ -175,6 +177,7 @@ impl Sim {
             traffic: Traffic::default(),
             notes: Vec::new(),
             durable: false,
+            relayed: false,
             detour: BTreeMap::new(),
             addresses: (0..hosts).map(|n| (address(n, 5060), n)).collect(),
             by_address: BTreeMap::new(),
@@ -204,6 +207,9 @@ impl Sim {
             ..Terms::default()
         };
         let mut own = settings(machine.sip);
+        if self.relayed {
+            own.media.mode = warmline::media::describe::Mode::Relay;
+        }
         own.media.secret = [self.holders as u8; 32];
         own.media.fingerprint = warmline::media::Fingerprint([self.holders as u8; 32]);
         machine.process = Some(Process::new(own, terms, me, self.now, self.durable));
@@ -228,6 +234,7 @@ impl Sim {
     /// The process dies: what it has not said is never said.
     pub(crate) fn kill(&mut self, host: usize) {
         self.hosts[host].process = None;
+        self.hosts[host].frozen = None;
         self.touch(Actor::Host(host));
     }
 
@@ -355,6 +362,10 @@ impl Sim {
         self.touch(Actor::Host(host));
     }
 
+    pub(crate) fn is_frozen(&self, host: usize) -> bool {
+        self.hosts[host].frozen.is_some()
+    }
+
     /// It goes on as if no time had passed; phones' messages come first.
     pub(crate) fn thaw(&mut self, host: usize) {
         let mut missed = self.hosts[host].frozen.take().unwrap_or_default();
@@ -394,12 +405,10 @@ impl Sim {
 
     /// A message of a phone: to whoever has the address, or to whoever the balancer picks.
     fn at_edge(&mut self, mut flow: Flow, bytes: Bytes) {
-        let phone = self.by_address.get(&flow.remote).copied().unwrap_or_default();
+        let phone = self.by_address.get(&flow.remote).copied();
         let addressed = self.addresses.get(&flow.local).copied();
-        let picked = self
-            .detour
-            .get(&phone)
-            .copied()
+        let picked = phone
+            .and_then(|phone| self.detour.get(&phone).copied())
             .or(addressed)
             .filter(|host| self.lives(*host));
         let host = match (picked, self.way) {
@@ -407,13 +416,13 @@ impl Sim {
             (None, Way::Takeover) => return,
             (None, Way::Balancer) => {
                 let live: Vec<usize> = (0..self.hosts.len()).filter(|host| self.lives(*host)).collect();
-                let Some(host) = live.get(phone % live.len().max(1)) else {
+                let Some(host) = live.get(phone.unwrap_or_default() % live.len().max(1)) else {
                     return;
                 };
                 *host
             }
         };
-        if self.way == Way::Balancer || self.detour.contains_key(&phone) {
+        if self.way == Way::Balancer || phone.is_some_and(|phone| self.detour.contains_key(&phone)) {
             flow.local = self.hosts[host].sip;
         }
         self.traffic.received += 1;
@@ -555,6 +564,11 @@ impl Sim {
         if owner == Some(host) {
             if let Some(phone) = self.by_address.get(&flow.remote).copied() {
                 self.fly(WIRE, Flight::Phone { phone, bytes });
+            } else if self.addresses.contains_key(&flow.remote) {
+                // One edge to another, as any two do.
+                let (local, remote) = (flow.remote, flow.local);
+                let flow = Flow { local, remote, ..flow };
+                self.fly(WIRE, Flight::Edge { flow, bytes });
             }
             return;
         }
@@ -747,6 +761,26 @@ fn settings(address: SocketAddr) -> Settings {
             advertised: address,
         }],
         key: *b"one cluster, one",
+        // A Refer-To names the Contact that the phone was given, at whatever node.
+        peers: vec![nodes()],
+        reach: vec!["*".to_owned()],
         ..Settings::loopback(address)
+    }
+}
+
+/// The other nodes: trusted by their addresses.
+fn nodes() -> Peer {
+    Peer {
+        name: "nodes".to_owned(),
+        networks: vec![Network {
+            address: [10, 1, 0, 0].into(),
+            prefix: 16,
+        }],
+        auth: PeerAuth::None,
+        transfer: TransferMode::Native,
+        refer_answer: ReferAnswer::Auto,
+        credentials: None,
+        keeps_call_id: false,
+        media: PeerMedia::default(),
     }
 }

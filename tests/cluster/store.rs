@@ -232,6 +232,15 @@ impl Shared {
         self.nodes.keys().map(|node| self.kept(*node)).sum()
     }
 
+    /// Octets that stand under all nodes.
+    pub(crate) fn octets_at_all(&self) -> usize {
+        let octets = |row: &Row| row.key.len() + row.value.as_ref().map_or(0, Vec::len);
+        let records = self.nodes.keys().map(|node| self.records(*node));
+        records
+            .map(|records| rows(&records).iter().map(octets).sum::<usize>())
+            .sum()
+    }
+
     /// Who serves what.
     pub(crate) fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.claims.values().map(|seen| &seen.claim)

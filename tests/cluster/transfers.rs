@@ -56,3 +56,35 @@ fn a_blind_transfer_whose_node_dies_is_done_or_undone() {
         assert!(done > 2 && undone > 2, "{done} {undone}");
     }
 }
+
+/// The operator has a call at each of two nodes, and joins them by the Contact of the consult's call, as RFC 5589 §7.3 has it:
+/// that names its node.
+#[test]
+fn an_attended_transfer_of_calls_at_two_nodes() {
+    let mut sim = Sim::new(3, Way::Balancer);
+    sim.boot_all();
+    let cells = cells(&mut sim, 3);
+    let cell = cells[1];
+    // The customer's call comes in by another node, where all three are known as well.
+    for phone in cell.phones() {
+        sim.detour.insert(phone, 2);
+        sim.at(phone, |phone, now| phone.register(now));
+    }
+    sim.advance(seconds(1));
+    cell.call(&mut sim);
+    sim.detour.clear();
+    cell.warm(&mut sim);
+    let dialogs = |sim: &Sim| [1, 2].map(|host| sim.process(host).dialogs());
+    assert_eq!(dialogs(&sim), [2, 2], "a call at each");
+    cell.refer_attended(&mut sim);
+    sim.advance(seconds(6));
+    let calls = cell.phones().map(|phone| live(&sim, phone).len());
+    assert_eq!(calls, [0, 1, 1], "the customer talks with the consult");
+    assert_eq!(dialogs(&sim), [2, 2], "over a dialog between two nodes");
+    cell.answers(&mut sim);
+    // It outlives the death of either.
+    sim.kill(2);
+    sim.advance(seconds(4));
+    cell.answers(&mut sim);
+    Cell::end_all(&mut sim, &cells);
+}

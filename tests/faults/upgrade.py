@@ -224,8 +224,8 @@ def upgrade(load_turn, edge, seconds=30):
     return before, int(found[2]), int(found[3])
 
 
-def upgrade_under_load(row, folder, short):
-    block = Block()
+def upgrade_under_load(folder, times):
+    row, block = {}, Block()
     host, caller, callee = (block.host(last) for last in (1, 20, 30))
     configuration = CONFIGURATION.format(host=host, caller=caller, callee=callee, store=folder / "store.db")
     folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +255,7 @@ def upgrade_under_load(row, folder, short):
         path.write_text(good, encoding="utf-8")
         number = load.run(2, number)
         pauses, left = [], 0
-        for again in range(1 if short else 5):
+        for again in range(times):
             following = [number]
             pace = [time.monotonic()]
 
@@ -294,6 +294,7 @@ def upgrade_under_load(row, folder, short):
         load.until(empty, 20, lambda: f"left in the edge: {gauges}")
         load.until(lambda: all(process.poll() is not None for process in older), 20, "an older process does not end")
         assert older[0].poll() == 0, f"the older process ended with {older[0].poll()}"
+        return row
     finally:
         load.close()
         edge.stop()
@@ -303,8 +304,9 @@ def upgrade_under_load(row, folder, short):
         block.release()
 
 
-def upgrade_with_sound(row, folder):
+def upgrade_with_sound(folder):
     """How long two phones hear nothing when the edge that relays their sound is taken over."""
+    row = {}
     with Desk(folder, relay=True) as desk:
         customer, operator = desk.talk()
         customer.hears(desk.tone("operator"))
@@ -316,6 +318,7 @@ def upgrade_with_sound(row, folder):
         desk.everybody_leaves()
         assert wait_until(lambda: before.poll() is not None, 10), "the older process does not end"
     assert row["gap_ms"] <= 2000, f"silence of {row['gap_ms']} ms, 2000 allowed"
+    return row
 
 
 RELOADED = """
@@ -364,9 +367,9 @@ def weight(edge):
     return memory, len(os.listdir(f"/proc/{edge.process.pid}/fd"))
 
 
-def reload_under_load(row, folder, times):
+def reload_under_load(folder, times):
     """Configuration and certificate are read again `times` times: no call fails, no connection is cut, nothing grows."""
-    block = Block()
+    row, block = {}, Block()
     host, caller, callee = (block.host(last) for last in (1, 20, 30))
     folder.mkdir(parents=True, exist_ok=True)
     renew(folder, 0)
@@ -413,19 +416,10 @@ def reload_under_load(row, folder, times):
         assert len(seen) >= 1 + (times + 4) // 5, f"{len(seen)} certificates were shown"
         assert last[0] <= first[0] * 1.05 + 4096, f"memory: {row['memory_kib']} KiB"
         assert last[1] <= first[1] + 8, f"descriptors: {row['descriptors']}"
+        return row
     finally:
         for made, _ in kept:
             made.close()
         load.close()
         edge.stop()
         block.release()
-
-
-def rows(short):
-    """(name, body, what is measured) of each row."""
-    return [
-        ("upgrade", "upgrade under 50 calls a second", lambda row, folder: upgrade_under_load(row, folder, short)),
-        ("upgrade-sound", "upgrade in the middle of relayed sound", upgrade_with_sound),
-        ("reload", "configuration and certificate read again under load",
-         lambda row, folder: reload_under_load(row, folder, 50 if short else 1_000)),
-    ]

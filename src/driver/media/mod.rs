@@ -99,6 +99,7 @@ enum Order {
     Release,
     /// Whoever wanted one of an earlier process has it.
     ForgetInherited,
+    CloseAll,
 }
 
 /// A running media thread. Dropping it stops it.
@@ -194,6 +195,11 @@ impl MediaThread {
     /// Closes sockets of an earlier process that nobody has asked for.
     pub fn forget_inherited(&self) {
         self.order(Order::ForgetInherited);
+    }
+
+    /// Closes every endpoint: the calls go on elsewhere.
+    pub fn forget_all(&self) {
+        self.order(Order::CloseAll);
     }
 
     fn order(&self, order: Order) {
