@@ -15,6 +15,7 @@ from exchange import pbx_restart, pbx_slow
 from floods import garbage_flood, no_bye, repeated, request_flood
 from lines import broken_lines, single_octets, slow_loris
 from name_server import name_server
+from restarted import restarted
 from soak import soak
 from weather import weather
 
@@ -37,11 +38,13 @@ ROWS = [
                                ("ws", "half_open", "half open"))],
     Row("tcp-octets", "TCP in single octets", single_octets, {"kind": "tcp"}, {"kind": "tcp", "transfers": 20}),
     Row("ws-octets", "WebSocket in single octets", single_octets, {"kind": "ws"}, {"kind": "ws", "transfers": 20}),
+    *[Row(f"restart-{kind}", f"SIGKILL under phones by {kind.upper()}", restarted, {"kind": kind}, {"kind": kind, "rounds": 10})
+      for kind in ("tcp", "tls", "ws", "wss")],
     Row("pbx-restart", "PBX killed in mid-call and mid-transfer", pbx_restart, {}, {"rounds": 10}),
     Row("pbx-slow", "PBX stands still for 4 s", pbx_slow, {}, {"rounds": 10}),
     Row("dns", "name server gone, slow, wrong", name_server, {}, {"manners": ("gone", "slow", "wrong", "fails", "babbles", "forged") * 3}),
     Row("disk", "disk full: store, journal, audit log", disk_full, {}, {"transfers": 20}),
-    Row("clock", "clock set by 1 h and 10 years, both ways", clock_set),
+    Row("clock", "clock set by 1 h and 10 years, both ways", clock_set, {"by": (3_600, -315_360_000), "restart": (-315_360_000,)}),
     Row("descriptors", "file descriptors used up", descriptors_capped),
     Row("memory", "memory capped", memory_capped),
     Row("ports", "no media port left", ports_empty),
