@@ -17,7 +17,12 @@ pub struct Cluster {
     pub lease: Duration,
 }
 
-pub(super) fn cluster(file: &mut Fields<'_>, store: Option<&StoreFile>, problems: &mut Problems) -> Option<Cluster> {
+pub(super) fn cluster(
+    file: &mut Fields<'_>,
+    store: Option<&StoreFile>,
+    listeners: &[Listener],
+    problems: &mut Problems,
+) -> Option<Cluster> {
     let section = file.key_span("cluster");
     let mut fields = file.table("cluster", "[cluster]", problems)?;
     let link = fields.required("link", "\"10.0.0.1:7060\"", problems);
