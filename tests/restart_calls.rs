@@ -130,7 +130,10 @@ fn a_party_that_refreshes_its_contact_is_found_after_a_restart() {
 /// Who guesses passwords and waits for a restart has won nothing.
 #[test]
 fn a_ban_goes_on_in_the_next_process_and_ends_in_time() {
-    let mut world = world();
+    let mut world = World::keeping(|settings| {
+        settings.open = false;
+        settings.users = world::users();
+    });
     let right = world.phone(DAVE).config().password.clone();
     world.dave().configure(|phone| phone.password = "guessed".to_owned());
     let banned = |world: &World| world.events().any(|event| matches!(event, Event::SourceBanned { .. }));
