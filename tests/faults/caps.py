@@ -34,7 +34,7 @@ def descriptors_capped(folder, spare=6):
             loris.close()
             resource.prlimit(room.edge.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
         room.everybody_leaves()
-        room.edge.wait_until_empty(20)
+        room.edge.wait_until_empty(45)
         room.talk()
         room.transfer("blind")
         assert room.settle() == "done", "the transfer afterwards"
@@ -80,7 +80,7 @@ def memory_capped(folder, megabytes=256, connections=600, floods=2_000):
         assert room.edge.alive(), "the edge died for want of memory"
         room.everybody_leaves()
         # What the allocator keeps for the next crowd is no leak: a second one must not need more.
-        room.edge.wait_until_empty(20)
+        room.edge.wait_until_empty(45)
         baseline.kb = max(baseline.kb, resident(room.edge))
         room.talk()
         figures = check(room, baseline)

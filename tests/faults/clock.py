@@ -43,7 +43,7 @@ def clock_set(folder, by=(HOUR, -HOUR, YEARS, -YEARS), restart=(-HOUR, -YEARS)):
             assert room.settle() == "done"
             room.still_answers("done")
             room.everybody_leaves()
-            room.edge.wait_until_empty(20)
+            room.edge.wait_until_empty(45)
             stamped = room.edge.data()[-1]["at"]
             year = time.gmtime(told).tm_year
             assert stamped.startswith(str(year)), f"the edge's clock was not set: {stamped}, {year} expected"

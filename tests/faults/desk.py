@@ -86,6 +86,10 @@ class Desk:
                                                   records=folder / "calls.jsonl")
         self.configuration += "".join(USER.format(name=name) for name in TONES)
         self.edge = Edge(self.host, self.configuration, folder)
+        self.people()
+
+    def people(self):
+        folder = self.folder
         self.phones, self.count, self.point = {}, 0, None
         self.killed, self.restart_ms = threading.Event(), None
         self.lock, self.ladder = threading.Lock(), open(folder / "ladder.log", "w", encoding="utf-8")

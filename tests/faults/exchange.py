@@ -36,7 +36,7 @@ class Exchange(Room):
             made = Watched(NAMES[name], (room.host, 5060), f"pw{NAMES[name]}", domain=room.host, host=host, tone=tone, crossing=room._crossed)
             return made
         more = MORE + "".join(f'\n[[user]]\nname = "{user}"\npassword = "pw{user}"\n' for user in NAMES.values())
-        super().__init__(folder, phones=phone, before=before, more=more, names=tuple(NAMES), **rest)
+        super().__init__(folder, phones=phone, before=before, more=more, names=tuple(NAMES), edge="ring_timeout_s = 8", **rest)
 
     def __exit__(self, *rest):
         super().__exit__(*rest)
@@ -105,7 +105,7 @@ def pbx_restart(folder, rounds=1):
                 answered, asked = room.ask_dialogs()
                 assert answered == asked, f"{answered} of {asked} dialogs answer after the PBX came back"
                 room.everybody_leaves()
-                room.edge.wait_until_empty(40)
+                room.edge.wait_until_empty(45)
                 room.talk()
                 back = max(back, time.monotonic() - begun)
                 room.customer.hears(TONES["1002"])

@@ -20,7 +20,7 @@ LEAST_KB, LEAST_DESCRIPTORS = 4_096, 2
 class Baseline:
     """What the process has when nothing is going on."""
 
-    def __init__(self, room, empty_within=20):
+    def __init__(self, room, empty_within=45):
         room.edge.wait_until_empty(empty_within)
         self.kb, self.descriptors = resident(room.edge), descriptors(room.edge)
 
@@ -34,7 +34,7 @@ def descriptors(edge):
     return len(os.listdir(f"/proc/{edge.process.pid}/fd"))
 
 
-def check(room, baseline=None, empty_within=25, restarted=False, reach=True, killed=False):
+def check(room, baseline=None, empty_within=45, restarted=False, reach=True, killed=False):
     """Asks all of it; raises with everything that is not so, else gives the figures. `restarted`: this process took over
     from one that was killed, whose memory is no measure for its own. `killed`: processes died in the middle of transfers; what
     they decided and had no time to tell is told by nobody, so that only two outcomes of one transfer are too many."""

@@ -43,7 +43,7 @@ ROWS = [
     Row("pbx-slow", "PBX stands still for 4 s", pbx_slow, {}, {"rounds": 10}),
     Row("dns", "name server gone, slow, wrong", name_server, {}, {"manners": ("gone", "slow", "wrong", "fails", "babbles", "forged") * 3}),
     Row("disk", "disk full: store, journal, audit log", disk_full, {}, {"transfers": 20}),
-    Row("clock", "clock set by 1 h and 10 years, both ways", clock_set),
+    Row("clock", "clock set by 1 h and 10 years, both ways", clock_set, {"by": (3_600, -315_360_000), "restart": (-315_360_000,)}),
     Row("descriptors", "file descriptors used up", descriptors_capped),
     Row("memory", "memory capped", memory_capped),
     Row("ports", "no media port left", ports_empty),
