@@ -141,7 +141,7 @@ fn row(record: &Value) -> [String; 7] {
     let cause = match &record["cause"] {
         Value::String(cause) => cause.clone(),
         Value::Object(cause) => cause.keys().next().cloned().unwrap_or_default(),
-        _ => "-".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => "-".to_owned(),
     };
     let party = |name: &str| text(name).trim_start_matches("sip:").to_owned();
     [

@@ -20,11 +20,11 @@ use super::say::say;
 use super::{audit, dialects};
 use crate::api;
 use crate::api::native::{self, Access, Readiness, RecordSource};
-use crate::config::{Config, Log};
-use crate::driver::{self, CallRecords, DRAIN, Edge, Hangups, Options, StartError};
+use crate::config::{Config, Log, StorePlace};
+use crate::driver::{self, CallRecords, ClusterOptions, DRAIN, Edge, Hangups, Options, StartError};
 use crate::engine::Settings;
 use crate::observe::{LadderLimits, RecordPage};
-use crate::store::{Embedded, Identity, Store};
+use crate::store::{Embedded, Identity, Redis, Store, StoreError};
 use crate::transport::Transport;
 use crate::vocabulary::RecordQuery;
 
@@ -65,8 +65,12 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let mut settings = driver::resolve(&config).await.map_err(unstarted)?;
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config).await?;
-    let mut store = open_store(&config)?;
-    let salt = salt(&settings, store.as_deref_mut())?;
+    let mut store = open_store(&config, settings.node)?;
+    let mut cluster = open_cluster(&config)?;
+    let salt = match &mut cluster {
+        Some(cluster) => salt(&settings, Some(&mut cluster.store))?,
+        None => salt(&settings, store.as_deref_mut())?,
+    };
     settings.label = dialects::label(&config, salt);
     let hold = settings.hold;
     let domain = settings.domain.clone();
@@ -79,6 +83,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     let options = Options {
         ladders: config.ladder.map(limits),
         store,
+        cluster,
         confirmed: config.store.as_ref().is_some_and(|store| store.confirmed),
         ..driver::options(&config, &settings)
     };
@@ -150,11 +155,35 @@ async fn until_stopped(edge: &Edge, reload: Option<Reload>) -> Result<&'static s
     }
 }
 
-fn open_store(config: &Config) -> Result<Option<Box<dyn Store>>, Failure> {
+fn open_store(config: &Config, node: u16) -> Result<Option<Box<dyn Store>>, Failure> {
     let Some(store) = &config.store else { return Ok(None) };
-    let store =
-        Embedded::open(store.path.as_ref()).map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
-    Ok(Some(Box::new(store)))
+    let opened: Result<Box<dyn Store>, StoreError> = match &store.place {
+        StorePlace::File(path) => Embedded::open(path.as_ref()).map(|store| Box::new(store) as Box<dyn Store>),
+        // The cluster opens it by itself, once it knows under which number.
+        StorePlace::Redis { .. } if config.cluster.is_some() => return Ok(None),
+        StorePlace::Redis { url, prefix } => {
+            Redis::open(url, prefix, node).map(|store| Box::new(store) as Box<dyn Store>)
+        }
+    };
+    let store = opened.map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
+    Ok(Some(store))
+}
+
+fn open_cluster(config: &Config) -> Result<Option<ClusterOptions>, Failure> {
+    let (Some(cluster), Some(store)) = (&config.cluster, &config.store) else {
+        return Ok(None);
+    };
+    match &store.place {
+        StorePlace::File(_) => Ok(None),
+        StorePlace::Redis { url, prefix } => {
+            let store = Redis::open(url, prefix, 0);
+            Ok(Some(ClusterOptions {
+                store: store.map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?,
+                link: cluster.link,
+                lease: cluster.lease,
+            }))
+        }
+    }
 }
 
 async fn stop(edge: Edge) -> Result<(), Failure> {
@@ -267,10 +296,12 @@ fn serve(
 fn api_options(edge: &Edge, access: Access, dialects: Vec<utoipa::openapi::OpenApi>) -> native::Options {
     let (metrics, state) = (Arc::clone(edge.metrics()), Arc::clone(edge.metrics()));
     let ladders = edge.ladders().cloned();
+    let nodes = edge.nodes().clone();
     native::Options {
         softphone: edge.softphone().cloned(),
         dialects,
         records: Arc::new(Records(edge.records().clone())),
+        nodes: Arc::new(move || nodes.json()),
         ladder: Arc::new(move |call| serde_json::to_value(ladders.as_ref()?.page(call)?).ok()),
         metrics: Arc::new(move |totals| metrics.render(totals)),
         ready: Arc::new(move || Readiness {
@@ -329,7 +360,7 @@ fn greet(edge: &Edge, open: bool, config: &Config, embedded: bool) {
         }
     }
     if let Some(store) = &config.store {
-        say!("  store {}", store.path);
+        say!("  store {}", store.place);
     }
     if embedded {
         say!("  no --config: the embedded default, on loopback only");

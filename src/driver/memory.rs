@@ -1,13 +1,16 @@
 //! What the process takes from the one before it, and leaves to the next.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::bind::StartError;
 use super::clock;
+use super::cluster::Joined;
 use crate::engine::{NoteKind, Process, Settings};
-use crate::store::{Identity, Store, Stored, Writer};
+use crate::observe::Metrics;
+use crate::store::{Identity, Store, Stored, Writer, Written};
 
 /// What was kept, and who keeps on keeping.
 pub(super) struct Kept {
@@ -24,11 +27,29 @@ pub(super) struct Kept {
     pub(super) first_connection: u64,
 }
 
+/// As [`recall`]; of a process among others the records come from its home number.
+pub(super) fn recall_with(
+    settings: &mut Settings,
+    store: Option<Box<dyn Store>>,
+    joined: Option<Joined>,
+    confirmed: bool,
+    metrics: &Arc<Metrics>,
+) -> Result<(Kept, Option<Joined>), StartError> {
+    let mut kept = recall(settings, store, confirmed, metrics)?;
+    if let Some(joined) = &joined {
+        let Sorted { records, calls, notes } = sorted(joined.store.of(Some(joined.home), joined.holder).records()?);
+        (kept.records, kept.calls, kept.notes) = (records, Some(calls), notes);
+        kept.confirmed = confirmed;
+    }
+    Ok((kept, joined))
+}
+
 /// Makes this process different from every other one; with a store, gives it the key of the one before it.
 pub(super) fn recall(
     settings: &mut Settings,
     store: Option<Box<dyn Store>>,
     confirmed: bool,
+    metrics: &Arc<Metrics>,
 ) -> Result<Kept, StartError> {
     let system = |what| move |source| StartError::System { what, source };
     let dice = clock::random().map_err(system("random numbers"))?;
@@ -58,23 +79,15 @@ pub(super) fn recall(
         node: settings.node,
     })?;
     settings.key = identity.key;
-    let (mut records, mut calls, mut notes) = (Vec::new(), Vec::new(), BTreeMap::new());
-    for record in store.records()? {
-        match record {
-            Stored::Note(NoteKind::Record, _, text) => calls.extend(text),
-            Stored::Note(NoteKind::Api, key, text) => drop(text.map(|text| notes.insert(key.into(), text))),
-            record @ (Stored::User(_)
-            | Stored::Leg(..)
-            | Stored::Call(..)
-            | Stored::Transfer(..)
-            | Stored::Hub(..)
-            | Stored::Ringing(..)
-            | Stored::Ban(..)) => records.push(record),
-        }
-    }
+    let Sorted { records, calls, notes } = sorted(store.records()?);
     let journal = store.journal()?;
-    let told = Box::new(move |number| {
-        sender.send(number).ok(); // an edge that has ended waits for nothing
+    let counted = Arc::clone(metrics);
+    let told = Box::new(move |written| match written {
+        Written::UpTo(number) => drop(sender.send(number)), // an edge that has ended waits for nothing
+        Written::Failing => counted.cluster.set_store_up(false),
+        Written::Again => counted.cluster.set_store_up(true),
+        // A store that is fenced belongs to a cluster, and the cluster starts the writers of its own.
+        Written::Fenced { .. } => {}
     });
     let writer = Writer::start(store, journal, told).map_err(system("a thread"))?;
     tracing::info!(records = records.len(), "read from the store");
@@ -87,4 +100,33 @@ pub(super) fn recall(
         committed,
         first_connection,
     })
+}
+
+/// What a store has kept, by who wants it back.
+pub(super) struct Sorted {
+    /// The engine.
+    pub(super) records: Vec<Stored>,
+    /// The call records.
+    pub(super) calls: Vec<String>,
+    /// The API.
+    pub(super) notes: BTreeMap<String, String>,
+}
+
+/// Gives everybody what is his.
+pub(super) fn sorted(all: Vec<Stored>) -> Sorted {
+    let (mut records, mut calls, mut notes) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for record in all {
+        match record {
+            Stored::Note(NoteKind::Record, _, text) => calls.extend(text),
+            Stored::Note(NoteKind::Api, key, text) => drop(text.map(|text| notes.insert(key.into(), text))),
+            record @ (Stored::User(_)
+            | Stored::Leg(..)
+            | Stored::Call(..)
+            | Stored::Transfer(..)
+            | Stored::Hub(..)
+            | Stored::Ringing(..)
+            | Stored::Ban(..)) => records.push(record),
+        }
+    }
+    Sorted { records, calls, notes }
 }

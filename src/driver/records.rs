@@ -155,6 +155,21 @@ impl RecordMaker {
         }
     }
 
+    /// Records of a node that was taken over go on here; each by its id, with the text that is to be kept from now on.
+    pub(super) fn take_back(&self, texts: &[String]) -> Vec<(String, String)> {
+        let read: Vec<(StoredRecord, &String)> = texts.iter().filter_map(|text| Some((read(text)?, text))).collect();
+        let kept = read
+            .iter()
+            .map(|(stored, text)| (stored.record.id.to_string(), (*text).clone()));
+        let kept = kept.collect();
+        let late = self
+            .records
+            .lock()
+            .take_back(read.into_iter().map(|(stored, _)| stored).collect());
+        late.into_iter().for_each(|record| self.write(record));
+        kept
+    }
+
     /// What is to be kept of the records since this was asked last.
     pub(super) fn changes(&self) -> Vec<Stored> {
         let mut records = self.records.lock();

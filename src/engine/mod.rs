@@ -18,6 +18,7 @@
 //! | `plugin` | site policy as code |
 //! | `command` | orders of API clients |
 //! | `kept` | what outlives the process |
+//! | `learned` | what other nodes know of registrations |
 //! | `reload` | what may change while calls are up |
 //! | `dial` | calls that an API client has the edge make |
 //! | `application` | calls that belong to an API client |
@@ -54,6 +55,7 @@ mod hub;
 mod invite;
 mod io;
 mod kept;
+mod learned;
 mod locate;
 mod media;
 mod plugin;
@@ -228,6 +230,7 @@ impl Engine {
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { records } => self.restored(now, records),
+            Input::Learned { users, live } => self.learned(now, users, live),
             Input::StoreForgot => self.keep_again(),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::cluster::ClusterMetrics;
 use crate::engine::{Event, Totals, TransferFailure};
 use crate::transport::Transport;
 
@@ -38,6 +39,8 @@ pub struct Metrics {
     draining: AtomicU64,
     /// 0: there is no PBX or it was not asked yet; 1: it is silent; 2: it answers.
     pbx: AtomicU64,
+    /// Of the store and the cluster.
+    pub cluster: ClusterMetrics,
 }
 
 impl Default for Metrics {
@@ -80,6 +83,7 @@ impl Metrics {
             refused: zero(700),
             draining: AtomicU64::new(0),
             pbx: AtomicU64::new(0),
+            cluster: ClusterMetrics::default(),
         }
     }
 
@@ -204,6 +208,10 @@ impl Metrics {
         if let Some(up) = self.pbx_up() {
             page.family("warmline_pbx_up", "gauge", "Whether the PBX answers OPTIONS.");
             page.line("warmline_pbx_up", &[], u64::from(up));
+        }
+        for (name, kind, help, value) in self.cluster.families() {
+            page.family(name, kind, help);
+            page.line(name, &[], value);
         }
         page.family(
             "warmline_messages_total",

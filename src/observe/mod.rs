@@ -11,6 +11,7 @@
 //! ```
 
 mod book;
+mod cluster;
 mod ladder;
 mod log;
 mod metrics;
@@ -20,6 +21,7 @@ mod records;
 mod redact;
 
 pub use book::{Book, Excerpt, LadderLimits, LadderLine, LadderPage, Seen};
+pub use cluster::ClusterMetrics;
 pub use ladder::{Ladder, Style};
 pub use log::log;
 pub use metrics::{Metrics, Way};

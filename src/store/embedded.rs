@@ -28,6 +28,7 @@ use std::path::Path;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
+use super::hex::{hex, unhex};
 use super::journal::Journal;
 use super::key::{Row, TABLES, record};
 use super::{Identity, Store, StoreError, Stored, same_node};
@@ -233,13 +234,4 @@ impl Store for Embedded {
 
 fn table(name: &'static str) -> TableDefinition<'static, &'static str, &'static [u8]> {
     TableDefinition::new(name)
-}
-
-fn hex(key: &[u8; 16]) -> String {
-    key.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 16]> {
-    let number = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32)?;
-    Some(number.to_be_bytes())
 }

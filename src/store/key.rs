@@ -20,6 +20,17 @@ pub(super) const TABLES: [&str; 9] = [
     "notes",
 ];
 
+/// Whether a table belongs to the whole cluster; the others belong to the node that writes them.
+pub(super) fn is_of_cluster(table: &str) -> bool {
+    matches!(table, "bindings" | "bans" | "notes")
+}
+
+/// The table of registrations.
+pub(super) fn rows_table() -> &'static str {
+    let [bindings, ..] = TABLES;
+    bindings
+}
+
 /// A record as it is written: its table, its key there, and its value as JSON; no value: it is to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {

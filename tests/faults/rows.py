@@ -14,6 +14,7 @@ from exchange import pbx_restart, pbx_slow
 from floods import garbage_flood, no_bye, repeated, request_flood
 from lines import broken_lines, single_octets, slow_loris
 from name_server import name_server
+from restarted import restarted
 from soak import soak
 from weather import weather
 
@@ -36,6 +37,8 @@ ROWS = [
                                ("ws", "half_open", "half open"))],
     Row("tcp-octets", "TCP in single octets", single_octets, {"kind": "tcp"}, {"kind": "tcp", "transfers": 20}),
     Row("ws-octets", "WebSocket in single octets", single_octets, {"kind": "ws"}, {"kind": "ws", "transfers": 20}),
+    *[Row(f"restart-{kind}", f"SIGKILL under phones by {kind.upper()}", restarted, {"kind": kind}, {"kind": kind, "rounds": 10})
+      for kind in ("tcp", "tls", "ws", "wss")],
     Row("pbx-restart", "PBX killed in mid-call and mid-transfer", pbx_restart, {}, {"rounds": 10}),
     Row("pbx-slow", "PBX stands still for 4 s", pbx_slow, {}, {"rounds": 10}),
     Row("dns", "name server gone, slow, wrong", name_server, {}, {"manners": ("gone", "slow", "wrong", "fails", "babbles", "forged") * 3}),
