@@ -470,6 +470,7 @@ async fn metrics_and_the_description_are_there() {
         ("/v1/transfers", &["get", "post"]),
         ("/v1/transfers/{transfer}", &["get"]),
         ("/v1/registrations", &["get"]),
+        ("/v1/nodes", &["get"]),
         ("/v1/records", &["get"]),
         ("/v1/records/{record}", &["get"]),
         ("/v1/queues", &["get"]),
@@ -488,7 +489,7 @@ async fn metrics_and_the_description_are_there() {
             );
         }
     }
-    assert_eq!(description["paths"].as_object().unwrap().len(), 35);
+    assert_eq!(description["paths"].as_object().unwrap().len(), 36);
     for name in [
         "Call",
         "Leg",

@@ -80,6 +80,7 @@ mod peers;
 mod whereto;
 mod words;
 
+pub use crate::dialog::Seal;
 pub use membership::{Membership, Place};
 pub use peers::WATCHERS;
 pub use whereto::{Whereto, named};

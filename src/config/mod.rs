@@ -104,7 +104,12 @@
 //! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: calls and bindings end with the process
 //! path = "warmline.db"          # made if it is not there; a path from where warmline is started
+//! # url = "redis://10.0.0.9"    # in place of path: Redis or Valkey, which several nodes share
+//! # prefix = "warmline:"        # in front of every key there
 //! durability = "relaxed"        # relaxed: it survives the process at any moment. confirmed: the machine, too; messages wait for the disk
+//! # [cluster]                   # several nodes on one store with a url; omit: this one is alone
+//! # link = "10.0.0.1:7060"      # where the others connect to: a network of one's own (authenticated, not encrypted)
+//! # lease_ms = 1500             # after so long without a sign of life a node's calls are taken over
 //! [media]
 //! mode = "auto"                 # auto relay off: when media passes through the edge; also in [[peer]], as `media`
 //! address = "203.0.113.7"       # default: what the listener is called on which the party came
@@ -203,6 +208,7 @@ mod application;
 mod audit;
 mod bot;
 mod check;
+mod cluster;
 mod dns;
 mod fields;
 mod limits;
@@ -236,6 +242,7 @@ use crate::transport::locate::{Found, Place};
 use crate::transport::{Named, Transport};
 
 pub use bot::{Bot, BotChannel};
+pub use cluster::Cluster;
 pub use dns::Dns;
 pub use media::MediaFiles;
 pub use queue::{QueueRules, Queues};
@@ -243,7 +250,7 @@ pub use records::Records;
 pub use reload::Changes;
 pub use report::{Problem, Report};
 pub use ringcentral::{RingCentral, RingCentralExtension, Secret};
-pub use store::StoreFile;
+pub use store::{StoreFile, StorePlace};
 pub use target::Target;
 pub use tls::{ListenExtras, PemFiles, Tls};
 pub use twilio::{Hook, Twilio, TwilioNumber};
@@ -277,6 +284,8 @@ pub struct Config {
     pub queues: Queues,
     /// What outlives the process; `None`: nothing, calls and bindings end with it.
     pub store: Option<StoreFile>,
+    /// Whether and how it is one of several nodes.
+    pub cluster: Option<Cluster>,
     /// The file of the audit log.
     pub audit: Option<String>,
     /// The softphone page; `None`: not served.
@@ -438,6 +447,7 @@ impl Config {
             bot: Bot::default(),
             queues: Queues::default(),
             store: None,
+            cluster: None,
             audit: None,
             softphone: Some(Softphone::default()),
             tls: Tls::default(),

@@ -84,6 +84,7 @@ impl Config {
             ("[ringcentral]", self.ringcentral == new.ringcentral),
             ("[twilio]", self.twilio == new.twilio),
             ("[store]", self.store == new.store),
+            ("[cluster]", self.cluster == new.cluster),
             ("[audit]", self.audit == new.audit),
             ("[log] format", self.log.json == new.log.json),
         ]
@@ -181,6 +182,7 @@ impl Config {
             bot: self.bot.clone(),
             queues: self.queues.clone(),
             store: self.store.clone(),
+            cluster: self.cluster.clone(),
             audit: self.audit.clone(),
             webhook: self.webhook.clone(),
             ringcentral: self.ringcentral.clone(),

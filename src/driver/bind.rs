@@ -143,7 +143,7 @@ fn settle(listener: &mut Listener, actual: SocketAddr) {
     }
 }
 
-fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(super) fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     prepare(&socket, address)?;
     socket.set_recv_buffer_size(UDP_BUFFER).ok(); // the system may allow less, and then less it is
@@ -152,7 +152,7 @@ fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     prepare(&socket, address)?;
     // A restart must not wait for the connections of the process before it (TIME_WAIT).

@@ -1,15 +1,24 @@
 //! What the process takes from the one before it, and leaves to the next.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::bind::StartError;
 use super::clock;
-use crate::engine::{Process, Settings};
-use crate::store::{Identity, Store, Stored, Writer};
+use super::cluster::Joined;
+use crate::engine::{NoteKind, Process, Settings};
+use crate::observe::Metrics;
+use crate::store::{Identity, Store, Stored, Writer, Written};
 
 /// What was kept, and who keeps on keeping.
 pub(super) struct Kept {
     pub(super) records: Vec<Stored>,
+    /// Call records of the process before this one; `None`: there is no store.
+    pub(super) calls: Option<Vec<String>>,
+    /// What the API keeps, by key.
+    pub(super) notes: BTreeMap<String, String>,
     pub(super) writer: Option<Writer>,
     /// Messages wait until the store has what led to them, which is told here.
     pub(super) confirmed: bool,
@@ -18,11 +27,29 @@ pub(super) struct Kept {
     pub(super) first_connection: u64,
 }
 
+/// As [`recall`]; of a process among others the records come from its home number.
+pub(super) fn recall_with(
+    settings: &mut Settings,
+    store: Option<Box<dyn Store>>,
+    joined: Option<Joined>,
+    confirmed: bool,
+    metrics: &Arc<Metrics>,
+) -> Result<(Kept, Option<Joined>), StartError> {
+    let mut kept = recall(settings, store, confirmed, metrics)?;
+    if let Some(joined) = &joined {
+        let Sorted { records, calls, notes } = sorted(joined.store.of(Some(joined.home), joined.holder).records()?);
+        (kept.records, kept.calls, kept.notes) = (records, Some(calls), notes);
+        kept.confirmed = confirmed;
+    }
+    Ok((kept, joined))
+}
+
 /// Makes this process different from every other one; with a store, gives it the key of the one before it.
 pub(super) fn recall(
     settings: &mut Settings,
     store: Option<Box<dyn Store>>,
     confirmed: bool,
+    metrics: &Arc<Metrics>,
 ) -> Result<Kept, StartError> {
     let system = |what| move |source| StartError::System { what, source };
     let dice = clock::random().map_err(system("random numbers"))?;
@@ -39,6 +66,8 @@ pub(super) fn recall(
     let Some(mut store) = store else {
         return Ok(Kept {
             records: Vec::new(),
+            calls: None,
+            notes: BTreeMap::new(),
             writer: None,
             confirmed: false,
             committed,
@@ -50,18 +79,54 @@ pub(super) fn recall(
         node: settings.node,
     })?;
     settings.key = identity.key;
-    let records = store.records()?;
+    let Sorted { records, calls, notes } = sorted(store.records()?);
     let journal = store.journal()?;
-    let told = Box::new(move |number| {
-        sender.send(number).ok(); // an edge that has ended waits for nothing
+    let counted = Arc::clone(metrics);
+    let told = Box::new(move |written| match written {
+        Written::UpTo(number) => drop(sender.send(number)), // an edge that has ended waits for nothing
+        Written::Failing => counted.cluster.set_store_up(false),
+        Written::Again => counted.cluster.set_store_up(true),
+        // A store that is fenced belongs to a cluster, and the cluster starts the writers of its own.
+        Written::Fenced { .. } => {}
     });
     let writer = Writer::start(store, journal, told).map_err(system("a thread"))?;
     tracing::info!(records = records.len(), "read from the store");
     Ok(Kept {
         records,
+        calls: Some(calls),
+        notes,
         writer: Some(writer),
         confirmed,
         committed,
         first_connection,
     })
+}
+
+/// What a store has kept, by who wants it back.
+pub(super) struct Sorted {
+    /// The engine.
+    pub(super) records: Vec<Stored>,
+    /// The call records.
+    pub(super) calls: Vec<String>,
+    /// The API.
+    pub(super) notes: BTreeMap<String, String>,
+}
+
+/// Gives everybody what is his.
+pub(super) fn sorted(all: Vec<Stored>) -> Sorted {
+    let (mut records, mut calls, mut notes) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for record in all {
+        match record {
+            Stored::Note(NoteKind::Record, _, text) => calls.extend(text),
+            Stored::Note(NoteKind::Api, key, text) => drop(text.map(|text| notes.insert(key.into(), text))),
+            record @ (Stored::User(_)
+            | Stored::Leg(..)
+            | Stored::Call(..)
+            | Stored::Transfer(..)
+            | Stored::Hub(..)
+            | Stored::Ringing(..)
+            | Stored::Ban(..)) => records.push(record),
+        }
+    }
+    Sorted { records, calls, notes }
 }

@@ -29,8 +29,10 @@
 //! edge.stop();
 //! ```
 
+mod adopted;
 mod bind;
 mod clock;
+mod cluster;
 mod dns;
 mod dtls_certificate;
 mod held;
@@ -61,6 +63,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{StartError, bind_hint};
+pub use cluster::{ClusterOptions, Nodes};
 pub use dtls_certificate::{DtlsCertificateError, dtls_certificate};
 pub use ladders::Ladders;
 pub use media::{MediaFiles, MediaOptions, MediaThread};
@@ -74,7 +77,7 @@ pub use tls::{KeyFiles, TlsOptions};
 pub use websocket::websocket_limits;
 
 use crate::api::softphone::Site;
-use crate::api::{EngineHandle, EventLog, Sounds};
+use crate::api::{EngineHandle, EventLog, Notes, Sounds};
 use crate::engine::{Engine, Listener, Plugin, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
@@ -103,6 +106,8 @@ pub struct Options {
     pub records: RecordOptions,
     /// What outlives the process; `None`: nothing.
     pub store: Option<Box<dyn Store>>,
+    /// How this process is one of several, which share a store; in place of `store`.
+    pub cluster: Option<ClusterOptions>,
     /// Messages wait until the store has what led to them.
     pub confirmed: bool,
     /// Certificates and trust.
@@ -177,6 +182,7 @@ pub struct Edge {
     listeners: Vec<Listener>,
     metrics: Arc<Metrics>,
     ladders: Option<Ladders>,
+    nodes: Nodes,
     records: CallRecords,
     site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
@@ -205,6 +211,7 @@ impl Edge {
             ladders,
             records,
             store,
+            cluster,
             confirmed,
             softphone,
             media,
@@ -212,15 +219,29 @@ impl Edge {
             ..
         } = options;
         let metrics = Arc::new(Metrics::new());
+        let media_files = media.clone();
         let (media, heard) = media::wire(&mut settings, media, &metrics)?;
         // The ports are known by now.
         let site = softphone
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
-        let kept = memory::recall(&mut settings, store, confirmed)?;
-        let metrics = Arc::new(Metrics::new());
-        let maker = RecordMaker::start(&records, &metrics)?;
+        let files = media_files;
+        let nodes = Nodes::default();
+        let board = nodes.clone();
+        let joined = cluster
+            .map(|options| cluster::join(&mut settings, options))
+            .transpose()?;
+        let (mut kept, joined) = memory::recall_with(&mut settings, store, joined, confirmed, &metrics)?;
+        let linked = joined.map(|joined| Ok((std::net::TcpListener::bind(joined.link())?, joined)));
+        let linked = linked
+            .transpose()
+            .map_err(|source: std::io::Error| StartError::System {
+                what: "the link of the cluster",
+                source,
+            })?;
+        let keeps = kept.calls.is_some();
+        let maker = RecordMaker::start(&records, &metrics, kept.calls.take())?;
         let records = maker.records();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -256,13 +277,31 @@ impl Edge {
         let events = Arc::new(EventLog::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
         let (sounds, made) = Sounds::new();
-        let handle = handle.with_sounds(sounds);
+        let (notes, noted) = match keeps {
+            true => Notes::new(std::mem::take(&mut kept.notes)),
+            false => (Notes::default(), mpsc::unbounded_channel().1),
+        };
+        let handle = handle.with_sounds(sounds).with_notes(notes);
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
         let (asked, told) = (settings.clone(), Arc::clone(&metrics));
         let serve = move || {
             let now = clock::now();
+            let cluster = linked.and_then(|(listener, joined)| {
+                let _context = runtime.enter();
+                adopted::among(
+                    joined,
+                    listener,
+                    settings.clone(),
+                    &counted,
+                    (
+                        (files, confirmed, board),
+                        doors.iter().map(|(door, _)| door.clone()).collect(),
+                    ),
+                    &mut kept,
+                )
+            });
             let engine = Engine::new(settings, now);
             let engine = if kept.writer.is_some() {
                 engine.keeping(now)
@@ -280,6 +319,7 @@ impl Edge {
                 connector,
                 dns,
                 orders,
+                noted,
                 phase: watched,
                 reloaded,
                 events,
@@ -292,6 +332,7 @@ impl Edge {
                 media,
                 heard,
                 sounds: media::SoundBox::new(made),
+                cluster,
             };
             runtime.spawn(probe::ask(asked, told));
             runtime.block_on(run::run(parts));
@@ -308,6 +349,7 @@ impl Edge {
             listeners,
             metrics,
             ladders,
+            nodes,
             records,
             site,
             phase,
@@ -336,6 +378,11 @@ impl Edge {
     /// What was said in the last calls, where that is kept.
     pub fn ladders(&self) -> Option<&Ladders> {
         self.ladders.as_ref()
+    }
+
+    /// The nodes of the cluster, as this one sees them.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// One record for each customer's call.

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
+use super::adopted::{Among, Asked, Seat};
 use super::clock;
+use super::cluster::{LinkEvent, News};
 use super::dns::Dns;
 use super::held::Held;
 use super::isolate::isolated;
@@ -25,8 +27,8 @@ use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
-use crate::api::{EventLog, Order, moment};
-use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings, Stored};
+use crate::api::{EventLog, NoteChange, Order, moment};
+use crate::engine::{CommandId, Engine, Input, Listener, NoteKind, Output, Settings, Stored};
 use crate::media::MediaEvent;
 use crate::observe::{self, Metrics, Seen, Way};
 use crate::store::Writer;
@@ -59,6 +61,7 @@ pub(super) struct Parts {
     pub(super) connector: Connector,
     pub(super) dns: Dns,
     pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) noted: mpsc::UnboundedReceiver<NoteChange>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) reloaded: mpsc::UnboundedReceiver<Settings>,
     pub(super) events: Arc<EventLog>,
@@ -71,25 +74,38 @@ pub(super) struct Parts {
     pub(super) media: MediaThread,
     pub(super) heard: mpsc::UnboundedReceiver<MediaEvent>,
     pub(super) sounds: SoundBox,
+    pub(super) cluster: Option<ClusterParts>,
 }
 
-struct Shell {
-    engine: Engine,
-    udp: Vec<(Listener, UdpSocket)>,
-    streams: Streams,
-    names: Names,
-    waiting: HashMap<CommandId, oneshot::Sender<Result<Reply, Refusal>>>,
+/// What makes the process one of several.
+pub(super) struct ClusterParts {
+    pub(super) among: Among,
+    pub(super) news: mpsc::UnboundedReceiver<News>,
+    pub(super) linked: mpsc::UnboundedReceiver<LinkEvent>,
+    pub(super) heard: mpsc::UnboundedReceiver<(u16, MediaEvent)>,
+}
+
+pub(super) struct Shell {
+    pub(super) engine: Engine,
+    pub(super) among: Option<Box<Among>>,
+    pub(super) adopted: Vec<Seat>,
+    /// An engine that was looked at already has more to say.
+    pub(super) again: bool,
+    pub(super) udp: Vec<(Listener, UdpSocket)>,
+    pub(super) streams: Streams,
+    pub(super) names: Names,
+    pub(super) waiting: HashMap<CommandId, Asked>,
     next_command: u64,
-    failed: VecDeque<Flow>,
+    pub(super) failed: VecDeque<Flow>,
     buffer: Vec<u8>,
     events: Arc<EventLog>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     tap: Option<Tap>,
-    writer: Option<Writer>,
-    held: Held,
+    pub(super) writer: Option<Writer>,
+    pub(super) held: Held,
     ladders: Option<Ladders>,
-    records: RecordMaker,
-    media: MediaThread,
+    pub(super) records: RecordMaker,
+    pub(super) media: MediaThread,
     stun: Stun,
 }
 
@@ -127,6 +143,7 @@ pub(super) async fn run(parts: Parts) {
         connector,
         dns,
         mut orders,
+        mut noted,
         mut phase,
         mut reloaded,
         events,
@@ -139,6 +156,7 @@ pub(super) async fn run(parts: Parts) {
         media,
         mut heard,
         mut sounds,
+        cluster,
     } = parts;
     let Kept {
         records: kept,
@@ -146,6 +164,7 @@ pub(super) async fn run(parts: Parts) {
         confirmed,
         mut committed,
         first_connection,
+        ..
     } = kept;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
@@ -153,8 +172,20 @@ pub(super) async fn run(parts: Parts) {
     for (door, socket) in doors {
         streams.listen(door, socket);
     }
+    let (among, mut news, mut linked, mut heard_beside) = match cluster {
+        Some(parts) => (
+            Some(Box::new(parts.among)),
+            Some(parts.news),
+            Some(parts.linked),
+            Some(parts.heard),
+        ),
+        None => (None, None, None, None),
+    };
     let mut shell = Shell {
         engine,
+        among,
+        adopted: Vec::new(),
+        again: false,
         udp,
         streams,
         names: Names::new(dns, answers),
@@ -176,8 +207,10 @@ pub(super) async fn run(parts: Parts) {
         },
     };
     shell.tell(Input::Restored { records: kept });
+    shell.records.settle_restored(moment(clock::wall()), &shell.engine);
+    shell.keep(Vec::new());
     loop {
-        let deadline = shell.engine.poll_timeout();
+        let deadline = shell.deadline();
         let patience = shell.held.deadline();
         tokio::select! {
             biased;
@@ -186,17 +219,22 @@ pub(super) async fn run(parts: Parts) {
                 (Ok(()), Phase::Serving) => {}
                 (Ok(()), Phase::Draining) => {
                     shell.streams.stop_listening();
+                    shell.tell_beside(clock::now(), || Input::Draining { retry_after: RETRY_AFTER });
                     shell.tell(Input::Draining { retry_after: RETRY_AFTER });
                 }
                 (Ok(()), Phase::Stopped) | (Err(_), _) => break,
             },
-            Some(settings) = reloaded.recv() => shell.tell(Input::Reloaded { settings: Box::new(settings) }),
+            Some(settings) = reloaded.recv() => shell.reloaded(settings),
+            Some(told) = next(&mut news) => shell.news(told),
+            Some(event) = next(&mut linked) => shell.link_event(event),
+            Some((node, event)) = next(&mut heard_beside) => shell.heard_beside(node, event),
             Some(answer) = looked_up.recv() => shell.looked_up(answer),
             Some(number) = committed.recv() => shell.committed(number),
             () = until(patience) => shell.give_up(),
             Some(event) = heard.recv() => shell.tell(Input::Media(event)),
             made = sounds.next() => sounds.keep(made, &shell.media),
             Some(order) = orders.recv() => shell.order(order),
+            Some((key, text)) = noted.recv() => shell.keep(vec![Stored::Note(NoteKind::Api, key.into(), text)]),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
                 // Whatever else is there shares this turn's look at the clock and the sockets.
@@ -208,7 +246,16 @@ pub(super) async fn run(parts: Parts) {
             ready = readable(&shell.udp) => shell.drain(ready),
         }
     }
+    shell.leave();
     shell.streams.finish().await;
+}
+
+/// The next one of a channel, where there is one.
+async fn next<T>(channel: &mut Option<mpsc::UnboundedReceiver<T>>) -> Option<T> {
+    match channel {
+        Some(channel) => channel.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -232,13 +279,13 @@ async fn readable(sockets: &[(Listener, UdpSocket)]) -> usize {
 }
 
 impl Shell {
-    fn tell(&mut self, input: Input) {
+    pub(super) fn tell(&mut self, input: Input) {
         let now = clock::now();
         self.input(now, input);
         self.perform(now);
     }
 
-    fn input(&mut self, now: Instant, input: Input) {
+    pub(super) fn input(&mut self, now: Instant, input: Input) {
         isolated(&self.metrics, "input", || self.engine.handle_input(now, input));
     }
 
@@ -252,19 +299,28 @@ impl Shell {
             self.streams.learn_names(found, &answer.wanted.host);
         }
         let Answer { id, found, .. } = answer;
-        self.tell(Input::Resolved { id, found });
+        match self.resolved_beside(id) {
+            Some((at, id)) => {
+                let now = clock::now();
+                self.input_beside(now, at, Input::Resolved { id, found });
+                self.perform(now);
+            }
+            None => self.tell(Input::Resolved { id, found }),
+        }
     }
 
     fn time_has_come(&mut self) {
         let now = clock::now();
         self.timeout(now);
+        self.time_has_come_beside(now);
         self.perform(now);
     }
 
     /// Timers that fell due while messages kept us busy are not left to wait for a quiet moment.
     fn catch_up(&mut self, now: Instant) {
-        if self.engine.poll_timeout().is_some_and(|deadline| deadline <= now) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
             self.timeout(now);
+            self.time_has_come_beside(now);
             self.perform(now);
         }
     }
@@ -272,7 +328,8 @@ impl Shell {
     fn order(&mut self, order: Order) {
         let id = CommandId(self.next_command);
         self.next_command += 1;
-        self.waiting.insert(id, order.answer);
+        let command = self.among.is_some().then(|| order.command.clone());
+        self.waiting.insert(id, Asked::new(order.answer, command));
         let now = clock::now();
         self.input(
             now,
@@ -342,36 +399,70 @@ impl Shell {
     fn received(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.metrics.message(Way::In, flow.transport);
         self.tapped(now, Way::In, flow, &bytes);
+        if self.taken_elsewhere(now, flow, &bytes, false) {
+            return;
+        }
         self.input(now, Input::Received { flow, bytes });
         self.perform(now);
     }
 
     /// Performs everything that the engine asks for, and tells it what could not be performed.
-    fn perform(&mut self, now: Instant) {
+    pub(super) fn perform(&mut self, now: Instant) {
         loop {
-            while let Some(output) = self.engine.poll_output() {
-                if let Output::Store { changes } = output {
-                    self.keep(&changes);
-                } else if let Some(output) = self.held.pass(now, output) {
+            for output in self.outputs() {
+                if let Some(output) = self.held.pass(now, output) {
                     self.act(now, output);
                 }
             }
+            self.perform_beside(now);
+            if std::mem::take(&mut self.again) {
+                continue;
+            }
             let Some(flow) = self.failed.pop_front() else { return };
+            self.tell_beside(now, || Input::FlowFailed { flow });
             self.engine.handle_input(now, Input::FlowFailed { flow });
         }
     }
 
-    fn keep(&mut self, changes: &[Stored]) {
-        if let Some(writer) = &mut self.writer {
-            let number = writer.keep(changes);
-            if changes.iter().any(|change| !matches!(change, Stored::User(_))) {
-                self.held.wait_for(number);
+    /// What the engine wants done, but for what it wants kept: that is noted before anything leaves, and in one piece with
+    /// what it means for the call records, so that no record misses what the engine will never say again.
+    fn outputs(&mut self) -> Vec<Output> {
+        let (mut outputs, mut changes) = (Vec::new(), Vec::new());
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Store { changes: more } => changes.extend(more),
+                Output::Event(event) => {
+                    self.records.event(moment(clock::wall()), &event);
+                    outputs.push(Output::Event(event));
+                }
+                output @ (Output::Transmit { .. }
+                | Output::Resolve { .. }
+                | Output::Media(_)
+                | Output::Reply { .. }) => outputs.push(output),
             }
+        }
+        self.keep(changes);
+        outputs
+    }
+
+    pub(super) fn keep(&mut self, mut changes: Vec<Stored>) {
+        self.noted_at_home(&changes);
+        let Some(writer) = &mut self.writer else { return };
+        // Nobody waits for a binding or a record.
+        let waits = |change: &Stored| !matches!(change, Stored::User(_) | Stored::Note(..));
+        let waits = changes.iter().any(waits);
+        changes.extend(self.records.changes());
+        if changes.is_empty() {
+            return;
+        }
+        let number = writer.keep(&changes);
+        if waits {
+            self.held.wait_for(number);
         }
     }
 
     /// The store has everything up to here.
-    fn committed(&mut self, number: u64) {
+    pub(super) fn committed(&mut self, number: u64) {
         self.held.committed(number);
         self.let_go();
     }
@@ -389,11 +480,11 @@ impl Shell {
         self.perform(now);
     }
 
-    fn act(&mut self, now: Instant, output: Output) {
+    pub(super) fn act(&mut self, now: Instant, output: Output) {
         match output {
             Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
             Output::Resolve { id, wanted, ours, seed } => self.names.resolve(now, id, wanted, ours, seed),
-            Output::Store { changes } => self.keep(&changes),
+            Output::Store { changes } => self.keep(changes),
             Output::Media(command) => self.media.send(command),
             Output::Event(event) => {
                 self.metrics.event(&event);
@@ -402,27 +493,34 @@ impl Shell {
                     ladders.event(now, &event);
                 }
                 let at = clock::wall();
-                self.records.event(moment(at), &event);
                 self.events.push(at, event);
             }
-            Output::Reply { id, reply } => {
-                if let Some(answer) = self.waiting.remove(&id) {
-                    answer.send(reply).ok(); // the asker may have gone
-                }
-            }
+            Output::Reply { id, reply } => self.replied(now, id, reply),
         }
     }
 
     fn transmit(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.metrics.message(Way::Out, flow.transport);
         self.tapped(now, Way::Out, flow, &bytes);
-        let failed = match flow.transport {
-            Transport::Udp => self.send_datagram(flow, &bytes),
-            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(flow, bytes),
+        let bytes = match &mut self.among {
+            Some(among) => match among.cluster.send_elsewhere(flow, bytes) {
+                Ok(()) => return,
+                Err(bytes) => bytes,
+            },
+            None => bytes,
         };
+        let failed = self.transmit_here(flow, bytes);
         if let Err(flows) = failed {
             self.metrics.send_failure();
             self.failed.extend(flows);
+        }
+    }
+
+    /// By a socket of this process.
+    pub(super) fn transmit_here(&mut self, flow: Flow, bytes: Bytes) -> Result<(), Vec<Flow>> {
+        match flow.transport {
+            Transport::Udp => self.send_datagram(flow, &bytes),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(flow, bytes),
         }
     }
 

@@ -43,6 +43,13 @@ pub enum Input {
         /// All of it, in any order. Needs [`Engine::keeping`](super::Engine::keeping) for more than registrations.
         records: Vec<Stored>,
     },
+    /// Other nodes of the cluster keep these registrations now, in place of what was known of the same users.
+    Learned {
+        /// All bindings of each.
+        users: Vec<crate::registrar::StoredUser>,
+        /// They have just changed. Else they were read, and what stands there of a connection to us is of an earlier process.
+        live: bool,
+    },
     /// What the host kept is lost (a shared store that came back empty): everything is to be kept once more.
     StoreForgot,
     /// Other settings from now on. Taken over: users, routes, peers, transfer and hold policy, ring timeout, bounds of

@@ -18,6 +18,7 @@
 //! | `plugin` | site policy as code |
 //! | `command` | orders of API clients |
 //! | `kept` | what outlives the process |
+//! | `learned` | what other nodes know of registrations |
 //! | `reload` | what may change while calls are up |
 //! | `dial` | calls that an API client has the edge make |
 //! | `application` | calls that belong to an API client |
@@ -54,6 +55,7 @@ mod hub;
 mod invite;
 mod io;
 mod kept;
+mod learned;
 mod locate;
 mod media;
 mod plugin;
@@ -61,6 +63,7 @@ mod receive;
 mod refer;
 mod register;
 mod reload;
+mod ringing;
 mod route;
 mod seat;
 mod secure;
@@ -71,12 +74,14 @@ mod welcome;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-pub use guard::{Rate, RequestLimits};
+use compact_str::CompactString;
+
+pub use guard::{Rate, RequestLimits, StoredBan};
 
 pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
 pub use io::{Input, LookupId, Output};
-pub use kept::Stored;
+pub use kept::{NoteKind, Stored};
 pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
 pub use settings::*;
 
@@ -115,6 +120,10 @@ pub struct Engine {
     draining: Option<u32>,
     /// `None`: the host keeps nothing but registrations.
     keeper: Option<Box<kept::Keeper>>,
+    /// Phones that ring for a call of the process before this one, and have no connection.
+    rings_on: Vec<ringing::RingsOn>,
+    /// Who the caller of the INVITE that is being taken up proved to be to the process before this one.
+    proven: Option<CompactString>,
 }
 
 impl Engine {
@@ -196,6 +205,8 @@ impl Engine {
             plugin: None,
             draining: None,
             keeper: None,
+            rings_on: Vec::new(),
+            proven: None,
             settings,
         };
         let large = engine.large();
@@ -214,11 +225,12 @@ impl Engine {
                     let aors: Vec<_> = theirs.into_iter().map(|binding| binding.aor.clone()).collect();
                     self.legs().flow_lost(now, &flow, &aors);
                     let changes = self.registrar.flow_gone(&flow);
-                    self.note_bindings(changes);
+                    self.note_bindings(now, changes);
                 }
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { records } => self.restored(now, records),
+            Input::Learned { users, live } => self.learned(now, users, live),
             Input::StoreForgot => self.keep_again(),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
@@ -237,7 +249,7 @@ impl Engine {
         self.settle(now);
         self.transfers.handle_timeout(now);
         let changes = self.registrar.handle_timeout(now);
-        self.note_bindings(changes);
+        self.note_bindings(now, changes);
         self.settle(now);
     }
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod book;
+mod cluster;
 mod ladder;
 mod log;
 mod metrics;
@@ -20,11 +21,12 @@ mod records;
 mod redact;
 
 pub use book::{Book, Excerpt, LadderLimits, LadderLine, LadderPage, Seen};
+pub use cluster::ClusterMetrics;
 pub use ladder::{Ladder, Style};
 pub use log::log;
 pub use metrics::{Metrics, Way};
 pub use records::{
-    Came, LegRecord, Outcome, Record, RecordPage, Recording, Records, TransferRecord, Went, find as find_record,
-    page as page_of_records,
+    Came, LegRecord, Living, Outcome, Record, RecordPage, Recording, Records, StoredRecord, TransferRecord, Went,
+    find as find_record, page as page_of_records,
 };
 pub use redact::Redact;

@@ -119,6 +119,11 @@ impl Bindings {
         changes
     }
 
+    /// What was changed of this user is kept already.
+    pub(super) fn forget_changed(&mut self, user: &str) {
+        self.changed.remove(user);
+    }
+
     /// No user's bindings are kept as they are now.
     pub(super) fn all_changed(&mut self) {
         self.changed.extend(self.users.keys().cloned());

@@ -121,15 +121,55 @@ impl Registrar {
         changes
     }
 
+    /// Takes over what another node of the cluster keeps of these users. What stands there of a connection to `ours` (listeners)
+    /// is of an earlier process: it waits for its phone.
+    pub fn take_over(&mut self, now: Instant, users: Vec<StoredUser>, ours: &[SocketAddr]) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for StoredUser { user, bindings } in users {
+            let known: Vec<Binding> = self.bindings.of(&user).to_vec();
+            let mut next: Vec<Binding> = Vec::new();
+            for stored in bindings {
+                let same = known.iter().find(|binding| {
+                    binding.call_id == stored.call_id
+                        && binding.cseq == stored.cseq
+                        && binding.contact.to_string() == stored.contact
+                });
+                if let Some(same) = same {
+                    next.push(same.clone());
+                } else if let Some(restored) = self.restored(now, &user, stored) {
+                    let waiting = restored.waiting && ours.contains(&restored.flow.local);
+                    next.push(Binding { waiting, ..restored });
+                }
+            }
+            let is_news = next.len() != known.len() || next.iter().any(|binding| binding.id == 0);
+            if !is_news {
+                continue;
+            }
+            for binding in &mut next {
+                if binding.id == 0 {
+                    binding.id = self.bindings.next_id();
+                }
+            }
+            changes.extend(self.bindings.commit(&user, next));
+            self.bindings.forget_changed(&user);
+        }
+        changes
+    }
+
     fn restored(&self, now: Instant, user: &CompactString, stored: StoredBinding) -> Option<Binding> {
         let known = self.config.open || self.passwords.contains_key(user) || !stored.local_registrar;
         let left = stored.expires.saturating_sub(self.age(now).as_secs());
         let transport = TRANSPORTS
             .into_iter()
             .find(|transport| transport.as_str() == stored.transport)?;
-        // A clock that was set back must not make a binding immortal.
-        let most = u64::from(self.config.expires.1.max(86_400));
-        if !known || left == 0 || left > most {
+        // A clock that was set back must not make a binding immortal, and takes none away: its phone was told that it is registered.
+        let most = u64::from(if stored.local_registrar {
+            self.config.expires.1
+        } else {
+            86_400
+        });
+        let left = left.min(most);
+        if !known || left == 0 {
             return None;
         }
         Some(Binding {

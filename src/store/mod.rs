@@ -32,9 +32,11 @@
 
 mod audit;
 mod embedded;
+mod hex;
 mod journal;
 mod key;
 mod memory;
+mod redis;
 mod writer;
 
 pub use audit::{Audit, AuditError, Broken, Chain};
@@ -42,7 +44,8 @@ pub use embedded::Embedded;
 pub use journal::Journal;
 pub use key::{Row, rows};
 pub use memory::Memory;
-pub use writer::{Committed, Writer};
+pub use redis::{News, Redis};
+pub use writer::{Told, Writer, Written};
 
 pub use crate::engine::Stored;
 pub use crate::registrar::{StoredBinding, StoredUser};
@@ -100,6 +103,22 @@ pub enum StoreError {
         /// In the configuration.
         wanted: u16,
     },
+    /// The server does not do what it is asked: it is gone, slow, full, or may only be read.
+    #[error("store {place}: {why}")]
+    Unreachable {
+        /// Which server.
+        place: String,
+        /// What it or the system says.
+        why: String,
+    },
+    /// Another process has taken the node over: nothing was written.
+    #[error("node {node} is not this process's any more (token {stands:?})")]
+    Fenced {
+        /// The node.
+        node: u16,
+        /// The token that stands there; `None`: none, the store has forgotten the node.
+        stands: Option<u64>,
+    },
 }
 
 impl StoreError {
@@ -115,6 +134,10 @@ impl StoreError {
             StoreError::OtherNode { .. } => {
                 "each node has a file of its own: give another [store] path, or set [edge] node"
             }
+            StoreError::Unreachable { .. } => {
+                "see that the server of [store] url runs, has room, is no replica, and takes the password"
+            }
+            StoreError::Fenced { .. } => "nothing: the other process goes on with the calls of that node",
         }
     }
 }

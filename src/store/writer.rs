@@ -1,9 +1,11 @@
 //! The thread that writes. Whoever has something to keep notes it in the journal, hands it over and goes on.
+//!
+//! What waits is one value for each key, the latest; and there is a bound. A store that does not come back costs what was
+//! closed first (it is found to be closed by whoever restores it), then what is new; both are counted.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,36 +13,67 @@ use super::journal::Journal;
 use super::key::{Row, rows};
 use super::{Store, StoreError, Stored};
 
-/// Between two attempts at a disk that refuses.
-const RETRY: Duration = Duration::from_secs(5);
-/// Rows that one write takes; more wait for the next.
-const BATCH: usize = 4_096;
+/// Between two attempts at a store that refuses.
+const RETRY: Duration = Duration::from_millis(500);
+/// Rows that may wait: some hundred megabytes at the most.
+const BOUND: usize = 200_000;
 
-/// Told up to which number everything is kept for sure.
-pub type Committed = Box<dyn Fn(u64) + Send>;
+/// What the writer tells, on its own thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Up to this number everything is kept for sure.
+    UpTo(u64),
+    /// The store does not take it; it is tried again. Told once.
+    Failing,
+    /// The store takes it again. Told once.
+    Again,
+    /// Somebody else keeps for this node now: nothing is written any more.
+    Fenced {
+        /// The token that stands there, if any.
+        stands: Option<u64>,
+    },
+}
+
+/// Hears what the writer tells.
+pub type Told = Box<dyn Fn(Written) + Send>;
 
 /// Writes what it is handed, in order, many in one transaction when they come fast. Dropping it waits for the last write.
 #[derive(Debug)]
 pub struct Writer {
-    queue: Option<Sender<Vec<Row>>>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     journal: Option<Journal>,
     handed: u64,
 }
 
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+    dropped: AtomicU64,
+}
+
+impl Shared {
+    // Every change is complete before the lock is given back.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Writer {
-    /// Starts the thread. Each write that succeeded is told to `committed`, on that thread.
+    /// Starts the thread.
     ///
     /// # Errors
     /// When the system refuses one.
-    pub fn start(store: Box<dyn Store>, journal: Option<Journal>, committed: Committed) -> std::io::Result<Writer> {
-        let (queue, received) = mpsc::channel();
-        let told = journal.as_ref().map(Journal::committed).unwrap_or_default();
+    pub fn start(store: Box<dyn Store>, journal: Option<Journal>, told: Told) -> std::io::Result<Writer> {
+        let committed = journal.as_ref().map(Journal::committed).unwrap_or_default();
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("warmline-store".to_owned())
-            .spawn(move || write(store, &received, &told, &committed))?;
+            .spawn(move || write(store, &theirs, &committed, &told))?;
         Ok(Writer {
-            queue: Some(queue),
+            shared,
             thread: Some(thread),
             journal,
             handed: 0,
@@ -57,16 +90,35 @@ impl Writer {
             // The tables have it a moment later, if the disk lets them.
             tracing::error!(%error, "cannot write to the store's journal");
         }
-        if let Some(queue) = &self.queue {
-            queue.send(rows).ok(); // the thread ends only after us
-        }
+        let dropped = self.shared.lock().take(rows);
+        self.shared.dropped.fetch_add(dropped, Ordering::Relaxed);
+        self.shared.more.notify_one();
         self.handed
+    }
+
+    /// Rows that wait for the store.
+    pub fn waiting(&self) -> usize {
+        let waiting = self.shared.lock();
+        waiting.rows.len() + waiting.under_way
+    }
+
+    /// Rows that were given up because too many waited.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Ends without another write: what it had to keep belongs to somebody else.
+    pub fn abandon(mut self) {
+        self.shared.lock().abandoned = true;
+        self.thread = None;
+        self.shared.more.notify_one();
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
+        self.shared.lock().ended = true;
+        self.shared.more.notify_one();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -75,66 +127,117 @@ impl Drop for Writer {
     }
 }
 
+type Key = (&'static str, String);
+type Rows = BTreeMap<Key, Option<Vec<u8>>>;
+
 /// What waits to be written: of several changes of the same only the last one matters.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Waiting {
-    rows: BTreeMap<(&'static str, String), Option<Vec<u8>>>,
+    rows: Rows,
+    /// Those of them that forget something, oldest first; some may have been replaced since.
+    closed: VecDeque<Key>,
     taken: u64,
+    under_way: usize,
+    ended: bool,
+    abandoned: bool,
 }
 
 impl Waiting {
-    fn take(&mut self, rows: Vec<Row>) {
+    /// Says how many were given up for it.
+    fn take(&mut self, rows: Vec<Row>) -> u64 {
         self.taken += 1;
+        let mut dropped = 0;
         for Row { table, key, value } in rows {
-            self.rows.insert((table, key), value);
+            let key = (table, key);
+            if self.rows.len() + self.under_way >= BOUND && !self.rows.contains_key(&key) {
+                dropped += 1;
+                if value.is_none() || !self.give_up_closed() {
+                    continue;
+                }
+            }
+            if value.is_none() {
+                self.closed.push_back(key.clone());
+            }
+            self.rows.insert(key, value);
         }
+        dropped
     }
 
-    fn batch(&self) -> Vec<Row> {
-        let row = |((table, key), value): (&(&'static str, String), &Option<Vec<u8>>)| Row {
-            table,
-            key: key.clone(),
-            value: value.clone(),
-        };
-        self.rows.iter().map(row).collect()
+    fn give_up_closed(&mut self) -> bool {
+        while let Some(key) = self.closed.pop_front() {
+            if self.rows.get(&key).is_some_and(Option::is_none) {
+                self.rows.remove(&key);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn start(&mut self) -> (Vec<Row>, u64) {
+        self.closed.clear();
+        let rows = std::mem::take(&mut self.rows);
+        self.under_way = rows.len();
+        let row = |((table, key), value)| Row { table, key, value };
+        (rows.into_iter().map(row).collect(), self.taken)
+    }
+
+    /// What could not be written waits again, unless there is something newer.
+    fn back(&mut self, rows: Vec<Row>) {
+        self.under_way = 0;
+        for Row { table, key, value } in rows {
+            let key = (table, key);
+            if value.is_none() && !self.rows.contains_key(&key) {
+                self.closed.push_back(key.clone());
+            }
+            self.rows.entry(key).or_insert(value);
+        }
     }
 }
 
-fn write(mut store: Box<dyn Store>, received: &Receiver<Vec<Row>>, told: &Arc<AtomicU64>, committed: &Committed) {
-    let mut waiting = Waiting::default();
+fn write(mut store: Box<dyn Store>, shared: &Shared, committed: &AtomicU64, told: &Told) {
+    let mut failing = false;
     loop {
-        let next = if waiting.rows.is_empty() {
-            received.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            received.recv_timeout(RETRY)
-        };
-        let ended = match next {
-            Ok(rows) => {
-                waiting.take(rows);
-                false
-            }
-            Err(RecvTimeoutError::Timeout) => false,
-            Err(RecvTimeoutError::Disconnected) => true,
-        };
-        while waiting.rows.len() < BATCH
-            && let Ok(rows) = received.try_recv()
-        {
-            waiting.take(rows);
+        let mut waiting = shared.lock();
+        while !failing && waiting.rows.is_empty() && !waiting.ended && !waiting.abandoned {
+            waiting = shared.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        match store.keep(&waiting.batch()) {
+        if waiting.abandoned {
+            return;
+        }
+        let ended = waiting.ended;
+        let (rows, taken) = waiting.start();
+        drop(waiting);
+        match store.keep(&rows) {
             Ok(()) => {
-                waiting.rows.clear();
-                told.store(waiting.taken, Ordering::Release);
-                committed(waiting.taken);
+                shared.lock().under_way = 0;
+                committed.store(taken, Ordering::Release);
+                if std::mem::take(&mut failing) {
+                    told(Written::Again);
+                }
+                told(Written::UpTo(taken));
             }
-            Err(error) => report(&error, waiting.rows.len()),
+            Err(StoreError::Fenced { stands, .. }) => {
+                shared.lock().under_way = 0;
+                told(Written::Fenced { stands });
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, waiting = rows.len(), "cannot write to the store; trying again");
+                shared.lock().back(rows);
+                if !std::mem::replace(&mut failing, true) {
+                    told(Written::Failing);
+                }
+            }
         }
         if ended {
             return;
         }
+        if failing {
+            let waiting = shared.lock();
+            let rest = shared
+                .more
+                .wait_timeout_while(waiting, RETRY, |waiting| !waiting.ended && !waiting.abandoned);
+            drop(rest);
+        }
     }
-}
-
-fn report(error: &StoreError, waiting: usize) {
-    tracing::error!(%error, waiting, "cannot write to the store; trying again");
 }

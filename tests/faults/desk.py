@@ -1,5 +1,6 @@
 """Three phones with voices at an edge that keeps what it has, and a hand that kills it at a chosen message."""
 
+import json
 import os
 import signal
 import subprocess
@@ -25,6 +26,9 @@ durability = "{durability}"
 
 [media]
 mode = "{mode}"
+
+[records]
+file = "{records}"
 """
 USER = """
 [[user]]
@@ -78,9 +82,14 @@ class Desk:
         self.host = self.block.host(1)
         folder.mkdir(parents=True, exist_ok=True)
         self.configuration = CONFIGURATION.format(host=self.host, store=folder / "store.db", mode="relay" if relay else "auto",
-                                                  durability=durability)
+                                                  durability=durability,
+                                                  records=folder / "calls.jsonl")
         self.configuration += "".join(USER.format(name=name) for name in TONES)
         self.edge = Edge(self.host, self.configuration, folder)
+        self.people()
+
+    def people(self):
+        folder = self.folder
         self.phones, self.count, self.point = {}, 0, None
         self.killed, self.restart_ms = threading.Event(), None
         self.lock, self.ladder = threading.Lock(), open(folder / "ladder.log", "w", encoding="utf-8")
@@ -137,6 +146,28 @@ class Desk:
         self.restart_ms = round(1000 * (time.monotonic() - begun))
         with self.lock:
             self.ladder.write(f"{time.monotonic():.3f} STARTED AGAIN\n")
+
+    def consulted(self):
+        """Whether the operator talks with the consult in a call of its own."""
+        return len(self.live("operator")) > 1
+
+    def records(self, wanted, seconds=15):
+        """One line for each customer's call, in the file, each complete; `wanted`: how many."""
+        path = self.folder / "calls.jsonl"
+        lines = []
+
+        def all_there():
+            lines[:] = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            return len(lines) >= wanted
+        wait_until(all_there, seconds, f"{wanted} call records are written")
+        records = [json.loads(line) for line in lines]
+        told = [f"{record['id']} {record['from']} {record['to']}" for record in records]
+        assert len(records) == wanted, f"{len(records)} records, not {wanted}: {told}"
+        assert len({record["id"] for record in records}) == wanted, f"one record is there twice: {told}"
+        for record in records:
+            assert record["ended_at"] and record["cause"] and all(leg["ended_at"] for leg in record["legs"]), record
+            assert all(asked["outcome"] for asked in record["transfers"]), record
+        return records
 
     # --- the people --------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@
 //! | `/v1/transfers`, `/v1/transfers/{transfer}` | GET, POST (all) |
 //! | `/v1/registrations` | GET |
 //! | `/v1/records`, `/v1/records/{record}` | GET |
+//! | `/v1/nodes` | GET |
 //! | `/v1/queues`, `/v1/queues/{queue}/callers`, `/v1/agents` | GET |
 //! | `/v1/agents/{agent}` | PUT |
 //! | `/v1/events` | GET (server-sent events, or WebSocket) |
@@ -50,6 +51,7 @@ mod ladder;
 mod media;
 mod members;
 mod named;
+mod nodes;
 mod order;
 mod page;
 mod problem;
@@ -75,6 +77,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use access::Access;
+pub use nodes::NodeSource;
 pub use problem::Problem;
 pub use records::RecordSource;
 pub use system::Readiness;
@@ -109,6 +112,8 @@ pub struct Options {
     pub ready: ReadyCheck,
     /// For `/v1/calls/{call}/ladder`.
     pub ladder: LadderSource,
+    /// For `/v1/nodes`.
+    pub nodes: NodeSource,
     /// For `/v1/records`.
     pub records: Arc<dyn RecordSource>,
     /// For `/v1/queues` and `/v1/agents`; `None`: there are none.
@@ -128,6 +133,7 @@ impl Options {
             metrics: Arc::new(|_| String::new()),
             ready: Arc::new(Readiness::default),
             ladder: Arc::new(|_| None),
+            nodes: Arc::new(|| serde_json::json!({ "nodes": [], "store_up": true })),
             records: Arc::new(records::Nothing),
             queues: None,
             softphone: None,
@@ -142,6 +148,7 @@ struct Shared {
     metrics: MetricsPage,
     ready: ReadyCheck,
     ladder: LadderSource,
+    nodes: NodeSource,
     records: Arc<dyn RecordSource>,
     queues: Option<super::queue::Handle>,
     answers: Mutex<Answers>,
@@ -180,6 +187,7 @@ pub fn router(options: Options) -> Router {
         metrics,
         ready,
         ladder,
+        nodes,
         records,
         queues,
         softphone,
@@ -197,6 +205,7 @@ pub fn router(options: Options) -> Router {
         metrics,
         ready,
         ladder,
+        nodes,
         records,
         queues,
         answers,
@@ -221,6 +230,7 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(calls::list, dial::dial))
         .routes(routes!(calls::show, calls::hang_up))
         .routes(routes!(ladder::ladder))
+        .routes(routes!(nodes::nodes))
         .routes(routes!(calls::hold))
         .routes(routes!(calls::resume))
         .routes(routes!(calls::drop_leg))

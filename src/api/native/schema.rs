@@ -176,6 +176,32 @@ pub struct Transfer {
     pub status: Option<u16>,
 }
 
+/// The nodes of the cluster, as this one sees them.
+#[derive(ToSchema)]
+pub struct Nodes {
+    /// By number; none without a cluster.
+    pub nodes: Vec<Node>,
+    /// Whether the shared store answers.
+    pub store_up: bool,
+}
+
+/// A node number.
+#[derive(ToSchema)]
+pub struct Node {
+    /// As it stands in tags.
+    pub node: u16,
+    /// Its fencing token.
+    pub token: u64,
+    /// Whether this process serves it.
+    pub here: bool,
+    /// Whether this process begins new calls under it.
+    pub home: bool,
+    /// Where the process that serves it takes links; null: nobody serves it at the moment.
+    pub link: Option<String>,
+    /// Where its SIP comes and goes.
+    pub listeners: Vec<String>,
+}
+
 /// All bindings.
 #[derive(ToSchema)]
 pub struct Registrations {

@@ -86,6 +86,7 @@ enum Order {
     Command(MediaCommand),
     Prompt(PromptName, Pcm),
     Forget(PromptName),
+    CloseAll,
 }
 
 /// A running media thread. Dropping it stops it.
@@ -154,6 +155,11 @@ impl MediaThread {
     /// Removes a prompt; those who hear it now hear silence.
     pub fn remove_prompt(&self, name: PromptName) {
         self.order(Order::Forget(name));
+    }
+
+    /// Closes every endpoint: the calls go on elsewhere.
+    pub fn forget_all(&self) {
+        self.order(Order::CloseAll);
     }
 
     fn order(&self, order: Order) {

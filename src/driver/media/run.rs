@@ -121,6 +121,7 @@ impl Shell {
             match self.orders.try_recv() {
                 Ok(Order::Command(command)) => self.sessions.handle_command(clock::now(), command),
                 Ok(Order::Prompt(name, pcm)) => self.sessions.prompts().insert(name, pcm),
+                Ok(Order::CloseAll) => self.sessions.close_all(clock::now()),
                 Ok(Order::Forget(name)) => self.sessions.prompts().remove(&name),
                 Err(TryRecvError::Empty) => {
                     self.perform();
