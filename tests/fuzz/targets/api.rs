@@ -176,6 +176,7 @@ fn dialects(config: &Config, edge: &EngineHandle) -> (Router, Router, Router) {
         domain: config.domain(),
         edge: edge.clone(),
         hooks: hooks.clone(),
+        recordings: None,
     });
     let ringcentral = ringcentral::router(ringcentral::Options {
         section: &config.ringcentral.clone().expect("[ringcentral]"),
