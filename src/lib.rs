@@ -3,6 +3,7 @@
 pub mod api;
 pub mod call;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod dialog;
 pub mod driver;

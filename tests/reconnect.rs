@@ -132,3 +132,54 @@ fn a_tcp_phone_without_a_connection_keeps_its_call() {
     assert_eq!(world.phone(ALICE).live(), []);
     world.assert_nothing_left();
 }
+
+#[test]
+fn who_was_hung_up_while_away_is_told_when_it_is_back() {
+    for transport in [PhoneTransport::Ws, PhoneTransport::Tcp] {
+        let mut world = World::over(|_| transport);
+        world.call(ALICE, BOB);
+        world.break_flow(ALICE);
+        world.reconnect(ALICE);
+        world.hang_up(BOB);
+        assert_eq!(world.totals().calls, 0);
+        world.advance(seconds(3));
+        assert_eq!(world.phone(ALICE).live().len(), 1, "nobody could tell it");
+        world.alice().register();
+        world.run();
+        assert_eq!(world.phone(ALICE).live(), [], "{}", world.ladder());
+        world.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_request_into_the_dead_connection_does_not_lose_the_party() {
+    let mut world = World::over(|_| PhoneTransport::Tcp);
+    world.call(ALICE, BOB);
+    world.break_flow(ALICE);
+    world.reconnect(ALICE);
+    let call = world.the(BOB);
+    world.bob().hold(call);
+    world.advance(seconds(3));
+    world.alice().register();
+    world.run();
+    world.bob().resume(call);
+    world.run();
+    assert!(world.in_order(ALICE, "> REGISTER", "< INVITE"), "{}", world.ladder());
+    world.hang_up(BOB);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_bye_that_went_into_a_connection_left_behind_is_said_again() {
+    let mut world = World::over(|_| PhoneTransport::Tcp);
+    world.call(ALICE, BOB);
+    // The edge does not know that the old connection is dead, and hears nothing of it.
+    world.reconnect(ALICE);
+    world.hang_up(BOB);
+    world.advance(seconds(3));
+    assert_eq!(world.phone(ALICE).live().len(), 1, "nobody could tell it");
+    world.alice().register();
+    world.run();
+    assert_eq!(world.phone(ALICE).live(), [], "{}", world.ladder());
+    world.assert_nothing_left();
+}

@@ -79,7 +79,7 @@ impl Followers {
             | Event::CallForwarded { call, .. }
             | Event::CallRestored { call, .. }
             | Event::CallEnded { call, .. } => Some(*call),
-            Event::LegRinging { leg, .. } | Event::LegConfirmed { leg } | Event::LegEnded { leg, .. } => {
+            Event::LegRinging { leg, .. } | Event::LegConfirmed { leg, .. } | Event::LegEnded { leg, .. } => {
                 self.legs.get(leg).copied()
             }
             Event::Media(note) => self.legs.get(&note.leg()).copied(),
@@ -131,6 +131,14 @@ mod tests {
         }
     }
 
+    fn confirmed(number: u32) -> Event {
+        Event::LegConfirmed {
+            leg: leg(number),
+            from_tag: String::new(),
+            to_tag: String::new(),
+        }
+    }
+
     fn names(follower: &mut Follower) -> Vec<&'static str> {
         let mut names = Vec::new();
         while let Ok(followed) = follower.try_recv() {
@@ -150,9 +158,9 @@ mod tests {
         let cause = Cause::Party;
         for event in [
             started(3, 1),
-            Event::LegConfirmed { leg: leg(3) },
-            Event::LegConfirmed { leg: leg(2) },
-            Event::LegConfirmed { leg: leg(9) },
+            confirmed(3),
+            confirmed(2),
+            confirmed(9),
             Event::LegEnded { leg: leg(3), cause },
             Event::CallEnded { call: call(1), cause },
         ] {
@@ -171,7 +179,7 @@ mod tests {
     fn who_follows_no_more_is_forgotten() {
         let mut followers = Followers::default();
         drop(followers.follow(call(1), leg(1)));
-        followers.hand_on(&stamped(Event::LegConfirmed { leg: leg(1) }));
+        followers.hand_on(&stamped(confirmed(1)));
         followers.missed();
         assert_eq!((followers.count(), followers.legs.len()), (0, 0));
     }

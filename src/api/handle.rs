@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::{EventLog, Subscription};
+use super::notes::Notes;
 use super::sounds::Sounds;
 use crate::engine::{Command, Event, Refusal, Reply};
 
@@ -37,6 +38,7 @@ pub struct EngineHandle {
     orders: mpsc::Sender<Order>,
     events: Arc<EventLog>,
     sounds: Sounds,
+    notes: Notes,
 }
 
 impl EngineHandle {
@@ -45,12 +47,28 @@ impl EngineHandle {
         let (orders, receiver) = mpsc::channel(WAITING);
         // Until somebody makes sounds, there are none.
         let (sounds, _) = Sounds::new();
-        (EngineHandle { orders, events, sounds }, receiver)
+        let handle = EngineHandle {
+            orders,
+            events,
+            sounds,
+            notes: Notes::default(),
+        };
+        (handle, receiver)
     }
 
     /// The same with sounds that somebody makes.
     pub fn with_sounds(self, sounds: Sounds) -> EngineHandle {
         EngineHandle { sounds, ..self }
+    }
+
+    /// The same with something that outlives the process.
+    pub fn with_notes(self, notes: Notes) -> EngineHandle {
+        EngineHandle { notes, ..self }
+    }
+
+    /// What of the API outlives the process.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Adds sounds that may be played.

@@ -26,6 +26,7 @@ mod events;
 mod follow;
 mod handle;
 pub mod native;
+mod notes;
 pub mod queue;
 pub mod ringcentral;
 pub mod softphone;
@@ -36,5 +37,6 @@ pub mod webhook;
 
 pub use events::{EventLog, Happened, KEPT, Stamped, Subscription};
 pub use handle::{CommandError, EngineHandle, Order};
+pub use notes::{NoteChange, Notes};
 pub use sounds::{KEPT_SECONDS, MOST_OCTETS, SoundError, SoundOrder, SoundSource, Sounds};
 pub use time::{moment, rfc3339, rfc3339_now};

@@ -1,11 +1,11 @@
-//! What outlives a process of a call: who talks with whom. Only calls of two that are connected are kept; what rings when
-//! the process dies is dialled anew by whoever wanted it.
+//! What outlives a process of a call of two: who talks with whom. Hubs are kept in [`super::hub`]; of what rings when the
+//! process dies only as much is kept as [`crate::leg::StoredRinging`] has.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Bridge, Call, CallState, Calls};
 use crate::leg::Leg;
-use crate::vocabulary::{CallHandle, Event, LegHandle, LegOwner};
+use crate::vocabulary::{CallHandle, Event, LegHandle, LegOwner, TransferHandle};
 
 /// A connected call as plain data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,16 +65,7 @@ impl Calls {
     fn tell_restored(&mut self, call: CallHandle, legs: [LegHandle; 2]) {
         let mut events = Vec::new();
         for handle in legs {
-            let Some(leg) = self.legs.get(handle) else { continue };
-            events.push(Event::LegStarted {
-                leg: handle,
-                call: Some(call),
-                transfer: None,
-                inbound: !leg.we_called(),
-                party: leg.party.uri.to_string(),
-                call_id: leg.dialog.id.call_id.to_string(),
-            });
-            events.push(Event::LegConfirmed { leg: handle });
+            events.extend(self.leg_restored(handle, Some(call), None));
         }
         let party = |handle| self.legs.get(handle).map(|leg| leg.party.uri.to_string());
         let [caller, callee] = legs;
@@ -93,6 +84,27 @@ impl Calls {
             legs: legs.into(),
         });
         self.legs.events.extend(events);
+    }
+
+    /// What observers are told of a leg that is back.
+    pub(crate) fn leg_restored(
+        &self,
+        handle: LegHandle,
+        call: Option<CallHandle>,
+        transfer: Option<TransferHandle>,
+    ) -> Vec<Event> {
+        let Some(leg) = self.legs.get(handle) else {
+            return Vec::new();
+        };
+        let started = Event::LegStarted {
+            leg: handle,
+            call,
+            transfer,
+            inbound: !leg.we_called(),
+            party: leg.party.uri.to_string(),
+            call_id: leg.dialog.id.call_id.to_string(),
+        };
+        std::iter::once(started).chain(self.legs.confirmed(handle)).collect()
     }
 
     /// Which calls may have changed since this was asked last.

@@ -30,7 +30,7 @@ use crate::vocabulary::{
 };
 use bridge::Bridge;
 pub use dial::Dialled;
-pub use hub::{Entrusted, Hub};
+pub use hub::{Entrusted, Hub, StoredHub};
 pub use kept::StoredCall;
 
 /// What a call cannot decide by itself.

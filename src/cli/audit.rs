@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::failure::{FAILED, Failure, UNSTARTED};
 use super::say::say;
 use crate::api::{EngineHandle, audit, rfc3339_now};
+use crate::observe::Metrics;
 use crate::store::{Audit, Chain};
 
 /// Check that nobody has changed an audit log
@@ -38,11 +39,16 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
 }
 
 /// The log of a running edge: the API's orders go to the sink, events follow by themselves.
-pub(super) fn start(file: Option<&Path>, edge: &EngineHandle) -> Result<Option<audit::Sink>, Failure> {
+pub(super) fn start(
+    file: Option<&Path>,
+    edge: &EngineHandle,
+    metrics: &Metrics,
+) -> Result<Option<audit::Sink>, Failure> {
     let Some(file) = file else { return Ok(None) };
     let log = Audit::open(file, &rfc3339_now()).map_err(|error| {
         Failure::new(UNSTARTED, error).hint("move the file away to begin a new one; `warmline audit FILE` checks it")
     })?;
+    metrics.set_audit_lost(log.lost());
     let sink: audit::Sink = Arc::new(move |entry| log.note(rfc3339_now(), entry));
     sink(serde_json::json!({"what": "started", "version": env!("CARGO_PKG_VERSION")}));
     tokio::spawn(audit::note_events(edge.log(), Arc::clone(&sink)));

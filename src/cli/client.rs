@@ -31,6 +31,12 @@ pub(super) struct Target {
     token: String,
 }
 
+impl Target {
+    pub(super) fn new(api: String, token: String) -> Target {
+        Target { api, token }
+    }
+}
+
 /// Sends one request; gives the answer's JSON, or what the edge says is wrong.
 pub(super) fn ask(target: &Target, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()

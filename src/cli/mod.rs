@@ -27,6 +27,7 @@ mod dialects;
 mod failure;
 mod file;
 mod orders;
+mod records;
 mod reload;
 mod run;
 mod say;
@@ -71,6 +72,8 @@ enum Command {
     Dial(orders::Dial),
     /// Show what was said in a call, message by message
     Ladder(orders::LadderOf),
+    /// List what became of calls
+    Records(records::Records),
     /// Put the party of a leg on hold
     Hold(orders::Hold),
     /// Take the party of a leg back from hold
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Calls(args) => orders::calls(&args),
         Command::Dial(args) => orders::dial(&args),
         Command::Ladder(args) => orders::ladder(&args),
+        Command::Records(args) => records::records(&args),
         Command::Hold(args) => orders::hold(&args),
         Command::Resume(args) => orders::resume(&args),
         Command::Transfer(args) => orders::transfer(&args),

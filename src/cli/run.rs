@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,8 +22,9 @@ use crate::api;
 use crate::api::native::{self, Access, Readiness, RecordSource};
 use crate::config::{Config, Log};
 use crate::driver::{self, CallRecords, DRAIN, Edge, Hangups, Options, StartError};
+use crate::engine::Settings;
 use crate::observe::{LadderLimits, RecordPage};
-use crate::store::{Embedded, Store};
+use crate::store::{Embedded, Identity, Store};
 use crate::transport::Transport;
 use crate::vocabulary::RecordQuery;
 
@@ -61,10 +63,11 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
 
 async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Result<(), Failure> {
     let mut settings = driver::resolve(&config).await.map_err(unstarted)?;
-    let salt = salt()?;
-    settings.label = dialects::label(&config, salt);
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
     let api = listen(&config).await?;
+    let mut store = open_store(&config)?;
+    let salt = salt(&settings, store.as_deref_mut())?;
+    settings.label = dialects::label(&config, salt);
     let hold = settings.hold;
     let domain = settings.domain.clone();
     let open = settings.open;
@@ -75,14 +78,14 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     };
     let options = Options {
         ladders: config.ladder.map(limits),
-        store: open_store(&config)?,
+        store,
         confirmed: config.store.as_ref().is_some_and(|store| store.confirmed),
         ..driver::options(&config, &settings)
     };
     let edge = Edge::start(settings, options).map_err(unstarted)?;
     greet(&edge, open, &config, file.is_none());
     let (closing, closed) = watch::channel(false);
-    let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle())?;
+    let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle(), edge.metrics())?;
     let beside = dialects::routes(&config, &domain, edge.handle(), salt)?;
     let queues = dialects::queues(&config, &domain, edge.handle());
     let mut access = None;
@@ -206,18 +209,31 @@ impl Token {
     }
 }
 
-/// Tells the ids that dialects give in this process from those of an earlier one.
-fn salt() -> Result<u32, Failure> {
-    let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
-    Ok(octets
-        .iter()
-        .take(4)
-        .fold(0, |salt, octet| salt << 8 | u32::from(*octet)))
+/// Tells the ids that dialects give here from those of other edges. Handles of calls outlive the process with a store, and so
+/// does this: an id that a client knows names the same call afterwards.
+fn salt(settings: &Settings, store: Option<&mut (dyn Store + 'static)>) -> Result<u32, Failure> {
+    let octets = match store {
+        Some(store) => {
+            let fresh = Identity {
+                key: settings.key,
+                node: settings.node,
+            };
+            let found = store.identity(fresh);
+            let found = found.map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
+            Sha256::digest([found.key.as_slice(), b"ids of dialects"].concat()).to_vec()
+        }
+        None => random()?.to_vec(),
+    };
+    let first = octets.iter().take(4);
+    Ok(first.fold(0, |salt, octet| salt << 8 | u32::from(*octet)))
+}
+
+fn random() -> Result<[u8; 16], Failure> {
+    driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))
 }
 
 fn random_token() -> Result<String, Failure> {
-    let octets = driver::random().map_err(|error| Failure::new(UNSTARTED, format!("no random numbers: {error}")))?;
-    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+    Ok(random()?.iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
 fn serve(

@@ -1,15 +1,21 @@
 //! What the process takes from the one before it, and leaves to the next.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::mpsc;
 
 use super::bind::StartError;
 use super::clock;
-use crate::engine::{Process, Settings};
+use crate::engine::{NoteKind, Process, Settings};
 use crate::store::{Identity, Store, Stored, Writer};
 
 /// What was kept, and who keeps on keeping.
 pub(super) struct Kept {
     pub(super) records: Vec<Stored>,
+    /// Call records of the process before this one; `None`: there is no store.
+    pub(super) calls: Option<Vec<String>>,
+    /// What the API keeps, by key.
+    pub(super) notes: BTreeMap<String, String>,
     pub(super) writer: Option<Writer>,
     /// Messages wait until the store has what led to them, which is told here.
     pub(super) confirmed: bool,
@@ -39,6 +45,8 @@ pub(super) fn recall(
     let Some(mut store) = store else {
         return Ok(Kept {
             records: Vec::new(),
+            calls: None,
+            notes: BTreeMap::new(),
             writer: None,
             confirmed: false,
             committed,
@@ -50,7 +58,20 @@ pub(super) fn recall(
         node: settings.node,
     })?;
     settings.key = identity.key;
-    let records = store.records()?;
+    let (mut records, mut calls, mut notes) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for record in store.records()? {
+        match record {
+            Stored::Note(NoteKind::Record, _, text) => calls.extend(text),
+            Stored::Note(NoteKind::Api, key, text) => drop(text.map(|text| notes.insert(key.into(), text))),
+            record @ (Stored::User(_)
+            | Stored::Leg(..)
+            | Stored::Call(..)
+            | Stored::Transfer(..)
+            | Stored::Hub(..)
+            | Stored::Ringing(..)
+            | Stored::Ban(..)) => records.push(record),
+        }
+    }
     let journal = store.journal()?;
     let told = Box::new(move |number| {
         sender.send(number).ok(); // an edge that has ended waits for nothing
@@ -59,6 +80,8 @@ pub(super) fn recall(
     tracing::info!(records = records.len(), "read from the store");
     Ok(Kept {
         records,
+        calls: Some(calls),
+        notes,
         writer: Some(writer),
         confirmed,
         committed,

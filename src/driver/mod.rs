@@ -74,7 +74,7 @@ pub use tls::{KeyFiles, TlsOptions};
 pub use websocket::websocket_limits;
 
 use crate::api::softphone::Site;
-use crate::api::{EngineHandle, EventLog, Sounds};
+use crate::api::{EngineHandle, EventLog, Notes, Sounds};
 use crate::engine::{Engine, Listener, Plugin, Settings};
 use crate::observe::{LadderLimits, Metrics};
 use crate::store::Store;
@@ -218,9 +218,9 @@ impl Edge {
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
         let ladders = ladders.map(Ladders::new);
         let written = ladders.clone();
-        let kept = memory::recall(&mut settings, store, confirmed)?;
+        let mut kept = memory::recall(&mut settings, store, confirmed)?;
         let metrics = Arc::new(Metrics::new());
-        let maker = RecordMaker::start(&records, &metrics)?;
+        let maker = RecordMaker::start(&records, &metrics, kept.calls.take())?;
         let records = maker.records();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -256,7 +256,11 @@ impl Edge {
         let events = Arc::new(EventLog::new());
         let (handle, orders) = EngineHandle::new(Arc::clone(&events));
         let (sounds, made) = Sounds::new();
-        let handle = handle.with_sounds(sounds);
+        let (notes, noted) = match kept.writer {
+            Some(_) => Notes::new(std::mem::take(&mut kept.notes)),
+            None => (Notes::default(), mpsc::unbounded_channel().1),
+        };
+        let handle = handle.with_sounds(sounds).with_notes(notes);
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
@@ -280,6 +284,7 @@ impl Edge {
                 connector,
                 dns,
                 orders,
+                noted,
                 phase: watched,
                 reloaded,
                 events,

@@ -3,20 +3,23 @@
 //! Making a record is a look-up and a few copies; a thread of its own turns complete ones into text and waits for the disk.
 //! A disk that is full or gone costs lines, which are counted and told, never a call. The file is opened again after
 //! [`CallRecords::reopen`] (a rotation moved it away), and after a write that failed.
+//!
+//! With a store, a record stands there until its line is written: a process that is killed in between leaves it to the next
+//! one, which looks at the end of the file before it writes it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+mod file;
+
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::bind::StartError;
 use super::clock;
 use crate::api::moment;
-use crate::engine::Event;
-use crate::observe::{Metrics, Record, RecordPage, Records, find_record, page_of_records};
+use crate::engine::{Engine, Event, NoteKind, Stored};
+use crate::observe::{Living, Metrics, Record, RecordPage, Records, StoredRecord, find_record, page_of_records};
 use crate::vocabulary::{Moment, RecordQuery};
 
 /// Records that may wait for a slow disk.
@@ -80,39 +83,93 @@ pub(super) struct RecordMaker {
     lines: Option<SyncSender<Arc<Record>>>,
     metrics: Arc<Metrics>,
     thread: Option<JoinHandle<()>>,
+    /// Whose lines are written.
+    written: Option<Receiver<String>>,
 }
 
 impl RecordMaker {
+    /// `back`: what a store has of a process before this one; `None`: there is no store.
+    ///
     /// # Errors
     /// When the file cannot be opened for appending, or the system refuses a thread.
-    pub(super) fn start(options: &RecordOptions, metrics: &Arc<Metrics>) -> Result<RecordMaker, StartError> {
+    pub(super) fn start(
+        options: &RecordOptions,
+        metrics: &Arc<Metrics>,
+        back: Option<Vec<String>>,
+    ) -> Result<RecordMaker, StartError> {
+        let refused = |what| move |source| StartError::System { what, source };
+        let mut made = Records::new(options.keep);
+        let keeps = back.is_some();
+        if keeps {
+            made = made.keeping();
+        }
+        let mut file = None;
+        if let Some(path) = &options.file {
+            let opened = file::Lines::open(path, keeps).map_err(refused("the file of call records"))?;
+            made.remember(
+                opened
+                    .last(options.keep.max(WAITING))
+                    .map_err(refused("the file of call records"))?,
+            );
+            file = Some(opened);
+        }
+        let late = made.take_back(back.into_iter().flatten().filter_map(|text| read(&text)).collect());
         let records = CallRecords {
-            records: Arc::new(Mutex::new(Records::new(options.keep))),
+            records: Arc::new(Mutex::new(made)),
             reopen: Arc::default(),
         };
-        let (mut lines, mut thread) = (None, None);
-        if let Some(path) = &options.file {
-            let refused = |what| move |source| StartError::System { what, source };
-            let file = Lines {
-                file: Some(open(path).map_err(refused("the file of call records"))?),
-                path: path.clone(),
-                torn: false,
-                lost: 0,
-            };
+        let (mut lines, mut thread, mut written) = (None, None, None);
+        if let Some(file) = file {
             let (sender, received) = sync_channel(WAITING);
+            let (done, told) = channel();
             let (reopen, counted) = (Arc::clone(&records.reopen), Arc::clone(metrics));
             let started = std::thread::Builder::new()
                 .name("warmline-records".to_owned())
-                .spawn(move || write(file, &received, &reopen, &counted));
+                .spawn(move || file.write(&received, &reopen, &counted, keeps.then_some(done)));
             thread = Some(started.map_err(refused("a thread"))?);
-            lines = Some(sender);
+            (lines, written) = (Some(sender), Some(told));
         }
-        Ok(RecordMaker {
+        let maker = RecordMaker {
             records,
             lines,
             metrics: Arc::clone(metrics),
             thread,
-        })
+            written,
+        };
+        late.into_iter().for_each(|record| maker.write(record));
+        Ok(maker)
+    }
+
+    /// The engine has taken back what it could: whatever has not come back has ended.
+    pub(super) fn settle_restored(&self, at: Moment, engine: &Engine) {
+        let (legs, calls, transfers) = engine.living();
+        let living = Living {
+            legs: legs.into_iter().collect(),
+            calls: calls.into_iter().collect(),
+            transfers: transfers.into_iter().collect(),
+        };
+        let mut records = self.records.lock();
+        records.settle_restored(at, &living);
+        while let Some(record) = records.poll_finished() {
+            self.write(record);
+        }
+    }
+
+    /// What is to be kept of the records since this was asked last.
+    pub(super) fn changes(&self) -> Vec<Stored> {
+        let mut records = self.records.lock();
+        for id in self.written.iter().flat_map(Receiver::try_iter) {
+            records.note_gone(&id);
+        }
+        let mut changes = Vec::new();
+        while let Some((id, stored)) = records.poll_changed() {
+            let text = stored.map(|stored| serde_json::to_string(&stored));
+            match text.transpose() {
+                Ok(text) => changes.push(Stored::Note(NoteKind::Record, id.into(), text)),
+                Err(error) => tracing::error!(%error, "a call record cannot be kept"),
+            }
+        }
+        changes
     }
 
     pub(super) fn records(&self) -> CallRecords {
@@ -155,66 +212,10 @@ impl Drop for RecordMaker {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    // Who called whom is nobody's business but the edge's.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-struct Lines {
-    path: PathBuf,
-    /// `None`: to be opened again.
-    file: Option<File>,
-    /// The last write failed, perhaps in the middle of a line.
-    torn: bool,
-    /// Since the last line that was written.
-    lost: u64,
-}
-
-fn write(mut lines: Lines, received: &Receiver<Arc<Record>>, reopen: &AtomicBool, metrics: &Metrics) {
-    while let Ok(record) = received.recv() {
-        if reopen.swap(false, Ordering::Relaxed) {
-            lines.file = None;
-        }
-        match lines.append(&record) {
-            Ok(()) if lines.lost > 0 => {
-                tracing::warn!(lost = lines.lost, file = %lines.path.display(), "call records are written again");
-                lines.lost = 0;
-            }
-            Ok(()) => {}
-            Err(error) => {
-                metrics.record_lost();
-                // Told once, and again when it is over: a full disk is no reason to fill a log.
-                if lines.lost == 0 {
-                    tracing::error!(%error, file = %lines.path.display(), "call records cannot be written; calls go on");
-                }
-                lines.lost += 1;
-                lines.file = None;
-            }
-        }
-    }
-}
-
-impl Lines {
-    fn append(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = Vec::new();
-        if self.torn {
-            line.push(b'\n');
-        }
-        serde_json::to_writer(&mut line, record)?;
-        line.push(b'\n');
-        let file = match &mut self.file {
-            Some(file) => file,
-            closed @ None => closed.insert(open(&self.path)?),
-        };
-        self.torn = true;
-        file.write_all(&line)?;
-        self.torn = false;
-        Ok(())
-    }
+fn read(text: &str) -> Option<StoredRecord> {
+    let read = serde_json::from_str(text);
+    read.inspect_err(|error| tracing::warn!(%error, "a stored call record cannot be read and is left out"))
+        .ok()
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@ use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
-use crate::api::{EventLog, Order, moment};
-use crate::engine::{CommandId, Engine, Input, Listener, Output, Refusal, Reply, Settings, Stored};
+use crate::api::{EventLog, NoteChange, Order, moment};
+use crate::engine::{CommandId, Engine, Input, Listener, NoteKind, Output, Refusal, Reply, Settings, Stored};
 use crate::media::MediaEvent;
 use crate::observe::{self, Metrics, Seen, Way};
 use crate::store::Writer;
@@ -59,6 +59,7 @@ pub(super) struct Parts {
     pub(super) connector: Connector,
     pub(super) dns: Dns,
     pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) noted: mpsc::UnboundedReceiver<NoteChange>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) reloaded: mpsc::UnboundedReceiver<Settings>,
     pub(super) events: Arc<EventLog>,
@@ -127,6 +128,7 @@ pub(super) async fn run(parts: Parts) {
         connector,
         dns,
         mut orders,
+        mut noted,
         mut phase,
         mut reloaded,
         events,
@@ -146,6 +148,7 @@ pub(super) async fn run(parts: Parts) {
         confirmed,
         mut committed,
         first_connection,
+        ..
     } = kept;
     let (answers, mut looked_up) = mpsc::unbounded_channel();
     let (sender, mut stream_events) = mpsc::channel(QUEUE);
@@ -176,6 +179,8 @@ pub(super) async fn run(parts: Parts) {
         },
     };
     shell.tell(Input::Restored { records: kept });
+    shell.records.settle_restored(moment(clock::wall()), &shell.engine);
+    shell.keep(Vec::new());
     loop {
         let deadline = shell.engine.poll_timeout();
         let patience = shell.held.deadline();
@@ -197,6 +202,7 @@ pub(super) async fn run(parts: Parts) {
             Some(event) = heard.recv() => shell.tell(Input::Media(event)),
             made = sounds.next() => sounds.keep(made, &shell.media),
             Some(order) = orders.recv() => shell.order(order),
+            Some((key, text)) = noted.recv() => shell.keep(vec![Stored::Note(NoteKind::Api, key.into(), text)]),
             Some(event) = stream_events.recv() => {
                 shell.stream_event(event);
                 // Whatever else is there shares this turn's look at the clock and the sockets.
@@ -349,10 +355,8 @@ impl Shell {
     /// Performs everything that the engine asks for, and tells it what could not be performed.
     fn perform(&mut self, now: Instant) {
         loop {
-            while let Some(output) = self.engine.poll_output() {
-                if let Output::Store { changes } = output {
-                    self.keep(&changes);
-                } else if let Some(output) = self.held.pass(now, output) {
+            for output in self.outputs() {
+                if let Some(output) = self.held.pass(now, output) {
                     self.act(now, output);
                 }
             }
@@ -361,12 +365,39 @@ impl Shell {
         }
     }
 
-    fn keep(&mut self, changes: &[Stored]) {
-        if let Some(writer) = &mut self.writer {
-            let number = writer.keep(changes);
-            if changes.iter().any(|change| !matches!(change, Stored::User(_))) {
-                self.held.wait_for(number);
+    /// What the engine wants done, but for what it wants kept: that is noted before anything leaves, and in one piece with
+    /// what it means for the call records, so that no record misses what the engine will never say again.
+    fn outputs(&mut self) -> Vec<Output> {
+        let (mut outputs, mut changes) = (Vec::new(), Vec::new());
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Store { changes: more } => changes.extend(more),
+                Output::Event(event) => {
+                    self.records.event(moment(clock::wall()), &event);
+                    outputs.push(Output::Event(event));
+                }
+                output @ (Output::Transmit { .. }
+                | Output::Resolve { .. }
+                | Output::Media(_)
+                | Output::Reply { .. }) => outputs.push(output),
             }
+        }
+        self.keep(changes);
+        outputs
+    }
+
+    fn keep(&mut self, mut changes: Vec<Stored>) {
+        let Some(writer) = &mut self.writer else { return };
+        // Nobody waits for a binding or a record.
+        let waits = |change: &Stored| !matches!(change, Stored::User(_) | Stored::Note(..));
+        let waits = changes.iter().any(waits);
+        changes.extend(self.records.changes());
+        if changes.is_empty() {
+            return;
+        }
+        let number = writer.keep(&changes);
+        if waits {
+            self.held.wait_for(number);
         }
     }
 
@@ -393,7 +424,7 @@ impl Shell {
         match output {
             Output::Transmit { flow, bytes } => self.transmit(now, flow, bytes),
             Output::Resolve { id, wanted, ours, seed } => self.names.resolve(now, id, wanted, ours, seed),
-            Output::Store { changes } => self.keep(&changes),
+            Output::Store { changes } => self.keep(changes),
             Output::Media(command) => self.media.send(command),
             Output::Event(event) => {
                 self.metrics.event(&event);
@@ -402,7 +433,6 @@ impl Shell {
                     ladders.event(now, &event);
                 }
                 let at = clock::wall();
-                self.records.event(moment(at), &event);
                 self.events.push(at, event);
             }
             Output::Reply { id, reply } => {

@@ -362,7 +362,7 @@ impl Engine {
                 self.legs().transactions.respond(now, server, bytes, status);
                 if *passing.request.method() == Method::Register {
                     let changes = self.registrar.learn(now, passing.from, &passing.request, best);
-                    self.note_bindings(changes);
+                    self.note_bindings(now, changes);
                 }
             }
             (_, Some((status, reason))) => {

@@ -123,6 +123,7 @@ impl Engine {
             Caller::Pbx | Caller::Trusted => Ok(None),
             Caller::Stranger => Ok(None),
             Caller::Phone if self.settings.registers_through() => Ok(None),
+            Caller::Phone if self.proven.is_some() => Ok(self.proven.take()),
             Caller::Phone => self.registrar.authenticate(now, flow, request, true),
         }
     }

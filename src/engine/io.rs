@@ -43,6 +43,8 @@ pub enum Input {
         /// All of it, in any order. Needs [`Engine::keeping`](super::Engine::keeping) for more than registrations.
         records: Vec<Stored>,
     },
+    /// What the host kept is lost (a shared store that came back empty): everything is to be kept once more.
+    StoreForgot,
     /// Other settings from now on. Taken over: users, routes, peers, transfer and hold policy, ring timeout, bounds of
     /// bindings, digest algorithms. Everything else stays as the engine began; calls go on.
     Reloaded {

@@ -61,6 +61,7 @@ mod receive;
 mod refer;
 mod register;
 mod reload;
+mod ringing;
 mod route;
 mod seat;
 mod secure;
@@ -71,17 +72,19 @@ mod welcome;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-pub use guard::{Rate, RequestLimits};
+use compact_str::CompactString;
+
+pub use guard::{Rate, RequestLimits, StoredBan};
 
 pub use crate::transfer::Asked as TransferAsked;
 pub use crate::vocabulary::*;
 pub use io::{Input, LookupId, Output};
-pub use kept::Stored;
+pub use kept::{NoteKind, Stored};
 pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
 pub use settings::*;
 
 use crate::call::Calls;
-use crate::dialog::{Seal, Table};
+use crate::dialog::Table;
 pub use crate::leg::CallLabel;
 use crate::leg::{Deadlines, Identity, Legs, LocalAddress};
 use crate::media::describe::Endpoints;
@@ -115,6 +118,10 @@ pub struct Engine {
     draining: Option<u32>,
     /// `None`: the host keeps nothing but registrations.
     keeper: Option<Box<kept::Keeper>>,
+    /// Phones that ring for a call of the process before this one, and have no connection.
+    rings_on: Vec<ringing::RingsOn>,
+    /// Who the caller of the INVITE that is being taken up proved to be to the process before this one.
+    proven: Option<CompactString>,
 }
 
 impl Engine {
@@ -142,10 +149,7 @@ impl Engine {
             label: settings.label.clone(),
         };
         let transactions = Transactions::new(settings.timers, derive(own, 2));
-        let table = Table::new(
-            Seal::new(derive(settings.key, 3), settings.node),
-            settings.process.seed as u32,
-        );
+        let table = Table::new(settings.seal(), settings.process.seed as u32);
         let mut registrar = Registrar::new(
             RegistrarConfig {
                 domain: settings.domain.clone(),
@@ -199,6 +203,8 @@ impl Engine {
             plugin: None,
             draining: None,
             keeper: None,
+            rings_on: Vec::new(),
+            proven: None,
             settings,
         };
         let large = engine.large();
@@ -217,11 +223,12 @@ impl Engine {
                     let aors: Vec<_> = theirs.into_iter().map(|binding| binding.aor.clone()).collect();
                     self.legs().flow_lost(now, &flow, &aors);
                     let changes = self.registrar.flow_gone(&flow);
-                    self.note_bindings(changes);
+                    self.note_bindings(now, changes);
                 }
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { records } => self.restored(now, records),
+            Input::StoreForgot => self.keep_again(),
             Input::Reloaded { settings } => self.reload(now, *settings),
             Input::Draining { retry_after } => self.draining = Some(retry_after),
             Input::Command { id, command } => self.command(now, id, command),
@@ -239,7 +246,7 @@ impl Engine {
         self.settle(now);
         self.transfers.handle_timeout(now);
         let changes = self.registrar.handle_timeout(now);
-        self.note_bindings(changes);
+        self.note_bindings(now, changes);
         self.settle(now);
     }
 

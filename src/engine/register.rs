@@ -24,7 +24,7 @@ impl Engine {
         } else {
             self.answer(now, server, &response);
         }
-        self.note_bindings(changes);
+        self.note_bindings(now, changes);
     }
 
     /// Any other request outside of our dialogs: the proxy decides.

@@ -14,7 +14,7 @@ impl Engine {
             .map(|user| (user.name.clone(), user.password.clone()))
             .collect();
         let changes = self.registrar.set_users(&users, new.open);
-        self.note_bindings(changes);
+        self.note_bindings(now, changes);
         self.registrar
             .set_bounds(new.expires, new.max_contacts, new.digest.clone());
         self.legs().identity.ring_timeout = new.ring_timeout;
@@ -69,6 +69,6 @@ impl Engine {
             }
         }
         let changes = self.registrar.restore(now, users);
-        self.note_bindings(changes);
+        self.note_bindings(now, changes);
     }
 }

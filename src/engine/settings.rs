@@ -8,6 +8,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::guard::RequestLimits;
+use crate::dialog::Seal;
 use crate::leg::CallLabel;
 pub use crate::media::describe::{MediaSettings, PeerMedia};
 use crate::registrar::TokenKeys;
@@ -249,6 +250,12 @@ impl Route {
 }
 
 impl Settings {
+    /// Opens and makes the dialog tags of this cluster, as this node: whose a message is can be read before any engine
+    /// sees it.
+    pub fn seal(&self) -> Seal {
+        Seal::new(super::derive(self.key, 3), self.node)
+    }
+
     /// Whether calls may go to this foreign host.
     pub fn reaches_out_to(&self, host: &str) -> bool {
         self.reach.iter().any(|pattern| match pattern.strip_prefix('*') {

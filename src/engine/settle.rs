@@ -85,7 +85,7 @@ impl Engine {
         orders
     }
 
-    pub(super) fn note_bindings(&mut self, changes: Vec<Change>) {
+    pub(super) fn note_bindings(&mut self, now: Instant, changes: Vec<Change>) {
         for change in changes {
             let event = match change {
                 Change::Added {
@@ -95,7 +95,8 @@ impl Engine {
                     before,
                 } => {
                     // A phone that comes back finds its dialogs where it is.
-                    self.legs().flow_found(&aor, &contact.uri, flow, before);
+                    self.legs().flow_found(now, &aor, &contact.uri, flow, before);
+                    self.stop_ringing_on(&contact.uri, flow);
                     Event::RegistrationAdded {
                         aor: aor.to_string(),
                         contact: contact.to_string(),

@@ -54,6 +54,7 @@ impl Engine {
         let source = flow.remote.ip().to_canonical();
         if let Some(ban) = self.guard.failed(now, source) {
             let seconds = ban.as_secs();
+            self.note_ban(now, source);
             self.event(Event::SourceBanned { source, seconds });
         }
     }

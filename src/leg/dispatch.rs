@@ -123,8 +123,9 @@ impl Legs {
         match purpose {
             Purpose::Setup => self.setup_failed(now, handle, status, response),
             Purpose::Offer => self.offer_answered(now, handle, status, response),
+            Purpose::Bye => self.bye_settled(now, handle, response.is_some()),
             // What it acknowledged has arrived; the INVITE's own final answer decides.
-            Purpose::Bye | Purpose::Prack => self.paid(handle),
+            Purpose::Prack => self.paid(handle),
             // The INVITE's own final answer decides; a lost CANCEL leaves it to the ring deadline.
             Purpose::Cancel => {}
             Purpose::Notify => self.report_answered(now, handle, status),

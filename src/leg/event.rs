@@ -1,11 +1,11 @@
 //! What passes between a leg and its neighbours: what the transaction layer gives back with a response, and what rises to
 //! the leg's owner.
 
-use super::{Carrier, Invitation, LegHandle, ReferProgress};
+use super::{Carrier, Invitation, LegHandle, Legs, ReferProgress};
 use crate::sdp::Description;
 use crate::sip::Message;
 use crate::transaction::ServerHandle;
-use crate::vocabulary::Cause;
+use crate::vocabulary::{Cause, Event};
 
 /// Whom the transaction layer tells of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,4 +122,29 @@ pub enum LegEvent {
         /// How.
         cause: Cause,
     },
+}
+
+impl Legs {
+    /// That the dialog stands, with its tags as RFC 3261 §12 names them; `None`: there is no such leg.
+    pub(crate) fn confirmed(&self, handle: LegHandle) -> Option<Event> {
+        let leg = self.get(handle)?;
+        let (ours, theirs) = (
+            leg.dialog.id.local_tag.to_string(),
+            leg.dialog.id.remote_tag.to_string(),
+        );
+        let (from_tag, to_tag) = if leg.we_called() {
+            (ours, theirs)
+        } else {
+            (theirs, ours)
+        };
+        Some(Event::LegConfirmed {
+            leg: handle,
+            from_tag,
+            to_tag,
+        })
+    }
+
+    pub(super) fn tell_confirmed(&mut self, handle: LegHandle) {
+        self.events.extend(self.confirmed(handle));
+    }
 }

@@ -10,6 +10,7 @@
 //! | the party registers the same contact for the same address of record | the leg goes over to that flow |
 //! | the binding moves while the old connection still seems alive | likewise |
 //! | a request in the dialog from the same host | likewise (`dispatch`) |
+//! | our BYE finds no connection, or went into one that the party has left | it is sent when the party is back, if that is within 64*T1 |
 //! | 64*T1 are over | the party is lost: the other one is told |
 //!
 //! RFC 3261 §12.2.1.2 (what no answer in 64*T1 means), RFC 5626 §4.5, §5.3, RFC 7118 §5.
@@ -77,6 +78,10 @@ impl Legs {
         };
         for handle in self.legs_on(flow.connection) {
             tracing::debug!(leg = %handle, %flow, "the party's connection is gone");
+            // A request into the dead connection says once more that it is dead; who was registered there is known from the first time.
+            if aors.is_empty() && self.lost.contains_key(&handle) {
+                continue;
+            }
             let aors = aors.to_vec();
             self.lost.insert(handle, Lost { aors, until });
             if let Some(until) = until {
@@ -86,7 +91,7 @@ impl Legs {
     }
 
     /// A phone has registered this contact on a flow that it was not on before; `before`: where it was, if that still lives.
-    pub fn flow_found(&mut self, aor: &str, contact: &Uri, flow: Flow, before: Option<Flow>) {
+    pub fn flow_found(&mut self, now: Instant, aor: &str, contact: &Uri, flow: Flow, before: Option<Flow>) {
         let lost = self
             .lost
             .iter()
@@ -104,6 +109,7 @@ impl Legs {
             if self.get(handle).is_some_and(same) {
                 self.move_to(handle, flow);
                 self.offer_what_holds(handle);
+                self.say_bye_again(now, handle);
             }
         }
     }

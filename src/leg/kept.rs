@@ -1,7 +1,6 @@
 //! What outlives a process of a leg, and what the next process makes of it.
 //!
-//! Only dialogs that are confirmed are kept: what rings when the process dies is dialled anew by whoever wanted it. A leg
-//! comes back under its handle, with its tag, its numbers, its descriptions and its timer, and what it owed is paid:
+//! Dialogs that are confirmed are kept whole, of what rings only as much as [`StoredRinging`] has. A leg comes back under its handle, with its tag, its numbers, its descriptions and its timer, and what it owed is paid:
 //!
 //! | when the process died | the next one |
 //! |---|---|
@@ -18,6 +17,7 @@
 //! RFC 3261 §12, §13.2.2.4, §14; RFC 3264 §8; RFC 4028 §10.
 
 mod restore;
+mod ringing;
 mod stored;
 
 use std::hash::{Hash, Hasher};
@@ -26,6 +26,7 @@ use std::time::Instant;
 use compact_str::{CompactString, ToCompactString};
 
 pub use restore::Unfinished;
+pub use ringing::StoredRinging;
 pub use stored::{StoredCancel, StoredDialog, StoredFlow, StoredLeg, WallClock};
 pub(super) use stored::{StoredDescription, StoredExchange, StoredNotifier, StoredTimer};
 
@@ -138,6 +139,12 @@ impl Legs {
     /// From now on it is noted which legs have changed.
     pub fn watch(&mut self) {
         self.table.watch();
+    }
+
+    /// Legs that are neither released nor ended.
+    pub fn alive(&self) -> Vec<LegHandle> {
+        let alive = self.table.iter().filter(|(_, leg)| leg.is_alive());
+        alive.map(|(_, leg)| leg.handle).collect()
     }
 
     /// Which legs may have changed since this was asked last.

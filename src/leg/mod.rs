@@ -73,7 +73,7 @@ pub use deadline::Deadlines;
 pub use event::{Called, LegEvent, Purpose, TransactionUser};
 pub use identity::{CallLabel, Identity, LocalAddress};
 pub use invitation::{Invitation, Reached};
-pub use kept::{StoredCancel, StoredDialog, StoredFlow, StoredLeg, Unfinished, WallClock};
+pub use kept::{StoredCancel, StoredDialog, StoredFlow, StoredLeg, StoredRinging, Unfinished, WallClock};
 pub use mixing::{Heard, Hears, Member, PromptName, RecordingName};
 pub use offer::Carrier;
 pub use refer::ReferProgress;

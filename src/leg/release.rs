@@ -22,6 +22,8 @@ pub(crate) enum Release {
     Settling { until: Instant },
     /// Our BYE is out.
     ByeSent,
+    /// Our BYE found no connection, at that moment: the party is told when it is back, if that is within 64*T1.
+    Unsaid { since: Instant },
     /// The party has left; answers to our requests may still come.
     Lingering,
 }
@@ -160,10 +162,37 @@ impl Legs {
             // A callee must not; its final answer will tell.
             state @ (State::Calling(Setup::Client(_)) | State::Early(Setup::Client(_))) => leg.state = state,
             // Both sides hang up at once: our BYE gets its own answer.
-            State::Releasing(Release::Settling { .. } | Release::ByeSent | Release::Lingering) => {}
+            State::Releasing(
+                Release::Settling { .. } | Release::ByeSent | Release::Unsaid { .. } | Release::Lingering,
+            ) => {}
             state @ (State::Releasing(Release::Cancelling { .. }) | State::Ended) => leg.state = state,
         }
         self.finish_if_settled(handle);
+    }
+
+    /// Our BYE was answered, or not. A phone whose connection broke shows its call until somebody tells it.
+    pub(crate) fn bye_settled(&mut self, now: Instant, handle: LegHandle, answered: bool) {
+        let away = !answered && self.lost.contains_key(&handle);
+        // Who was waited for already, and is given up, is not waited for again.
+        if let Some(leg) = self.get_mut(handle)
+            && away
+            && leg.cause != Some(Cause::Lost)
+            && matches!(leg.state, State::Releasing(Release::ByeSent))
+        {
+            leg.state = State::Releasing(Release::Unsaid { since: now });
+            self.deadlines.add(now + self.identity.t1 * 64, handle);
+        }
+        self.paid(handle);
+    }
+
+    /// The party has registered on another flow: a BYE that it may not have had goes there. One that it had is answered 481.
+    pub(crate) fn say_bye_again(&mut self, now: Instant, handle: LegHandle) {
+        if let Some(leg) = self.get_mut(handle)
+            && matches!(leg.state, State::Releasing(Release::ByeSent | Release::Unsaid { .. }))
+        {
+            leg.state = State::Releasing(Release::Settling { until: now });
+            self.bye_when_settled(now, handle);
+        }
     }
 
     /// A final answer, or none, to one of our requests: nothing more is owed for it.
@@ -179,7 +208,7 @@ impl Legs {
         let Some(leg) = self.get_mut(handle) else { return };
         let party_gone = match &leg.state {
             State::Releasing(Release::ByeSent | Release::Lingering) => true,
-            State::Releasing(Release::Cancelling { .. } | Release::Settling { .. }) => false,
+            State::Releasing(Release::Cancelling { .. } | Release::Settling { .. } | Release::Unsaid { .. }) => false,
             State::Calling(_) | State::Early(_) | State::Confirmed | State::Ended => false,
         };
         if party_gone && leg.owed == 0 && leg.notifier.is_none() && leg.subscriber.is_none() {
@@ -199,10 +228,16 @@ impl Legs {
         }
     }
 
-    /// The deadline of a release: a BYE that waited too long goes anyway.
+    /// The deadline of a release: a BYE that waited too long goes anyway, and a party that stays away is not told.
     pub(crate) fn release_timeout(&mut self, now: Instant, handle: LegHandle) {
         match self.get(handle).map(|leg| &leg.state) {
             Some(State::Releasing(Release::Settling { until })) if now >= *until => self.bye_when_settled(now, handle),
+            Some(State::Releasing(Release::Unsaid { since })) if now >= *since + self.identity.t1 * 64 => {
+                if let Some(leg) = self.get_mut(handle) {
+                    leg.state = State::Releasing(Release::Lingering);
+                }
+                self.finish_if_settled(handle);
+            }
             Some(State::Calling(_) | State::Early(_) | State::Confirmed | State::Releasing(_) | State::Ended)
             | None => {}
         }

@@ -350,7 +350,7 @@ impl Legs {
             self.acknowledge(now, handle, None);
         }
         self.take_timer(now, handle, response);
-        self.events.push_back(Event::LegConfirmed { leg: handle });
+        self.tell_confirmed(handle);
         self.tell(handle, LegEvent::Answered { description });
     }
 

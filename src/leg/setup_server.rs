@@ -231,7 +231,7 @@ impl Legs {
         self.note_connection(handle);
         let draft = self.agree_on_timer(now, handle, &server.request, draft);
         self.await_ack(now, handle, server.server, draft.print(), cseq, offered, false);
-        self.events.push_back(Event::LegConfirmed { leg: handle });
+        self.tell_confirmed(handle);
     }
 
     /// Refuses the party's INVITE. `why` is a response whose challenges, Retry-After, Warning and Contact (of 3xx) are passed on.

@@ -2,6 +2,7 @@
 //!
 //! One heading a decision, the newest last. An entry says what was decided, what it was weighed against, and what would
 //! make us look at it again. Whoever moves a wall adds the entry in the same commit.
+//! What concerns several nodes stands in [`cluster`].
 //!
 //! ## No `webrtc` dependency until the media rooms need it
 //!
@@ -550,3 +551,5 @@
 //! INVITE is followed by one in RTP/AVP.
 //!
 //! `transport::Network` was the engine's: legs look up by it how a peer's media is treated.
+
+pub mod cluster;

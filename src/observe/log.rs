@@ -45,7 +45,7 @@ pub fn log(event: &Event) {
         Event::CallHeld { call, leg } | Event::CallResumed { call, leg } => debug!(event = name, %call, %leg),
         Event::LegStarted { leg, party, .. } => debug!(event = name, %leg, party = %Redact(party)),
         Event::LegRinging { leg, status } => debug!(event = name, %leg, status),
-        Event::LegConfirmed { leg } => debug!(event = name, %leg),
+        Event::LegConfirmed { leg, .. } => debug!(event = name, %leg),
         Event::LegEnded { leg, cause } => debug!(event = name, %leg, ?cause),
         Event::Media(note) => match note {
             MediaNote::NoPort { leg, taken } => warn!(event = name, %leg, taken),

@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::engine::{Event, Totals, TransferFailure};
 use crate::transport::Transport;
@@ -24,6 +25,8 @@ pub struct Metrics {
     messages: [[AtomicU64; 2]; 5],
     send_failures: AtomicU64,
     records_lost: AtomicU64,
+    /// Counted by the audit log; unset: there is none.
+    audit_lost: OnceLock<Arc<AtomicU64>>,
     panics: AtomicU64,
     /// In the order of [`Event::NAMES`].
     events: Vec<AtomicU64>,
@@ -69,6 +72,7 @@ impl Metrics {
             messages: Default::default(),
             send_failures: AtomicU64::new(0),
             records_lost: AtomicU64::new(0),
+            audit_lost: OnceLock::new(),
             panics: AtomicU64::new(0),
             events: zero(Event::NAMES.len()),
             failures: zero(TransferFailure::NAMES.len()),
@@ -96,6 +100,11 @@ impl Metrics {
     /// One call record could not be written.
     pub fn record_lost(&self) {
         add(Some(&self.records_lost));
+    }
+
+    /// There is an audit log, which counts here what the disk did not take.
+    pub fn set_audit_lost(&self, counter: Arc<AtomicU64>) {
+        self.audit_lost.set(counter).ok(); // one edge has one log
     }
 
     /// A piece of work panicked, and was given up.
@@ -166,6 +175,11 @@ impl Metrics {
                 totals.dialogs,
             ),
             (
+                "warmline_media_ports",
+                "Media ports that are taken.",
+                totals.media_ports,
+            ),
+            (
                 "warmline_registrations",
                 "Bindings in the registrar.",
                 totals.registrations,
@@ -211,6 +225,10 @@ impl Metrics {
         let help = "Call records that the disk did not take.";
         page.family("warmline_records_lost_total", "counter", help);
         page.line("warmline_records_lost_total", &[], read(&self.records_lost));
+        let help = "Lines of the audit log that the disk did not take.";
+        page.family("warmline_audit_lost_total", "counter", help);
+        let lost = self.audit_lost.get().map_or(0, |lost| read(lost));
+        page.line("warmline_audit_lost_total", &[], lost);
         page.family(
             "warmline_panics_total",
             "counter",

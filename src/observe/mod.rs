@@ -24,7 +24,7 @@ pub use ladder::{Ladder, Style};
 pub use log::log;
 pub use metrics::{Metrics, Way};
 pub use records::{
-    Came, LegRecord, Outcome, Record, RecordPage, Recording, Records, TransferRecord, Went, find as find_record,
-    page as page_of_records,
+    Came, LegRecord, Living, Outcome, Record, RecordPage, Recording, Records, StoredRecord, TransferRecord, Went,
+    find as find_record, page as page_of_records,
 };
 pub use redact::Redact;

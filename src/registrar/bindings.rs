@@ -119,6 +119,11 @@ impl Bindings {
         changes
     }
 
+    /// No user's bindings are kept as they are now.
+    pub(super) fn all_changed(&mut self) {
+        self.changed.extend(self.users.keys().cloned());
+    }
+
     /// Takes the next user out whose bindings have changed.
     pub(super) fn next_changed(&mut self) -> Option<CompactString> {
         self.changed.pop_first()

@@ -64,6 +64,11 @@ const TRANSPORTS: [Transport; 5] = [
 ];
 
 impl Registrar {
+    /// Whatever was kept is lost: [`Registrar::poll_stored`] tells of every user again.
+    pub fn store_all(&mut self) {
+        self.bindings.all_changed();
+    }
+
     /// The next user whose bindings have changed since it was last asked about, in the order of their names.
     pub fn poll_stored(&mut self) -> Option<StoredUser> {
         let user = self.bindings.next_changed()?;
@@ -122,9 +127,14 @@ impl Registrar {
         let transport = TRANSPORTS
             .into_iter()
             .find(|transport| transport.as_str() == stored.transport)?;
-        // A clock that was set back must not make a binding immortal.
-        let most = u64::from(self.config.expires.1.max(86_400));
-        if !known || left == 0 || left > most {
+        // A clock that was set back must not make a binding immortal, and takes none away: its phone was told that it is registered.
+        let most = u64::from(if stored.local_registrar {
+            self.config.expires.1
+        } else {
+            86_400
+        });
+        let left = left.min(most);
+        if !known || left == 0 {
             return None;
         }
         Some(Binding {

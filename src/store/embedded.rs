@@ -8,11 +8,17 @@
 //! | `legs` | `leg-1f-2` | JSON |
 //! | `calls` | `call-1f-2` | JSON |
 //! | `transfers` | `transfer-1f-2` | JSON |
+//! | `hubs` | `call-1f-2` | JSON |
+//! | `ringing` | `leg-1f-2` | JSON: an INVITE without a final answer |
+//! | `bans` | an address | JSON |
+//! | `records` | a call record's id | JSON: the record, and what it waits for |
+//! | `notes` | whose, and its key | JSON: what the API keeps |
 //!
 //! | format | what it had | what becomes of it |
 //! |---|---|---|
 //! | 1 | identity and bindings | opened as it is; the other tables are made |
-//! | 2 | this one | |
+//! | 2 | also legs, calls of two, transfers | the same |
+//! | 3 | this one | |
 //! | newer | | refused, and left alone |
 
 use std::fs::OpenOptions;
@@ -27,13 +33,14 @@ use super::key::{Row, TABLES, record};
 use super::{Identity, Store, StoreError, Stored, same_node};
 
 const MAIN: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("warmline");
-/// Of this layout. What format 1 kept, this one keeps in the same place.
-const FORMAT: u64 = 2;
+/// Of this layout. What formats 1 and 2 kept, this one keeps in the same place and in the same words.
+const FORMAT: u64 = 3;
 
 /// A store in one file. One process at a time: the file is locked.
 #[derive(Debug)]
 pub struct Embedded {
-    database: Database,
+    /// `None`: the disk refused something. The library takes nothing more then, until the file is opened anew.
+    database: Option<Database>,
     path: String,
 }
 
@@ -70,7 +77,7 @@ impl Embedded {
             }
         })?;
         let mut store = Embedded {
-            database,
+            database: Some(database),
             path: name.clone(),
         };
         store.check_format()?;
@@ -90,8 +97,45 @@ impl Embedded {
         }
     }
 
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or_else(|| self.broken("it is closed"))
+    }
+
+    fn open_again(&mut self) -> Result<(), StoreError> {
+        if self.database.is_none() {
+            let file = OpenOptions::new().read(true).write(true).open(&self.path);
+            let file = file.map_err(|error| self.broken(error))?;
+            let database = Database::builder().create_file(file);
+            self.database = Some(database.map_err(|error| self.broken(error))?);
+        }
+        Ok(())
+    }
+
+    fn write(&self, rows: &[Row]) -> Result<(), StoreError> {
+        let write = self.database()?.begin_write().map_err(|error| self.broken(error))?;
+        {
+            let mut open = Vec::new();
+            for name in TABLES {
+                open.push(write.open_table(table(name)).map_err(|error| self.broken(error))?);
+            }
+            for row in rows {
+                let at = TABLES.iter().position(|name| *name == row.table);
+                let Some(table) = at.and_then(|at| open.get_mut(at)) else {
+                    continue;
+                };
+                let key = row.key.as_str();
+                let before = match &row.value {
+                    Some(value) => table.insert(key, value.as_slice()),
+                    None => table.remove(key),
+                };
+                before.map_err(|error| self.broken(error))?;
+            }
+        }
+        write.commit().map_err(|error| self.broken(error))
+    }
+
     fn check_format(&self) -> Result<(), StoreError> {
-        let write = self.database.begin_write().map_err(|error| self.broken(error))?;
+        let write = self.database()?.begin_write().map_err(|error| self.broken(error))?;
         {
             let mut main = write.open_table(MAIN).map_err(|error| self.broken(error))?;
             for name in TABLES {
@@ -124,7 +168,7 @@ impl Embedded {
 
 impl Store for Embedded {
     fn identity(&mut self, fresh: Identity) -> Result<Identity, StoreError> {
-        let write = self.database.begin_write().map_err(|error| self.broken(error))?;
+        let write = self.database()?.begin_write().map_err(|error| self.broken(error))?;
         let identity = {
             let mut main = write.open_table(MAIN).map_err(|error| self.broken(error))?;
             let found = main
@@ -160,7 +204,7 @@ impl Store for Embedded {
     }
 
     fn records(&mut self) -> Result<Vec<Stored>, StoreError> {
-        let read = self.database.begin_read().map_err(|error| self.broken(error))?;
+        let read = self.database()?.begin_read().map_err(|error| self.broken(error))?;
         let mut records = Vec::new();
         for name in TABLES {
             let table = read.open_table(table(name)).map_err(|error| self.broken(error))?;
@@ -173,26 +217,12 @@ impl Store for Embedded {
     }
 
     fn keep(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        let write = self.database.begin_write().map_err(|error| self.broken(error))?;
-        {
-            let mut open = Vec::new();
-            for name in TABLES {
-                open.push(write.open_table(table(name)).map_err(|error| self.broken(error))?);
-            }
-            for row in rows {
-                let at = TABLES.iter().position(|name| *name == row.table);
-                let Some(table) = at.and_then(|at| open.get_mut(at)) else {
-                    continue;
-                };
-                let key = row.key.as_str();
-                let before = match &row.value {
-                    Some(value) => table.insert(key, value.as_slice()),
-                    None => table.remove(key),
-                };
-                before.map_err(|error| self.broken(error))?;
-            }
+        self.open_again()?;
+        let kept = self.write(rows);
+        if kept.is_err() {
+            self.database = None;
         }
-        write.commit().map_err(|error| self.broken(error))
+        kept
     }
 
     fn journal(&mut self) -> Result<Option<Journal>, StoreError> {

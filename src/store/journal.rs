@@ -124,13 +124,19 @@ impl Journal {
             line.push(b']');
         }
         line.extend_from_slice(b"]]\n");
+        let Some(file) = self.files.get_mut(self.at) else {
+            return Ok(());
+        };
+        if let Err(error) = file.write_all(&line) {
+            // Half a line must not stay: the next one would be part of it, and be lost with it.
+            file.set_len(self.size)?;
+            file.seek(SeekFrom::Start(self.size))?;
+            return Err(error);
+        }
         self.size += line.len() as u64;
         if let Some(last) = self.last.get_mut(self.at) {
             *last = number;
         }
-        match self.files.get_mut(self.at) {
-            Some(file) => file.write_all(&line),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -117,9 +117,9 @@ fn a_store_of_format_1_is_taken_over_and_a_newer_one_refused() {
     let mut store = Embedded::open(&path).unwrap();
     assert_eq!(store.records().unwrap(), [user("alice", 1)]);
     drop(store);
-    write("3");
+    write("4");
     let error = Embedded::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 4, known: 3, .. }), "{error}");
     assert!(!error.hint().is_empty());
     std::fs::remove_file(path).unwrap();
 }

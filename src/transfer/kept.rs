@@ -15,7 +15,7 @@ use super::recovery::Plan;
 use super::{State, Transfer, Transfers};
 use crate::leg::{StoredCancel, WallClock};
 use crate::vocabulary::{
-    CallHandle, LegHandle, LegOwner, OnFailure, TransferFailure, TransferHandle, TransferKind, TransferMode,
+    CallHandle, Event, LegHandle, LegOwner, OnFailure, TransferFailure, TransferHandle, TransferKind, TransferMode,
 };
 
 /// Where a transfer stood.
@@ -85,6 +85,11 @@ impl Transfers {
     /// Which transfers may have changed since this was asked last.
     pub fn take_touched(&mut self) -> Vec<TransferHandle> {
         self.table.take_touched()
+    }
+
+    /// The transfers, in the order of their slots.
+    pub fn handles(&self) -> Vec<TransferHandle> {
+        self.table.iter().map(|(handle, _)| handle).collect()
     }
 
     /// Somebody wants to know what has become of this transfer.
@@ -210,11 +215,24 @@ impl Transfers {
                 .is_some_and(|leg| leg.owner == LegOwner::Nobody);
             if free {
                 self.own(leg, handle);
+                // It is in no call yet: nobody else tells of it.
+                let told = self.calls.leg_restored(leg, Some(stored.call), Some(handle));
+                self.calls.legs.events.extend(told);
             }
         }
         for at in wake {
             self.deadlines.add(at, handle);
         }
+        // Observers of this process have never heard of it, and will hear of its end.
+        self.calls.legs.events.push_back(Event::TransferRequested {
+            transfer: handle,
+            kind: stored.kind,
+            mode: stored.mode,
+            transferor: stored.transferor,
+            transferee: stored.transferee,
+            target: stored.target_name.clone(),
+            target_leg: self.table.get(handle).and_then(|transfer| target_of(&transfer.state)),
+        });
         true
     }
 

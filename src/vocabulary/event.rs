@@ -118,6 +118,10 @@ pub enum Event {
     LegConfirmed {
         /// The leg.
         leg: LegHandle,
+        /// The dialog's tag of who sent the INVITE.
+        from_tag: String,
+        /// The tag of who answered it.
+        to_tag: String,
     },
     /// The dialog has ended.
     #[serde(rename = "leg.ended")]

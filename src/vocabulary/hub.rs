@@ -10,13 +10,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{CallHandle, Cause, LegHandle};
 use crate::sip::Uri;
 
 /// What a participant does in a hub.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "part")]
 pub enum Part {
     /// Hears all and is heard by all.
@@ -34,7 +34,7 @@ pub enum Part {
 }
 
 /// What a participant is told of others that come and go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Beep {
     /// Nothing.
@@ -49,7 +49,7 @@ pub enum Beep {
 }
 
 /// A participant's place in a hub.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// Whom it hears and who hears it.
     #[serde(flatten)]
@@ -83,7 +83,7 @@ impl Default for Role {
 }
 
 /// What holds for a whole hub.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HubSettings {
     /// The client's own name for it.
     pub name: Option<String>,

@@ -96,6 +96,10 @@ def _uri(value):
     return found[1] if found else value.partition(";")[0].strip()
 
 
+def _older(one, other):
+    return int(one.get("cseq").split()[0]) < int(other.get("cseq").split()[0])
+
+
 def _token(length=10):
     return "".join(random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length))
 
@@ -120,6 +124,8 @@ class Call:
         self.version = 1
         self.last_response = None
         self.first = self.accepted = None        # the INVITE that began it; the 200 to ours
+        self.branches = {}                       # of our INVITEs, by number: the ACK of a refusal has the same
+        self.answers, self.last_answer = {}, None  # statuses of our other requests by CSeq; the last answer to one
         self.referred = None                     # the REFER that asks us to call somebody
         self.keys, self.key_at = [], None        # keys that were heard (RFC 4733), and the time stamp of the last
 
@@ -269,6 +275,7 @@ class Call:
         self.uri = uri
         self.cseq += 1
         self.invite_cseq, self.branch = self.cseq, "z9hG4bK" + _token()
+        self.branches[self.cseq] = self.branch
         more = list(headers) + [("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, NOTIFY, REFER"), ("Supported", "replaces")]
         if credentials:
             more.append(credentials)
@@ -277,7 +284,9 @@ class Call:
 
     def _invite_again(self, direction):
         self.version += 1
-        self.phone.send(self._request("INVITE", self._description(direction)), again=True)
+        branch = "z9hG4bK" + _token()
+        self.branches[self.cseq + 1] = branch
+        self.phone.send(self._request("INVITE", self._description(direction), branch=branch), again=True)
 
     def _respond(self, status, reason, body="", headers=(), request=None):
         request = request or self.invite
@@ -319,20 +328,23 @@ class Call:
                 if self.state != "ended":
                     self.state = "confirmed"
             elif status >= 300:
-                ack = self._request("ACK", cseq=number, branch=self.branch, early=self.answered is None)
+                ack = self._request("ACK", cseq=number, branch=self.branches.get(number), early=self.answered is None)
                 self.phone.send(re.sub(r"\r\nTo: [^\r]*", lambda _: f"\r\nTo: {message.get('to')}", ack, count=1))
-                if self.answered is None and status in (401, 407) and not getattr(self, "challenged", False):
+                if self.answered is None and status in (401, 407) and number == self.invite_cseq and not getattr(self, "challenged", False):
                     self.challenged = True
                     self._start(self.uri, self.asked, self.phone.credentials(message, "INVITE", self.uri))
-                elif self.answered is None:
+                elif self.answered is None and number == self.invite_cseq:
                     self.status, self.state = status, "ended"
         elif status >= 200:
+            self.answers[message.get("cseq")], self.last_answer = status, message
             self.phone.settled(self.call_id, int(message.get("cseq").split()[0]))
 
     def _asked(self, message):
         method = message.method
         if method == "INVITE" and self.invite is not None and message.get("cseq") == self.invite.get("cseq") and self.last_response:
             self.phone.send(self.last_response)  # a repetition
+        elif method == "INVITE" and self.invite is not None and _older(message, self.invite):
+            pass                                 # it was overtaken
         elif method == "INVITE" and self.answered is None:   # again, with the answer to our challenge
             self.invite = message
             self.phone.new.put(self)
@@ -495,7 +507,7 @@ class Phone:
                  f"Call-ID: {self.register_id}", f"CSeq: {self.register_cseq} REGISTER", f"Contact: {self.contact}", f"Expires: {expires}"]
         if credentials:
             lines.append(f"{credentials[0]}: {credentials[1]}")
-        self.expires = expires
+        self.expires, self.answering = expires, credentials is not None
         self.send("\r\n".join(lines + ["Content-Length: 0", "", ""]), again=True)
 
     def credentials(self, message, method, uri):
@@ -532,7 +544,9 @@ class Phone:
         if message.status and message.method == "REGISTER":
             if message.status >= 200:
                 self.settled(self.register_id, int(message.get("cseq").split()[0]))
-            if message.status == 401 and self.register_cseq % 2 == 1:
+            if int(message.get("cseq").split()[0]) != self.register_cseq:
+                pass  # a repetition of an answer to the one before
+            elif message.status == 401 and not self.answering:
                 self._register(self.expires, self.credentials(message, "REGISTER", f"sip:{self.domain}"))
             elif message.status >= 200:
                 self.registered = message.status

@@ -32,14 +32,16 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("registrar", ABOVE_CALL),
     ("proxy", ABOVE_CALL),
     ("engine", BELOW_ENGINE),
-    ("store", WITH_ENGINE),
-    ("config", WITH_ENGINE),
+    ("cluster", &["sip", "dialog"]),
+    ("store", WITH_CLUSTER),
+    ("config", WITH_CLUSTER),
     ("api", &["engine", "vocabulary", "config", "sip"]),
-    ("observe", WITH_ENGINE),
+    ("observe", WITH_CLUSTER),
     (
         "driver",
         &[
             "api",
+            "cluster",
             "config",
             "observe",
             "store",
@@ -55,6 +57,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
         &[
             "driver",
             "api",
+            "cluster",
             "config",
             "observe",
             "phone",
@@ -84,8 +87,8 @@ const BELOW_ENGINE: &[&str] = &[
     "sip", "sdp", "transport", "transaction", "dialog", "vocabulary", "leg", "media", "call", "transfer", "registrar", "proxy",
 ];
 #[rustfmt::skip]
-const WITH_ENGINE: &[&str] = &[
-    "sip", "sdp", "transport", "transaction", "dialog", "vocabulary", "leg", "media", "call", "transfer", "registrar", "proxy", "engine",
+const WITH_CLUSTER: &[&str] = &[
+    "sip", "sdp", "transport", "transaction", "dialog", "vocabulary", "leg", "media", "call", "transfer", "registrar", "proxy", "engine", "cluster",
 ];
 
 /// `(room, imported room)` where only handles may be named.

@@ -14,7 +14,7 @@ from .net import wait_until
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TOKEN = "rig-token"
-GAUGES = ("warmline_calls", "warmline_dialogs", "warmline_transfers", "warmline_transactions")
+GAUGES = ("warmline_calls", "warmline_dialogs", "warmline_transfers", "warmline_transactions", "warmline_media_ports")
 
 
 class EdgeDied(Exception):

@@ -14,7 +14,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         if self.path == "/healthz":
             self._answer("application/json", b'{"status":"ok"}')
         elif self.path == "/metrics":
-            names = ("calls", "dialogs", "transfers", "transactions")
+            names = ("calls", "dialogs", "transfers", "transactions", "media_ports")
             self._answer("text/plain", "".join(f"warmline_{name} 0\n" for name in names).encode())
         elif self.path == "/v1/events":
             self._answer("text/event-stream", b": nothing ever happens\n\n", length=False)

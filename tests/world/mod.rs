@@ -339,6 +339,33 @@ impl World {
 
     /// Takes what everybody wants to send or say, and puts it on the wire or on record.
     pub(crate) fn pump(&mut self) {
+        self.take_outputs();
+    }
+
+    /// As the driver does: what is to be kept is kept before anything leaves, with what it means for the records.
+    fn kept_and_others(&mut self) -> Vec<Output> {
+        let (mut outputs, mut changes) = (Vec::new(), Vec::new());
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Store { changes: more } => changes.extend(more),
+                Output::Event(event) => {
+                    self.records.event(self.moment(), &event);
+                    outputs.push(Output::Event(event));
+                }
+                output => outputs.push(output),
+            }
+        }
+        if !changes.is_empty() {
+            if self.dies_now() {
+                return Vec::new();
+            }
+            self.keep(changes);
+        }
+        self.keep_records();
+        outputs
+    }
+
+    fn take_outputs(&mut self) {
         for who in EVERYBODY {
             while let Some(bytes) = self.phones[who as usize].poll_transmit() {
                 let flow = self.flow_of(who);
@@ -348,7 +375,7 @@ impl World {
                 self.heard.push((who, event));
             }
         }
-        while let Some(output) = self.engine.poll_output() {
+        for output in self.kept_and_others() {
             if self.dies_now() {
                 return;
             }
@@ -367,7 +394,6 @@ impl World {
                     let text = serde_json::to_string(&event).expect("an event is plain data");
                     self.ladder.push(format!("{:>8}  · {text}", self.clock()));
                     self.legs_started += usize::from(matches!(event, Event::LegStarted { .. }));
-                    self.records.event(self.moment(), &event);
                     self.events.push((self.now, event));
                 }
                 Output::Reply { id, reply } => {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use warmline::engine::{Engine, Input, Settings, Stored};
+use warmline::engine::{Engine, Input, NoteKind, Settings, Stored};
+use warmline::observe::{Living, Records};
 use warmline::store::{Memory, Row, Store, rows};
 
 use super::World;
@@ -52,6 +53,7 @@ impl World {
         transport: impl Fn(super::Who) -> warmline::phone::PhoneTransport,
     ) -> World {
         let mut world = World::unregistered(change, transport);
+        world.records = Records::new(10_000).keeping();
         world.start_process();
         world.register_everybody();
         world
@@ -100,7 +102,8 @@ impl World {
             .push(format!("{:>8}  ✝ the process is killed", self.clock()));
         // One that hears nothing and has nothing to do.
         self.engine = Engine::new(self.process.settings.clone(), self.now);
-        // Its packets went with it.
+        // What it knew of records and was not written went with it, and its packets.
+        self.records = Records::new(10_000);
         self.media.clear();
     }
 
@@ -111,8 +114,25 @@ impl World {
         self.start_process();
         self.ladder.push(format!("{:>8}  ✶ another process", self.clock()));
         let records = self.process.store.records().expect("memory is always there");
+        let record = |record: &Stored| match record {
+            Stored::Note(NoteKind::Record, _, Some(text)) => serde_json::from_str(text).ok(),
+            _ => None,
+        };
+        self.records = Records::new(10_000).keeping();
+        self.records.take_back(records.iter().filter_map(record).collect());
         self.engine.handle_input(self.now, Input::Restored { records });
-        self.pump();
+        self.take_outputs();
+        if self.is_dead() {
+            return;
+        }
+        let (legs, calls, transfers) = self.engine.living();
+        let living = Living {
+            legs: legs.into_iter().collect(),
+            calls: calls.into_iter().collect(),
+            transfers: transfers.into_iter().collect(),
+        };
+        self.records.settle_restored(self.moment(), &living);
+        self.keep_records();
     }
 
     /// Kills the process, and starts another one after this time.
@@ -157,6 +177,18 @@ impl World {
         rows(&records)
     }
 
+    /// What is new of the call records.
+    pub(super) fn keep_records(&mut self) {
+        while let Some((id, stored)) = self.records.poll_changed() {
+            let text = stored.map(|stored| serde_json::to_string(&stored).expect("plain data"));
+            let changes = [Stored::Note(NoteKind::Record, id.into(), text)];
+            self.process
+                .store
+                .keep(&rows(&changes))
+                .expect("memory is always there");
+        }
+    }
+
     /// What is in the store, by kind: users, legs, calls, transfers.
     pub(crate) fn kept(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
@@ -166,6 +198,10 @@ impl World {
                 Stored::User(_) => "user",
                 Stored::Leg(..) => "leg",
                 Stored::Call(..) => "call",
+                Stored::Hub(..) => "hub",
+                Stored::Ringing(..) => "ringing",
+                Stored::Ban(..) => "ban",
+                Stored::Note(..) => "note",
                 Stored::Transfer(..) => "transfer",
             };
             *counts.entry(kind).or_default() += 1;
@@ -196,6 +232,10 @@ fn name(record: &Stored) -> String {
         Stored::User(user) => format!("{}{}", mark(!user.bindings.is_empty()), user.user),
         Stored::Leg(leg, stored) => format!("{}{leg}", mark(stored.is_some())),
         Stored::Call(call, stored) => format!("{}{call}", mark(stored.is_some())),
+        Stored::Ringing(leg, stored) => format!("{}{leg} rings", mark(stored.is_some())),
+        Stored::Ban(source, stored) => format!("{}ban of {source}", mark(stored.is_some())),
+        Stored::Note(_, key, stored) => format!("{}note {key}", mark(stored.is_some())),
+        Stored::Hub(call, stored) => format!("{}{call} as a hub", mark(stored.is_some())),
         Stored::Transfer(transfer, stored) => format!("{}{transfer}", mark(stored.is_some())),
     }
 }

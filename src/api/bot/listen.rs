@@ -71,7 +71,7 @@ impl Talk {
                     | Cause::Lost => End::Gone(*cause),
                 });
             }
-            Event::LegConfirmed { leg } if *leg == self.leg => Heard::Confirmed,
+            Event::LegConfirmed { leg, .. } if *leg == self.leg => Heard::Confirmed,
             Event::LegStarted { leg, .. } => Heard::Called(*leg),
             Event::Hub(HubNote::Joined { leg, .. }) if *leg != self.leg => Heard::Joined(*leg),
             Event::Hub(HubNote::Left { leg, cause, .. }) | Event::LegEnded { leg, cause } => Heard::Left(*leg, *cause),

@@ -12,11 +12,13 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::fault::Fault;
+use super::grants::Grants;
+use crate::api::Notes;
 use crate::config::RingCentral;
 
 /// A secret as we keep it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Digest([u8; 32]);
+pub(super) struct Digest(pub(super) [u8; 32]);
 
 impl std::fmt::Debug for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,7 +53,7 @@ pub(super) fn random_hex(digits: usize) -> Result<String, Fault> {
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     /// Requests.
     Access,
     /// A further pair of tokens.
@@ -61,12 +63,12 @@ enum Use {
 }
 
 #[derive(Clone, Debug)]
-struct Grant {
-    extension: usize,
-    good_for: Use,
-    until: SystemTime,
+pub(super) struct Grant {
+    pub(super) extension: usize,
+    pub(super) good_for: Use,
+    pub(super) until: SystemTime,
     /// Tokens of one login end together.
-    login: u64,
+    pub(super) login: u64,
 }
 
 /// What a login brings.
@@ -101,7 +103,7 @@ pub(super) struct Access {
     client_id: String,
     client_secret: Digest,
     logins: Vec<Login>,
-    grants: BTreeMap<Digest, Grant>,
+    grants: Grants,
     next_login: u64,
     most: u32,
     minutes: BTreeMap<usize, Minute>,
@@ -123,7 +125,10 @@ const MOST_STRANGERS: u32 = 600;
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Access {
-    pub(super) fn new(config: &RingCentral) -> Access {
+    /// Logins of a process before this one are good until their time, if their extension is still there.
+    pub(super) fn new(config: &RingCentral, notes: &Notes) -> Access {
+        let known = config.extensions.iter().map(|extension| extension.id.clone());
+        let grants = Grants::found(notes.clone(), known.collect());
         let login = |extension: &crate::config::RingCentralExtension| Login {
             user: extension.user.clone(),
             number: extension.number.clone(),
@@ -134,8 +139,8 @@ impl Access {
             client_id: config.client_id.clone(),
             client_secret: Digest::of(&config.client_secret.0),
             logins: config.extensions.iter().map(login).collect(),
-            grants: BTreeMap::new(),
-            next_login: 1,
+            next_login: grants.next_login(),
+            grants,
             most: config.requests_per_minute,
             minutes: BTreeMap::new(),
             strangers: Minute {
@@ -231,7 +236,7 @@ impl Access {
         let Some((extension, login)) = grant.map(|grant| (grant.extension, grant.login)) else {
             return Ok(None);
         };
-        self.grants.retain(|_, grant| grant.login != login);
+        self.grants.retain(|grant| grant.login != login);
         self.log_in(now, extension, lives).map(Some)
     }
 
@@ -257,12 +262,12 @@ impl Access {
         login: u64,
     ) -> Result<String, Fault> {
         if self.grants.len() >= MOST_GRANTS {
-            self.grants.retain(|_, grant| grant.until > now);
+            self.grants.retain(|grant| grant.until > now);
         }
         if self.grants.len() >= MOST_GRANTS
-            && let Some(oldest) = self.grants.values().map(|grant| grant.login).min()
+            && let Some(oldest) = self.grants.oldest()
         {
-            self.grants.retain(|_, grant| grant.login != oldest);
+            self.grants.retain(|grant| grant.login != oldest);
         }
         let token = random_word()?;
         let grant = Grant {
@@ -278,7 +283,7 @@ impl Access {
     /// Ends the login to which a token belongs. RFC 7009 §2.2: one that is unknown is no error.
     pub(super) fn revoke(&mut self, token: &str) {
         if let Some(login) = self.grants.get(&Digest::of(token)).map(|grant| grant.login) {
-            self.grants.retain(|_, grant| grant.login != login);
+            self.grants.retain(|grant| grant.login != login);
         }
     }
 
@@ -337,6 +342,10 @@ mod tests {
     use crate::config::{RingCentralExtension, Secret};
 
     fn access() -> Access {
+        Access::new(&config(), &Notes::default())
+    }
+
+    fn config() -> RingCentral {
         let extension = |user: &str, number: &str| RingCentralExtension {
             user: user.to_owned(),
             id: format!("1{number}"),
@@ -347,14 +356,14 @@ mod tests {
             password: Some(Secret(format!("password of {user}"))),
             jwt: Some(Secret(format!("assertion of {user}"))),
         };
-        Access::new(&RingCentral {
+        RingCentral {
             client_id: "app".to_owned(),
             client_secret: Secret("secret".to_owned()),
             account: "4".to_owned(),
             url: None,
             requests_per_minute: 5,
             extensions: vec![extension("agent1", "101"), extension("agent2", "102")],
-        })
+        }
     }
 
     fn at(seconds: u64) -> SystemTime {
@@ -457,6 +466,39 @@ mod tests {
             "guessing is stopped"
         );
         assert_eq!(access.by_password(at(140), "101", None, right), Ok(Some(0)));
+    }
+
+    #[test]
+    fn a_login_outlives_the_process_and_a_revoked_one_does_not() {
+        let (notes, mut changes) = Notes::new(BTreeMap::new());
+        let mut access = Access::new(&config(), &notes);
+        let pair = access.log_in(at(0), 1, (None, None)).unwrap();
+        let ended = access.log_in(at(0), 0, (None, None)).unwrap();
+        access.for_socket(at(0), 0, ended.login).unwrap();
+        access.revoke(&ended.access);
+        let mut kept = BTreeMap::new();
+        while let Ok((key, text)) = changes.try_recv() {
+            match text {
+                Some(text) => drop(kept.insert(key, text)),
+                None => drop(kept.remove(&key)),
+            }
+        }
+        assert_eq!(kept.len(), 2, "access and refresh token of the one login: {kept:?}");
+        assert!(!format!("{kept:?}").contains(&pair.access), "a digest, no token");
+        let (notes, _changes) = Notes::new(kept);
+        let mut access = Access::new(&config(), &notes);
+        assert_eq!(access.admit(at(1), Some(&bearer(&pair.access))), Ok((1, pair.login)));
+        assert!(access.admit(at(1), Some(&bearer(&ended.access))).is_err());
+        let next = access.refresh(at(2), &pair.refresh, (None, None)).unwrap().unwrap();
+        assert_eq!(next.extension, 1);
+        assert!(next.login > pair.login, "no login has another one's number");
+        let mut other = config();
+        other.extensions.pop();
+        let mut access = Access::new(&other, &notes);
+        assert!(
+            access.admit(at(1), Some(&bearer(&pair.access))).is_err(),
+            "the extension is gone"
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use super::notice::{Facts, Notice};
 use super::party::{Party, Peer, Status, party_id};
 use super::people::Directory;
@@ -21,11 +23,20 @@ pub(super) struct Place {
     pub(super) party: u8,
 }
 
+/// The dialog with a phone, as its own client knows it. The tags stand there once it is confirmed.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SipData {
+    pub(super) call_id: String,
+    pub(super) from_tag: String,
+    pub(super) to_tag: String,
+}
+
 /// What is known of a leg beside its party.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LegNote {
     pub(super) party: String,
-    pub(super) call_id: String,
+    pub(super) dialog: SipData,
     /// With whom it talks.
     pub(super) other: Option<LegHandle>,
 }
@@ -137,10 +148,10 @@ impl Desk {
 
     /// This leg stands for this party from now on.
     pub(super) fn seat(&mut self, leg: LegHandle, place: &Place) {
-        let call_id = self.legs.get(&leg).map(|note| note.call_id.clone());
+        let dialog = self.legs.get(&leg).map(|note| note.dialog.clone());
         if let Some(party) = self.party_mut(place) {
             party.ended = None;
-            party.call_id = call_id.or(party.call_id.take());
+            party.dialog = dialog.or(party.dialog.take());
             if !party.legs.contains(&leg) {
                 party.legs.push(leg);
             }
@@ -186,7 +197,7 @@ impl Desk {
                 code: party.status.code,
                 numbers: [directory.number(&party.from), directory.number(&party.to)],
                 recorded: !party.recordings.is_empty(),
-                call_id: party.call_id.clone(),
+                dialog: party.dialog.clone(),
             },
         });
     }

@@ -172,7 +172,7 @@ mod tests {
                 code: Code::Proceeding,
                 numbers: ["+15551".to_owned(), "101".to_owned()],
                 recorded: false,
-                call_id: None,
+                dialog: None,
             },
         }
     }

@@ -12,7 +12,7 @@
 
 use std::time::SystemTime;
 
-use super::desk::{Desk, LegNote, Place};
+use super::desk::{Desk, LegNote, Place, SipData};
 use super::party::{Recording, Status};
 use super::people::Who;
 use super::session::{Order, Session};
@@ -46,6 +46,7 @@ impl Desk {
                 }
             }
             Event::LegRinging { leg, .. } => self.ringing(*leg),
+            Event::LegConfirmed { leg, from_tag, to_tag } => self.confirmed(*leg, from_tag, to_tag),
             Event::LegEnded { leg, cause } => self.leg_ended(*leg, *cause),
             Event::TransferRequested { .. } | Event::TransferCompleted { .. } | Event::TransferFailed { .. } => {
                 self.transfer(event);
@@ -55,7 +56,6 @@ impl Desk {
             Event::RegistrationAdded { .. }
             | Event::RegistrationRemoved { .. }
             | Event::TransferProgress { .. }
-            | Event::LegConfirmed { .. }
             | Event::CallRestored { .. }
             | Event::MessageRefused { .. }
             | Event::SourceLimited { .. }
@@ -121,10 +121,26 @@ impl Desk {
     pub(super) fn leg_known(&mut self, leg: LegHandle, party: &str, call_id: &str) {
         let note = LegNote {
             party: party.to_owned(),
-            call_id: call_id.to_owned(),
+            dialog: SipData {
+                call_id: call_id.to_owned(),
+                ..SipData::default()
+            },
             other: None,
         };
         self.legs.insert(leg, note);
+    }
+
+    /// Its client tells its own call by these tags.
+    fn confirmed(&mut self, leg: LegHandle, from_tag: &str, to_tag: &str) {
+        let Some(note) = self.legs.get_mut(&leg) else { return };
+        note.dialog.from_tag = from_tag.to_owned();
+        note.dialog.to_tag = to_tag.to_owned();
+        let dialog = note.dialog.clone();
+        for place in self.places.get(&leg).cloned().unwrap_or_default() {
+            if let Some(party) = self.party_mut(&place).filter(|party| party.leg() == Some(leg)) {
+                party.dialog = Some(dialog.clone());
+            }
+        }
     }
 
     fn leg_started(&mut self, leg: LegHandle, call: CallHandle) {

@@ -120,7 +120,7 @@ fn active(session: &Session, party: &Party, directory: &Directory) -> Value {
         Code::Disconnected | Code::Gone => "NoCall",
     };
     let mut call = json!({
-        "id": party.call_id,
+        "id": party.dialog.as_ref().map(|dialog| dialog.call_id.as_str()),
         "direction": party.direction,
         "from": directory.number(&party.from),
         "to": directory.number(&party.to),
@@ -130,11 +130,8 @@ fn active(session: &Session, party: &Party, directory: &Directory) -> Value {
         "telephonyStatus": status,
         "startTime": rfc3339(session.created),
     });
-    if let (Some(call_id), Some(object)) = (&party.call_id, call.as_object_mut()) {
-        object.insert(
-            "sipData".to_owned(),
-            json!({ "callId": call_id, "fromTag": "", "toTag": "" }),
-        );
+    if let (Some(dialog), Some(object)) = (&party.dialog, call.as_object_mut()) {
+        object.insert("sipData".to_owned(), json!(dialog));
     }
     call
 }

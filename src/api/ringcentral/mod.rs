@@ -62,6 +62,8 @@ mod divert;
 mod fault;
 mod filter;
 mod follow;
+mod grants;
+mod keeper;
 mod lookups;
 mod moves;
 mod notice;

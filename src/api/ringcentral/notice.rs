@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
+use super::desk::SipData;
 use super::people::Directory;
 use super::words::{Code, Direction, Origin};
 use crate::api::rfc3339;
@@ -34,7 +35,7 @@ pub(super) struct Facts {
     pub(super) code: Code,
     pub(super) numbers: [String; 2],
     pub(super) recorded: bool,
-    pub(super) call_id: Option<String>,
+    pub(super) dialog: Option<SipData>,
 }
 
 impl Notice {
@@ -51,11 +52,8 @@ impl Notice {
     /// `body` of the envelope.
     pub(super) fn body(&self, server: &str, sip_data: bool) -> Value {
         let mut party = self.party.clone();
-        if let (true, Some(call_id), Some(object)) = (sip_data, &self.facts.call_id, party.as_object_mut()) {
-            object.insert(
-                "sipData".to_owned(),
-                json!({ "callId": call_id, "fromTag": "", "toTag": "" }),
-            );
+        if let (true, Some(dialog), Some(object)) = (sip_data, &self.facts.dialog, party.as_object_mut()) {
+            object.insert("sipData".to_owned(), json!(dialog));
         }
         json!({
             "sequence": self.sequence,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::desk::SipData;
 use super::people::{Directory, Who};
 use super::words::{Code, ConferenceRole, Direction, Reason};
 use crate::engine::{CallHandle, Cause, LegHandle};
@@ -58,7 +59,7 @@ pub(super) struct Party {
     /// The orbit in which it waits.
     pub(super) park: Option<String>,
     /// The dialog with its phone.
-    pub(super) call_id: Option<String>,
+    pub(super) dialog: Option<SipData>,
     /// Its phones while it rings, its phone when it talks.
     pub(super) legs: Vec<LegHandle>,
     /// The native call that it is in.
@@ -84,7 +85,7 @@ impl Party {
             recordings: Vec::new(),
             missed: false,
             park: None,
-            call_id: None,
+            dialog: None,
             legs: Vec::new(),
             call: None,
             moving: false,

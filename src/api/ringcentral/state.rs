@@ -63,14 +63,15 @@ impl Shared {
         });
         let since = time::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let desk = Desk::new(Arc::clone(&directory), salt, since.as_secs() * 100_000);
+        let notes = edge.notes().clone();
         Shared {
             edge,
             hooks,
             base: config.url.clone().unwrap_or_else(|| listens.to_owned()),
             server: format!("{domain}-{:08x}", salt),
-            access: Mutex::new(Access::new(config)),
+            access: Mutex::new(Access::new(config, &notes)),
             desk: Mutex::new(desk),
-            subscriptions: Mutex::default(),
+            subscriptions: Mutex::new(Subscriptions::found(notes, &directory)),
             changed: watch::Sender::new(0),
             directory,
         }

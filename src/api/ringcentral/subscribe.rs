@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 use super::access::{random_hex, random_word};
 use super::fault::Fault;
 use super::filter::{Filter, Scope, Unusable};
+use super::keeper::Keeper;
 use super::notice::Notice;
 use super::people::Directory;
-use crate::api::{rfc3339, webhook};
+use crate::api::{Notes, rfc3339, webhook};
 
 /// Of one extension.
 const MOST_SUBSCRIPTIONS: usize = 50;
@@ -67,6 +68,8 @@ struct Channel {
 pub(super) struct Subscriptions {
     all: BTreeMap<String, Subscription>,
     channels: BTreeMap<String, Channel>,
+    /// Webhooks outlive the process; a WebSocket ends with it.
+    keeper: Keeper,
 }
 
 /// What a request wants: filters that are understood, and those that are not, with why.
@@ -134,6 +137,16 @@ impl Subscription {
 }
 
 impl Subscriptions {
+    /// With those of a process before this one.
+    pub(super) fn found(notes: Notes, directory: &Directory) -> Subscriptions {
+        let (keeper, all) = Keeper::found(notes, directory);
+        Subscriptions {
+            all,
+            channels: BTreeMap::new(),
+            keeper,
+        }
+    }
+
     /// Keeps a new one.
     pub(super) fn add(&mut self, subscription: Subscription, now: SystemTime) -> Result<(), Fault> {
         self.tidy(now);
@@ -145,6 +158,7 @@ impl Subscriptions {
         if mine >= MOST_SUBSCRIPTIONS {
             return Err(Fault::parameter("eventFilters", "too many subscriptions"));
         }
+        self.keeper.keep(&subscription);
         self.all.insert(subscription.id.clone(), subscription);
         Ok(())
     }
@@ -175,12 +189,14 @@ impl Subscriptions {
             .filter(|found| found.owner == owner && found.until > now);
         let found = found.ok_or_else(|| Fault::not_found("subscriptionId"))?;
         change(found);
+        self.keeper.keep(found);
         Ok(found)
     }
 
     pub(super) fn remove(&mut self, id: &str, owner: usize, now: SystemTime) -> Result<(), Fault> {
         self.get(id, owner, now)?;
         self.all.remove(id);
+        self.keeper.forget(id);
         Ok(())
     }
 
@@ -247,13 +263,17 @@ impl Subscriptions {
     fn tidy(&mut self, now: SystemTime) {
         let late = |channel: &Channel| channel.broken.is_some_and(|since| since + RECOVERY < now);
         self.channels.retain(|_, channel| !late(channel));
-        let channels = &self.channels;
-        self.all.retain(|_, subscription| {
+        let (channels, keeper) = (&self.channels, &self.keeper);
+        self.all.retain(|id, subscription| {
             let connected = match &subscription.delivery {
                 Delivery::Webhook { .. } => true,
                 Delivery::Socket(name) => channels.contains_key(name),
             };
-            connected && subscription.until > now
+            let stays = connected && subscription.until > now;
+            if !stays {
+                keeper.forget(id);
+            }
+            stays
         });
     }
 

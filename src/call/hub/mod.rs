@@ -26,6 +26,7 @@
 
 mod entrust;
 mod join;
+mod kept;
 mod leave;
 mod media;
 mod open;
@@ -36,6 +37,7 @@ mod roles;
 mod sound;
 
 pub use entrust::Entrusted;
+pub use kept::StoredHub;
 pub use sound::BEEP;
 
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use crate::engine::{CallHandle, Cause, LegHandle};
 
@@ -51,10 +53,10 @@ fn complete_calls_are_lines_of_json_and_a_moved_file_is_opened_again() {
         keep: 2,
         file: Some(path.clone()),
     };
-    let maker = RecordMaker::start(&options, &metrics).unwrap();
+    let maker = RecordMaker::start(&options, &metrics, None).unwrap();
     call(&maker, 1);
     drop(maker); // waits for the line
-    let maker = RecordMaker::start(&options, &metrics).unwrap();
+    let maker = RecordMaker::start(&options, &metrics, None).unwrap();
     std::fs::rename(&path, &moved).unwrap();
     maker.records().reopen();
     (2..5).for_each(|slot| call(&maker, slot));
@@ -80,7 +82,7 @@ fn a_disk_that_takes_nothing_costs_lines_that_are_counted() {
         keep: 10,
         file: Some("/dev/full".into()),
     };
-    let maker = RecordMaker::start(&options, &metrics).unwrap();
+    let maker = RecordMaker::start(&options, &metrics, None).unwrap();
     call(&maker, 1);
     call(&maker, 2);
     assert_eq!(
@@ -103,6 +105,70 @@ fn a_file_that_cannot_be_made_is_told_before_anything_starts() {
         keep: 1,
         file: Some("/nowhere/at/all/calls.jsonl".into()),
     };
-    let refused = RecordMaker::start(&options, &Arc::new(Metrics::new())).unwrap_err();
+    let refused = RecordMaker::start(&options, &Arc::new(Metrics::new()), None).unwrap_err();
     assert!(refused.to_string().contains("call records"), "{refused}");
+}
+
+/// What a store would have of it.
+fn kept(maker: &RecordMaker, rows: &mut std::collections::BTreeMap<String, String>) {
+    for change in maker.changes() {
+        let Stored::Note(NoteKind::Record, id, text) = change else {
+            panic!("{change:?} is no record")
+        };
+        match text {
+            Some(text) => drop(rows.insert(id.into(), text)),
+            None => drop(rows.remove(id.as_str())),
+        }
+    }
+}
+
+/// Killed before the line, in it, behind it, and when the store knows of it: it is there once.
+#[test]
+fn a_record_is_in_the_file_once_wherever_the_process_is_killed() {
+    let folder = folder("once");
+    let path = folder.join("calls.jsonl");
+    let metrics = Arc::new(Metrics::new());
+    let options = RecordOptions {
+        keep: 2,
+        file: Some(path.clone()),
+    };
+    let nowhere = RecordOptions {
+        file: None,
+        ..options.clone()
+    };
+    // One whose line nobody writes: the store has it.
+    let (mut rows, maker) = (
+        Default::default(),
+        RecordMaker::start(&nowhere, &metrics, Some(Vec::new())).unwrap(),
+    );
+    call(&maker, 7);
+    kept(&maker, &mut rows);
+    assert_eq!(rows.len(), 1);
+    let back = |rows: &std::collections::BTreeMap<String, String>| Some(rows.values().cloned().collect());
+    drop(maker);
+    for cut in [None, Some(40)] {
+        if let Some(octets) = cut {
+            std::fs::OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(octets)
+                .unwrap();
+        }
+        let maker = RecordMaker::start(&options, &metrics, back(&rows)).unwrap();
+        drop(maker); // waits for the line
+        assert_eq!(lines(&path), ["sip:7@example.test"], "{cut:?}");
+    }
+    // The line is there, and the store does not know it.
+    let maker = RecordMaker::start(&options, &metrics, back(&rows)).unwrap();
+    kept(&maker, &mut rows);
+    assert!(rows.is_empty(), "the store need not keep it any more");
+    let page = maker.records().page(&RecordQuery {
+        limit: 9,
+        ..RecordQuery::default()
+    });
+    assert_eq!(page.total, 1, "it is remembered by its line");
+    drop(maker);
+    assert_eq!(lines(&path), ["sip:7@example.test"]);
+    std::fs::remove_dir_all(folder).unwrap();
 }

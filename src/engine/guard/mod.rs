@@ -22,7 +22,9 @@ use std::time::{Duration, Instant};
 
 use bounded::Bounded;
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
+use crate::leg::WallClock;
 use crate::transport::{LOOPBACK, Network, source_of};
 
 /// Sources and users that are remembered at most.
@@ -130,6 +132,15 @@ struct Source {
     told: bool,
 }
 
+/// A ban as plain data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredBan {
+    /// When it ends: Unix time in milliseconds.
+    pub until: u64,
+    /// How often the source was banned: each time for twice as long.
+    pub times: u32,
+}
+
 /// What a source gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -233,6 +244,29 @@ impl Guard {
         source.failures = 0;
         source.banned_until = Some(now + ban);
         Some(ban)
+    }
+
+    /// What outlives the process of a source that is banned.
+    pub(super) fn stored(&mut self, source: IpAddr, clock: &WallClock) -> Option<StoredBan> {
+        let source = self.source(clock.now, source)?;
+        Some(StoredBan {
+            until: clock.unix_ms(source.banned_until?),
+            times: source.bans,
+        })
+    }
+
+    /// A source that a process before this one has banned. `false`: that was so long ago that its next ban is a first one.
+    pub(super) fn restore(&mut self, clock: &WallClock, source: IpAddr, ban: &StoredBan) -> bool {
+        let since = Duration::from_millis(clock.unix_ms.saturating_sub(ban.until));
+        if since > self.limits.longest {
+            return false;
+        }
+        // A moment that is over cannot be had of every clock: one that is over now is remembered as one that ends now.
+        let until = clock.now + clock.left(ban.until).min(self.limits.longest);
+        if let Some(source) = self.source(clock.now, source) {
+            (source.bans, source.banned_until) = (ban.times, Some(until));
+        }
+        true
     }
 
     /// Whether a user may begin a call now.

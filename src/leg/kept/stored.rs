@@ -296,18 +296,18 @@ pub struct StoredLeg {
 }
 
 /// Octets as text, one character each: readable, and nothing is lost of what is not UTF-8.
-mod octets {
+pub(super) mod octets {
     use bytes::Bytes;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(octets: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::leg::kept) fn serialize<S: Serializer>(octets: &Bytes, to: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(octets) {
             Ok(text) if text.is_ascii() => to.serialize_str(text),
             Ok(_) | Err(_) => to.serialize_str(&octets.iter().map(|octet| char::from(*octet)).collect::<String>()),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+    pub(in crate::leg::kept) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
         let text = String::deserialize(from)?;
         if text.is_ascii() {
             return Ok(text.into());

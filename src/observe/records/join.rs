@@ -82,6 +82,7 @@ impl Records {
             return;
         }
         let Some(gone) = self.open.remove(&from) else { return };
+        self.note_gone(&gone.record.id);
         for leg in gone.legs() {
             if self.legs.get(&leg) == Some(&from) {
                 self.legs.insert(leg, into);
@@ -107,6 +108,7 @@ impl Records {
         if let Some(open) = self.open.get_mut(&into) {
             open.take(gone);
         }
+        self.changed(into);
     }
 }
 

@@ -27,6 +27,7 @@
 
 mod hub;
 mod join;
+mod kept;
 mod query;
 mod record;
 mod tell;
@@ -34,6 +35,7 @@ mod tell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+pub use kept::{Living, StoredRecord};
 pub use query::{RecordPage, find, page};
 pub use record::{Came, LegRecord, Outcome, Record, Recording, TransferRecord, Went};
 
@@ -87,6 +89,10 @@ pub struct Records {
     waiting: VecDeque<(Moment, Key)>,
     ended: VecDeque<Arc<Record>>,
     finished: VecDeque<Arc<Record>>,
+    /// What outlives the process; `None`: nothing does.
+    kept: Option<kept::Changes>,
+    /// Of the process before this one, until it is known which of it lives.
+    restored: kept::Restored,
 }
 
 impl Records {
@@ -104,6 +110,8 @@ impl Records {
             waiting: VecDeque::new(),
             ended: VecDeque::new(),
             finished: VecDeque::new(),
+            kept: None,
+            restored: kept::Restored::default(),
         }
     }
 
@@ -123,6 +131,7 @@ impl Records {
         self.settle(at);
         let touched = self.tell(at, event);
         for key in touched.into_iter().flatten() {
+            self.changed(key);
             self.finish_if_complete(at, key);
         }
     }
@@ -149,10 +158,16 @@ impl Records {
                 party,
                 call_id,
             } => {
-                let key = self.key_of(at, *call, *transfer);
+                if let Some(key) = self.is_back(*leg, *call) {
+                    return [Some(key), None];
+                }
+                let known = self.taken_up(call_id, *inbound, *call);
+                let key = known.unwrap_or_else(|| self.key_of(at, *call, *transfer));
                 self.leg_started(at, key, *leg, *call, *transfer, *inbound, party, call_id);
                 [Some(key), None]
             }
+            // How a customer's call began was told by the process before this one.
+            Event::CallStarted { call, .. } if self.restored.calls.contains(call) => [None, None],
             Event::CallStarted { call, leg, from, to } => [self.call_started(at, *call, *leg, from, to), None],
             Event::CallConnected { call, legs } => [self.connected(at, *call, legs), None],
             Event::CallForwarded { leg, to, .. } => [self.forwarded(*leg, to), None],
@@ -171,7 +186,7 @@ impl Records {
                 }),
                 None,
             ],
-            Event::LegConfirmed { leg } => [
+            Event::LegConfirmed { leg, .. } => [
                 self.leg(*leg, |leg| {
                     leg.answered_at.get_or_insert(at);
                 }),
@@ -301,10 +316,17 @@ impl Records {
             self.referred.remove(&transfer.transfer);
         }
         open.close(at);
+        self.note_end(&open.record);
         self.ended.push_back(Arc::clone(&open.record));
         self.finished.push_back(open.record);
+        self.forget_oldest();
+    }
+
+    fn forget_oldest(&mut self) {
         while self.ended.len() > self.keep {
-            self.ended.pop_front();
+            if let Some(oldest) = self.ended.pop_front() {
+                self.note_gone(&oldest.id);
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What a record says. Serialised as the API and the lines of the file give it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::{CallHandle, Cause, LegHandle, TransferFailure, TransferHandle, TransferKind, TransferMode};
 use crate::vocabulary::Moment;
 
 /// One customer's call, from its first INVITE to the end of its last leg, whoever it was handed to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// Unique also among those of earlier processes.
     pub id: String,
@@ -39,7 +39,7 @@ pub struct Record {
 }
 
 /// One dialog with one party. [`LegRecord::by`] makes a tree of them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LegRecord {
     /// Its handle while it lived.
     pub leg: LegHandle,
@@ -72,7 +72,7 @@ pub struct LegRecord {
 }
 
 /// How a leg came into a customer's call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Came {
     /// It called.
@@ -94,7 +94,7 @@ pub enum Came {
 }
 
 /// Where a leg went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Went {
     /// It sent the call on.
@@ -115,7 +115,7 @@ pub enum Went {
 }
 
 /// One transfer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TransferRecord {
     /// Its handle.
     pub transfer: TransferHandle,
@@ -146,7 +146,7 @@ pub struct TransferRecord {
 }
 
 /// What became of a transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Customer and target talk.
@@ -161,7 +161,7 @@ pub enum Outcome {
 }
 
 /// One recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recording {
     /// Of the file, without its folder and ending.
     pub recording: String,

@@ -208,6 +208,10 @@ impl Records {
 
     pub(super) fn requested(&mut self, mut asked: TransferRecord) -> Option<Key> {
         let handle = asked.transfer;
+        if let Some(known) = self.transfers.get(&handle) {
+            // Of a process before this one, which is told anew.
+            return Some(known.of);
+        }
         let (transferor, transferee) = (asked.transferor_leg, asked.transferee_leg);
         let key = [transferee, transferor]
             .iter()

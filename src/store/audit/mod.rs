@@ -62,6 +62,7 @@ pub struct Audit(Arc<Inner>);
 struct Inner {
     queue: Option<SyncSender<(String, Value)>>,
     lost: Arc<AtomicU64>,
+    lost_ever: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -90,12 +91,14 @@ impl Audit {
         })?;
         let good = text.rfind('\n').map_or(0, |end| end + 1);
         let lost = Arc::new(AtomicU64::new(0));
+        let lost_ever = Arc::new(AtomicU64::new(0));
         let (queue, lines) = sync_channel(WAITING);
         let mut page = Page {
             file,
             end: good as u64,
             chain,
             lost: Arc::clone(&lost),
+            lost_ever: Arc::clone(&lost_ever),
         };
         page.cut().map_err(system)?;
         if good < text.len() {
@@ -108,6 +111,7 @@ impl Audit {
         Ok(Audit(Arc::new(Inner {
             queue: Some(queue),
             lost,
+            lost_ever,
             thread: Some(thread),
         })))
     }
@@ -121,7 +125,13 @@ impl Audit {
             .is_some_and(|queue| queue.try_send((at, entry)).is_ok());
         if !taken {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
+            self.0.lost_ever.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// How many lines the disk did not take, counted from the start: an alarm for whoever watches.
+    pub fn lost(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.0.lost_ever)
     }
 }
 
@@ -141,7 +151,9 @@ struct Page {
     /// Behind the last whole line.
     end: u64,
     chain: Chain,
+    /// Since the last line that says so.
     lost: Arc<AtomicU64>,
+    lost_ever: Arc<AtomicU64>,
 }
 
 impl Page {
@@ -154,6 +166,7 @@ impl Page {
             }
             if !self.append(&at, &entry) {
                 self.lost.fetch_add(1, Ordering::Relaxed);
+                self.lost_ever.fetch_add(1, Ordering::Relaxed);
             }
             last = Some(at);
         }

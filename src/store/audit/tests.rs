@@ -66,6 +66,7 @@ fn what_a_full_disk_refuses_is_counted() {
         end: 0,
         chain: Chain::default(),
         lost: Arc::default(),
+        lost_ever: Arc::default(),
     };
     assert!(!page.append("2026-11-20T17:00:00.000Z", &json!({"what": "api"})));
     assert_eq!(

@@ -439,7 +439,11 @@ def test_webhook_with_its_handshake(stage):
     assert [short(notice["body"]) for notice in hook.notices()] == ["p-1 Answered", "p-2 Answered"]
     for notice in hook.notices():
         assert notice["subscriptionId"] == made["id"] and notice["ownerId"] == "1003" and notice["uuid"]
-        assert notice["body"]["parties"][0]["sipData"]["callId"]
+    # By the tags of its own dialog a phone's client knows which of its calls is meant.
+    for notice, call in zip(hook.notices(), (customer, operator)):
+        tags = (call.local_tag, call.remote_tag) if call is customer else (call.remote_tag, call.local_tag)
+        told = notice["body"]["parties"][0]["sipData"]
+        assert told == {"callId": call.call_id, "fromTag": tags[0], "toTag": tags[1]}, (told, call.call_id, tags)
     assert hook.requests[1][0]["verification-token"] == "word-of-the-client"
     # It is renewed, listed and ended.
     url = f"/restapi/v1.0/subscription/{made['id']}"
