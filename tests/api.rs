@@ -46,6 +46,7 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
         hub: None,
     };
     match command {
+        Command::Calls => Ok(Reply::Calls(vec![call()])),
         Command::FirstCalls { .. } => Ok(Reply::FirstCalls {
             calls: vec![call()],
             total: 1,
