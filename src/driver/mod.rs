@@ -44,6 +44,7 @@ mod names;
 mod page;
 mod probe;
 mod records;
+mod refusals;
 mod resolve;
 mod run;
 mod stop;

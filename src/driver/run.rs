@@ -23,6 +23,7 @@ use super::media::{MediaThread, SoundBox};
 use super::memory::Kept;
 use super::names::{Answer, Names};
 use super::records::RecordMaker;
+use super::refusals::Refusals;
 use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
@@ -107,6 +108,7 @@ pub(super) struct Shell {
     pub(super) records: RecordMaker,
     pub(super) media: MediaThread,
     stun: Stun,
+    refusals: Refusals,
 }
 
 /// STUN keepalives that are answered in one second: 100,000 phones at 25 s each, and no more for a flood.
@@ -201,6 +203,7 @@ pub(super) async fn run(parts: Parts) {
         ladders,
         records,
         media,
+        refusals: Refusals::new(clock::now()),
         stun: Stun {
             second: clock::now(),
             left: STUN_PER_SECOND,
@@ -488,6 +491,9 @@ impl Shell {
             Output::Media(command) => self.media.send(command),
             Output::Event(event) => {
                 self.metrics.event(&event);
+                if !self.refusals.is_told(now, &event) {
+                    return;
+                }
                 observe::log(&event);
                 if let Some(ladders) = &self.ladders {
                     ladders.event(now, &event);

@@ -112,7 +112,7 @@ def garbage_flood(folder, rate=100_000, seconds=2):
         noise = garbage(1)
         def make(number):
             return noise[number % len(noise)]
-        # Events of what was refused are kept, some thousand of them: the ring is full before it is measured.
+        # What a flood needs once, buffers above all, belongs to the warm-up.
         with Flood(room, make, rate) as flood:
             wait_until(lambda: flood.sent > 30_000, 30, "the warm-up's garbage")
         baseline = Baseline(room)
