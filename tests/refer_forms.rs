@@ -210,6 +210,7 @@ fn only_what_may_be_dialled_is_dialled() {
         ("<sip:carol@example.org;method=BYE>", 501),
         ("<sip:carol@example.org?Replaces=a%3Bto-tag%3Db>", 400),
         ("<sip:carol@example.org>, <sip:dave@example.org>", 400),
+        ("<tel:carol?Route=%3Csip%3Aevil%3E>", 400),
     ];
     for (refer_to, status) in table {
         let mut world = World::new();

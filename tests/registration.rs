@@ -99,6 +99,11 @@ fn every_method_of_a_stranger_is_challenged_or_refused() {
         "PUBLISH",
         "REFER",
         "NOTIFY",
+        "UPDATE",
+        "PRACK",
+        "BYE",
+        "OPTIONS",
+        "REGISTER",
         "HELLO",
     ] {
         let request = format!(

@@ -127,6 +127,46 @@ fn a_party_that_refreshes_its_contact_is_found_after_a_restart() {
     }
 }
 
+/// Who guesses passwords and waits for a restart has won nothing.
+#[test]
+fn a_ban_goes_on_in_the_next_process_and_ends_in_time() {
+    let mut world = World::keeping(|settings| {
+        settings.open = false;
+        settings.users = world::users();
+    });
+    let right = world.phone(DAVE).config().password.clone();
+    world.dave().configure(|phone| phone.password = "guessed".to_owned());
+    let banned = |world: &World| world.events().any(|event| matches!(event, Event::SourceBanned { .. }));
+    for _ in 0..12 {
+        world.dave().register();
+        world.advance(seconds(1));
+    }
+    assert!(banned(&world), "{}", world.ladder());
+    assert_eq!(world.kept().get("ban"), Some(&1));
+    world.dave().configure(|phone| phone.password = right);
+    world.restart(seconds(1));
+    let answers = world.count(DAVE, "< 200") + world.count(DAVE, "< 401");
+    world.dave().register();
+    world.advance(seconds(40));
+    assert_eq!(
+        world.count(DAVE, "< 200") + world.count(DAVE, "< 401"),
+        answers,
+        "nothing is said to it: {}",
+        world.ladder()
+    );
+    world.advance(seconds(900));
+    world.dave().register();
+    world.run();
+    assert!(
+        world.count(DAVE, "< 200") + world.count(DAVE, "< 401") > answers,
+        "{}",
+        world.ladder()
+    );
+    // Remembered for a day, for a second ban is longer; then the store forgets it.
+    world.restart(seconds(90_000));
+    assert_eq!(world.kept().get("ban"), None);
+}
+
 /// The connection of a phone is another one, and the phone registers on it.
 fn back_again(world: &mut World, who: &[Who]) {
     for who in who {

@@ -4,10 +4,14 @@ mod world;
 
 use warmline::engine::{Application, Cause, Event, Settings};
 use warmline::phone::{CallState, EndReason, PhoneTransport};
-use world::{ALICE, BOB, CAROL, EVERYBODY, Who, World, millis, seconds};
+use world::{ALICE, BOB, CAROL, EVERYBODY, Who, World, millis, seconds, users};
 
+/// Everybody proves who they are.
 fn world() -> World {
-    World::keeping(|_| {})
+    World::keeping(|settings| {
+        settings.open = false;
+        settings.users = users();
+    })
 }
 
 fn nothing_left(world: &mut World) {
@@ -56,7 +60,11 @@ fn a_call_that_rings_rings_on_and_is_answered() {
     world.alice().pick_up();
     world.run();
     assert!(world.connected(ALICE, BOB), "{}", world.ladder());
-    assert_eq!(world.count(BOB, "> INVITE"), 1, "nobody asks again who he is");
+    assert_eq!(
+        world.count(BOB, "> INVITE"),
+        2,
+        "the challenge before, and nobody asks again who he is"
+    );
     nothing_left(&mut world);
 }
 

@@ -60,7 +60,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let api = parts::api(file, problems);
     let log = log(file, problems);
     let store = super::store::store(file, problems);
-    let cluster = super::cluster::cluster(file, store.as_ref(), problems);
+    let cluster = super::cluster::cluster(file, store.as_ref(), &listeners, problems);
     let audit = super::audit::audit(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::fields::Fields;
 use super::report::Problems;
 use super::store::{StoreFile, StorePlace};
+use crate::engine::Listener;
 
 /// `[cluster]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,12 @@ pub struct Cluster {
     pub lease: Duration,
 }
 
-pub(super) fn cluster(file: &mut Fields<'_>, store: Option<&StoreFile>, problems: &mut Problems) -> Option<Cluster> {
+pub(super) fn cluster(
+    file: &mut Fields<'_>,
+    store: Option<&StoreFile>,
+    listeners: &[Listener],
+    problems: &mut Problems,
+) -> Option<Cluster> {
     let section = file.key_span("cluster");
     let mut fields = file.table("cluster", "[cluster]", problems)?;
     let link = fields.required("link", "\"10.0.0.1:7060\"", problems);
@@ -25,7 +31,12 @@ pub(super) fn cluster(file: &mut Fields<'_>, store: Option<&StoreFile>, problems
     let shared = store.is_some_and(|store| matches!(store.place, StorePlace::Redis { .. }));
     if !shared {
         let hint = "add [store] with url = \"redis://…\"";
-        problems.add(section, "nodes of a cluster share a store", hint);
+        problems.add(section.clone(), "nodes of a cluster share a store", hint);
+    }
+    if let Some(listener) = listeners.iter().find(|listener| listener.address.ip().is_unspecified()) {
+        let what = format!("a node of a cluster cannot listen on {}", listener.address);
+        let hint = "write the address itself: by it the others know whose socket a phone is at";
+        problems.add(section.clone(), what, hint);
     }
     let link = link?;
     match link.value.parse::<SocketAddr>() {
@@ -55,6 +66,14 @@ mod tests {
         ));
         let cluster = cluster.ok().and_then(|config| config.cluster).unwrap();
         assert_eq!((cluster.link.port(), cluster.lease.as_millis()), (7060, 1_000));
+        let everywhere = EDGE.replace("127.0.0.1", "0.0.0.0").replace("open = true", "");
+        let everywhere = format!(
+            "{everywhere}[[user]]\nname = \"a\"\npassword = \"b\"\n{store}[cluster]\nlink = \"127.0.0.1:7060\"\n"
+        );
+        assert!(
+            Config::read("edge.toml", &everywhere).is_err(),
+            "whose address is 0.0.0.0?"
+        );
         for wrong in [
             "[cluster]\nlink = \"127.0.0.1:7060\"\n".to_owned(),
             "[store]\npath = \"x.db\"\n[cluster]\nlink = \"127.0.0.1:7060\"\n".to_owned(),

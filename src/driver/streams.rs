@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::stream::{self, Door, Events, StreamEvent, StreamLimits};
 use super::trust::Connector;
 use crate::transport::locate::Found;
-use crate::transport::{Flow, Transport};
+use crate::transport::{Flow, Transport, source_of};
 
 /// Messages that may wait for a connection to take them; one that is further behind is given up.
 const QUEUE: usize = 256;
@@ -115,7 +115,7 @@ impl Streams {
 
     /// Takes a connection in, unless its source has too many.
     pub(super) fn accepted(&mut self, stream: TcpStream, door: Door, remote: SocketAddr) {
-        let count = self.by_source.entry(remote.ip()).or_default();
+        let count = self.by_source.entry(source_of(remote.ip())).or_default();
         if *count >= self.limits.per_source {
             tracing::warn!(source = %remote.ip(), limit = self.limits.per_source, "too many connections from one source");
             return;
@@ -169,7 +169,7 @@ impl Streams {
             self.by_remote.remove(&(transport, remote));
         }
         if connection.accepted {
-            self.release(remote.ip());
+            self.release(source_of(remote.ip()));
         }
         [Some(connection.flow), connection.used_as]
             .into_iter()

@@ -149,13 +149,13 @@ impl Engine {
     pub(super) fn keep_again(&mut self) {
         self.registrar.store_all();
         let Some(keeper) = &mut self.keeper else { return };
-        let legs = std::mem::take(&mut keeper.legs);
-        let calls = std::mem::take(&mut keeper.calls);
+        let (legs, ringing) = (std::mem::take(&mut keeper.legs), std::mem::take(&mut keeper.ringing));
+        let (calls, hubs) = (std::mem::take(&mut keeper.calls), std::mem::take(&mut keeper.hubs));
         let transfers = std::mem::take(&mut keeper.transfers);
-        for leg in legs.into_keys() {
+        for leg in legs.into_keys().chain(ringing.into_keys()) {
             self.legs().touch(leg);
         }
-        for call in calls.into_keys() {
+        for call in calls.into_keys().chain(hubs.into_keys()) {
             self.transfers.calls.touch(call);
         }
         for transfer in transfers.into_keys() {

@@ -11,6 +11,6 @@ impl Engine {
         let listeners = self.settings.listeners.iter().filter(|_| !live);
         let ours: Vec<_> = listeners.map(|listener| listener.address).collect();
         let changes = self.registrar.take_over(now, users, &ours);
-        self.note_bindings(changes);
+        self.note_bindings(now, changes);
     }
 }

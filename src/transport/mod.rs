@@ -45,7 +45,7 @@ mod via;
 
 pub use book::{Book, Named};
 pub use framing::{Frame, FrameError, FrameErrorKind, INCOMPLETE_LIMIT, MESSAGE_LIMIT, PONG, StreamFramer};
-pub use network::{LOOPBACK, Network};
+pub use network::{LOOPBACK, Network, source_of};
 pub use seal::FlowSeal;
 pub(crate) use via::{Reception, stamped};
 pub use via::{ViaParam, response_fallback, response_flow, stamp};

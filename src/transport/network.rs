@@ -1,6 +1,6 @@
 //! Address blocks: who a source is.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// An address block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,17 @@ impl Network {
     }
 }
 
+/// An address as it is counted: who has one IPv6 address has 2^64 of them, a /64 (RFC 4291 §2.5.1).
+pub fn source_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
 /// This machine.
 pub const LOOPBACK: [Network; 2] = [
     Network {
@@ -31,14 +42,26 @@ pub const LOOPBACK: [Network; 2] = [
         prefix: 8,
     },
     Network {
-        address: IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        address: IpAddr::V6(Ipv6Addr::LOCALHOST),
         prefix: 128,
     },
 ];
 
 #[cfg(test)]
 mod tests {
-    use super::Network;
+    use super::{Network, source_of};
+
+    #[test]
+    fn a_source_is_an_ipv4_address_or_the_64_of_an_ipv6_one() {
+        let source = |text: &str| source_of(text.parse().unwrap()).to_string();
+        assert_eq!(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(source("2001:db8:1:2:ffff::1"), source("2001:db8:1:2::9"));
+        assert_ne!(source("2001:db8:1:3::9"), source("2001:db8:1:2::9"));
+        assert_eq!(
+            (source("192.0.2.7"), source("::ffff:192.0.2.7")),
+            ("192.0.2.7".into(), "192.0.2.7".into())
+        );
+    }
 
     #[test]
     fn a_network_contains_its_addresses_only() {

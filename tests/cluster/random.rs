@@ -98,7 +98,14 @@ fn one_owner_each(sim: &Sim, seed: u64) {
 
 fn program(seed: u64) {
     let mut dice = Dice(seed);
-    let mut sim = Sim::new(HOSTS, if seed % 2 == 0 { Way::Balancer } else { Way::Takeover });
+    let mut sim = Sim::new(
+        HOSTS,
+        if seed.is_multiple_of(2) {
+            Way::Balancer
+        } else {
+            Way::Takeover
+        },
+    );
     sim.durable = true;
     sim.boot_all();
     let cells = cells(&mut sim, HOSTS);

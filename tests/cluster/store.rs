@@ -256,5 +256,7 @@ impl Shared {
 
 /// What is to be kept, told apart: a node's and the cluster's.
 pub(crate) fn sorted(changes: &[Stored]) -> (Vec<Row>, Vec<Row>) {
-    rows(changes).into_iter().partition(|row| row.table != "bindings")
+    rows(changes)
+        .into_iter()
+        .partition(|row| !["bindings", "bans", "notes"].contains(&row.table))
 }

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-from desk import Desk, TONES, USER
+from desk import Desk, TONES, USER, attended, blind
 from dialects.phone import wait_until
 from wire import Wire
 from rig.edge import Edge, free_port
@@ -124,6 +124,18 @@ class Pair(Desk):
         return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " ")), None)
 
 
+ACTS = {"blind": (blind, 17), "attended": (attended, 14)}
+
+
+def pairs_killed(folder, kind, points=None, repeats=1, durability="confirmed"):
+    """A node is killed at each of these messages of a transfer."""
+    row, (act, most) = {}, ACTS[kind]
+    for point in points or range(1, most + 1):
+        for again in range(repeats):
+            pair_killed(row, act, point, folder / f"{point}-{again}", durability)
+    return row
+
+
 def pair_killed(row, act, point, folder, durability="confirmed"):
     """Node A is killed when message number `point` of the transfer crosses: node B finishes it or takes it back."""
     with Pair(folder, durability=durability) as desk:
@@ -142,8 +154,9 @@ def pair_killed(row, act, point, folder, durability="confirmed"):
     assert desk.restart_ms <= 3000, f"taken over after {desk.restart_ms} ms, 3000 allowed"
 
 
-def taken_over(row, folder):
+def taken_over(folder):
     """Node A is killed under a call whose sound it relays: node B goes on with it, at A's addresses."""
+    row = {}
     with Pair(folder, relay=True) as desk:
         customer, operator = desk.talk()
         customer.hears(desk.tone("operator"))
@@ -159,6 +172,7 @@ def taken_over(row, folder):
         wait_until(lambda: desk.number("warmline_cluster_numbers") == 1, 50, "the number is given back")
     assert row["takeover_ms"] <= 3000, f"taken over after {row['takeover_ms']} ms, 3000 allowed"
     assert row["gap_ms"] <= 2000, f"silence of {row['gap_ms']} ms, 2000 allowed"
+    return row
 
 
 def in_turn(desk, calls):
@@ -172,9 +186,10 @@ def in_turn(desk, calls):
         desk._acknowledged(call)
 
 
-def forwarded(row, folder):
+def forwarded(folder):
     """Phones send what belongs to node A to node B, which lives: B passes it on, and A's answers leave by B. And a phone at B
     calls one that is registered at A."""
+    row = {}
     with Pair(folder) as desk:
         customer, operator = desk.talk()
         for phone in desk.phones.values():
@@ -194,11 +209,13 @@ def forwarded(row, folder):
         row["adopted"] = int(desk.number("warmline_cluster_adopted_total"))
         row["lost"] = int(desk.number("warmline_cluster_lost_total"))
     assert row["forwarded"] >= 8 and not row["adopted"] and not row["lost"], row
+    return row
 
 
-def paused(row, folder):
+def paused(folder):
     """Node A is stopped for longer than its lease and wakes up: both are active. A drops the legs that B has taken over, says
     nothing to anybody, gets another number, and passes on to B what still comes to A's address."""
+    row = {}
     with Pair(folder) as desk:
         customer, operator = desk.talk()
         os.kill(desk.edge.process.pid, signal.SIGSTOP)
@@ -225,11 +242,13 @@ def paused(row, folder):
         out.hang_up()
         wait_until(lambda: there.state == "ended", 8, "the call has ended")
     assert row["takeover_ms"] <= 3000, row
+    return row
 
 
-def store_fault(row, kind, folder):
+def store_fault(folder, kind):
     """Redis is gone, full, read-only, slow, or out of one node's reach: calls go on, an alarm is raised, nobody is taken over;
     when it is back everything is written, and a node that is killed then is taken over as ever."""
+    row = {}
     wires = []
 
     def wired(desk):
@@ -266,6 +285,7 @@ def store_fault(row, kind, folder):
         wait_until(lambda: second.state == "ended", 8, "the call that began meanwhile was kept")
         desk.everybody_leaves()
     assert row["takeover_ms"] <= 3000, row
+    return row
 
 
 def troubles(desk, wire, kind):
@@ -284,5 +304,5 @@ def troubles(desk, wire, kind):
         "full": (lambda: ask("CONFIG", "SET", "maxmemory", "1"), lambda: ask("CONFIG", "SET", "maxmemory", "0")),
         "read-only": (lambda: ask("REPLICAOF", "127.0.0.1", "1"), lambda: ask("REPLICAOF", "NO", "ONE")),
         "slow": (lambda: slow(2.0), lambda: slow(0.0)),
-        "cut off": (lambda: cut(True), lambda: cut(False)),
+        "cut": (lambda: cut(True), lambda: cut(False)),
     }[kind]

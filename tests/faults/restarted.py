@@ -1,7 +1,9 @@
 """Rows of a real restart under phones on connections: SIGKILL, the phones notice, connect and register again, and go on."""
 
+import select
 import socket
 import ssl
+import threading
 import time
 
 from dialects.phone import wait_until
@@ -24,6 +26,26 @@ address = "{host}:5081"
 """
 
 
+class Guarded:
+    """A TLS stream that one thread reads and others write: one of them at a time, for the library's state is one."""
+
+    def __init__(self, stream):
+        self.stream, self.lock = stream, threading.Lock()
+
+    def recv(self, size):
+        if not self.stream.pending() and not select.select([self.stream], [], [], 0.2)[0]:
+            raise TimeoutError
+        with self.lock:
+            return self.stream.recv(size)
+
+    def sendall(self, octets):
+        with self.lock:
+            self.stream.sendall(octets)
+
+    def close(self):
+        self.stream.close()
+
+
 class Sealed(Wired):
     """The same by TLS, or by WebSocket over it; whose certificate that is, is no matter here."""
 
@@ -44,9 +66,9 @@ class Sealed(Wired):
         stream = context.wrap_socket(plain)
         if self.kind == "ws":
             self._upgrade(stream)
-        stream.settimeout(0.2)
+        stream.settimeout(0.1)
         with self.changed:
-            self.stream = stream
+            self.stream = Guarded(stream)
             self.changed.notify_all()
 
     def _transmit(self, text):

@@ -9,6 +9,7 @@ from typing import Callable
 
 from caps import descriptors_capped, memory_capped, ports_empty
 from clock import clock_set
+from cluster import forwarded, pairs_killed, paused, store_fault, taken_over
 from disk import disk_full
 from exchange import pbx_restart, pbx_slow
 from floods import garbage_flood, no_bye, repeated, request_flood
@@ -55,5 +56,13 @@ ROWS = [
       for method in ("REGISTER", "INVITE") for limits in (True, False)],
     Row("soak", "mixed transfers, a SIGKILL every now and then", soak, {"minutes": 0.7, "kill_every_s": 15},
         {"minutes": 30, "kill_every_s": 300}),
+    *[Row(f"pair-{kind}", f"two nodes, one killed at points of a {kind} transfer", pairs_killed, {"kind": kind, "points": points},
+          {"kind": kind, "repeats": 3}) for kind, points in (("blind", (4, 9, 13)), ("attended", (3, 8)))],
+    Row("pair-call", "two nodes, one killed under a call whose sound it relays", taken_over),
+    Row("pair-forward", "requests at the wrong node", forwarded),
+    Row("pair-paused", "two nodes, one stopped for longer than its lease: both active", paused),
+    *[Row(f"redis-{kind}", f"Redis {title}", store_fault, {"kind": kind}, {"kind": kind})
+      for kind, title in (("killed", "killed, and back"), ("emptied", "killed, and back with nothing"), ("full", "full"),
+                          ("read-only", "read-only"), ("slow", "slow by 2 s"), ("cut", "out of everybody's reach"))],
     Row("loris", "slow-loris", slow_loris, {"size": 500}, {"size": 5_000}),
 ]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::api::native::body::{DEPTH, depth};
+
 /// Replies of one answer; further ones are left out.
 pub(super) const MOST_REPLIES: usize = 64;
 /// Characters of one text.
@@ -146,6 +148,9 @@ pub(super) struct Answer {
 /// # Errors
 /// In words, when it is no JSON object at all. One without replies is an answer without replies.
 pub(super) fn answer(octets: &[u8]) -> Result<Answer, String> {
+    if depth(octets) > DEPTH {
+        return Err(format!("nested deeper than {DEPTH} levels"));
+    }
     let body: Value = serde_json::from_slice(octets).map_err(|error| format!("no JSON: {error}"))?;
     if !body.is_object() {
         return Err("no JSON object".to_owned());

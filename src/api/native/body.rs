@@ -12,7 +12,7 @@ use super::problem::Problem;
 /// The most octets that a body may have.
 pub(super) const LIMIT: usize = 1024 * 1024;
 /// The deepest nesting of arrays and objects.
-pub(super) const DEPTH: usize = 32;
+pub(in crate::api) const DEPTH: usize = 32;
 
 /// The octets of a JSON body, read and bounded but not understood.
 pub(super) async fn octets(request: Request) -> Result<Bytes, Problem> {
@@ -93,7 +93,7 @@ fn quoted(what: &str) -> Option<String> {
 }
 
 /// How deep arrays and objects are nested; what stands in texts does not count.
-fn depth(octets: &[u8]) -> usize {
+pub(in crate::api) fn depth(octets: &[u8]) -> usize {
     let (mut now, mut most, mut text, mut escaped) = (0usize, 0usize, false, false);
     for octet in octets {
         match octet {

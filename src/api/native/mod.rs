@@ -42,7 +42,7 @@
 
 mod access;
 mod auth;
-mod body;
+pub(super) mod body;
 mod calls;
 mod dial;
 mod hubs;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use super::people::Extension;
 use super::state::Shared;
+use crate::api::native::body::{DEPTH, depth};
 use crate::api::time;
 
 /// The most octets that a body may have.
@@ -108,6 +109,9 @@ impl Octets {
             b"" | b"null" => b"{}",
             octets => octets,
         };
+        if depth(octets) > DEPTH {
+            return Err(Fault::body(format_args!("nested deeper than {DEPTH} levels")));
+        }
         let mut reader = serde_json::Deserializer::from_slice(octets);
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();

@@ -17,7 +17,7 @@
 
 mod bounded;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bounded::Bounded;
@@ -25,7 +25,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::leg::WallClock;
-use crate::transport::{LOOPBACK, Network};
+use crate::transport::{LOOPBACK, Network, source_of};
 
 /// Sources and users that are remembered at most.
 const MOST: usize = 65_536;
@@ -158,15 +158,8 @@ pub(super) enum Verdict {
 struct Origin(IpAddr);
 
 impl Origin {
-    /// Who has an IPv6 address has 2^64 of them (RFC 4291 §2.5.1).
     fn of(address: IpAddr) -> Origin {
-        Origin(match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        })
+        Origin(source_of(address))
     }
 }
 

@@ -76,6 +76,15 @@ mod tests {
     use super::Ports;
 
     #[test]
+    fn a_port_that_was_taken_back_is_given_to_nobody_else() {
+        let mut ports = Ports::new(20_000, 20_007);
+        assert!(ports.take_back(20_004) && !ports.take_back(20_004));
+        let mut rest: Vec<u16> = std::iter::from_fn(|| ports.take()).collect();
+        rest.sort_unstable();
+        assert_eq!((rest.as_slice(), ports.taken()), (&[20_000, 20_002, 20_006][..], 4));
+    }
+
+    #[test]
     fn every_even_port_with_room_for_rtcp_is_given_once() {
         let mut ports = Ports::new(20_001, 20_007);
         assert_eq!(

@@ -190,7 +190,7 @@ fn music_is_heard_by_many_in_their_codecs_and_ends_with_the_hold() {
         world
             .events
             .iter()
-            .all(|event| !matches!(event, MediaEvent::PromptEnded { .. }))
+            .all(|event| !matches!(event, MediaEvent::PromptEnded { .. } | MediaEvent::PromptMissing { .. }))
     );
 }
 
