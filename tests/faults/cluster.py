@@ -169,8 +169,11 @@ def taken_over(folder):
         row["takeover_ms"] = desk.restart_ms
         desk.still_answers("undone")
         desk.everybody_leaves()
+        _, records = desk.edge.request("GET", "/v1/records")
+        row["records"] = len(records["records"])
         wait_until(lambda: desk.number("warmline_cluster_numbers") == 1, 50, "the number is given back")
     assert row["takeover_ms"] <= 3000, f"taken over after {row['takeover_ms']} ms, 3000 allowed"
+    assert row["records"] == 1, f"{row['records']} records of one call"
     assert row["gap_ms"] <= 2000, f"silence of {row['gap_ms']} ms, 2000 allowed"
     return row
 

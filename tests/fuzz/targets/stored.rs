@@ -11,7 +11,17 @@ use warmline::engine::{Command, CommandId, Engine, Input, Output, Reply, Setting
 use warmline::store::{Embedded, Identity, Memory, Row, Store, Stored};
 use warmline::transport::{Flow, Transport};
 
-const TABLES: [&str; 4] = ["bindings", "legs", "calls", "transfers"];
+const TABLES: [&str; 9] = [
+    "bindings",
+    "legs",
+    "calls",
+    "transfers",
+    "hubs",
+    "ringing",
+    "bans",
+    "records",
+    "notes",
+];
 const EDGE: &str = "192.0.2.1:5060";
 
 pub(super) fn run(octets: &[u8]) {
