@@ -43,7 +43,7 @@ ROWS = [
       for kind in ("tcp", "tls", "ws", "wss")],
     Row("pbx-restart", "PBX killed in mid-call and mid-transfer", pbx_restart, {}, {"rounds": 10}),
     Row("pbx-slow", "PBX stands still for 4 s", pbx_slow, {}, {"rounds": 10}),
-    Row("dns", "name server gone, slow, wrong", name_server, {}, {"manners": ("gone", "slow", "wrong", "fails", "babbles", "forged") * 3}),
+    Row("dns", "name server gone, slow, wrong", name_server, {}, {"manners": ("gone", "slow", "late", "wrong", "fails", "babbles", "forged") * 3}),
     Row("disk", "disk full: store, journal, audit log", disk_full, {}, {"transfers": 20}),
     Row("clock", "clock set by 1 h and 10 years, both ways", clock_set, {"by": (3_600, -315_360_000), "restart": (-315_360_000,)}),
     Row("descriptors", "file descriptors used up", descriptors_capped),
