@@ -104,7 +104,6 @@
 //! stop_s = 5                    # how long SIGTERM waits for calls to end
 //! then = "leave"                # or "hang-up"; with a [store] the next process goes on with what is left
 //! upgrade_s = 3600              # how long a process that was taken over finishes what it could not hand over
-//!
 //! [audit]                       # omit: no audit log
 //! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: calls and bindings end with the process
