@@ -352,7 +352,10 @@ impl World {
                     self.records.event(self.moment(), &event);
                     outputs.push(Output::Event(event));
                 }
-                output => outputs.push(output),
+                output @ (Output::Transmit { .. }
+                | Output::Resolve { .. }
+                | Output::Media(_)
+                | Output::Reply { .. }) => outputs.push(output),
             }
         }
         if !changes.is_empty() {

@@ -114,9 +114,11 @@ impl World {
         self.start_process();
         self.ladder.push(format!("{:>8}  ✶ another process", self.clock()));
         let records = self.process.store.records().expect("memory is always there");
-        let record = |record: &Stored| match record {
-            Stored::Note(NoteKind::Record, _, Some(text)) => serde_json::from_str(text).ok(),
-            _ => None,
+        let record = |record: &Stored| {
+            let Stored::Note(NoteKind::Record, _, Some(text)) = record else {
+                return None;
+            };
+            serde_json::from_str(text).ok()
         };
         self.records = Records::new(10_000).keeping();
         self.records.take_back(records.iter().filter_map(record).collect());
