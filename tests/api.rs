@@ -46,7 +46,10 @@ fn engine(command: &Command) -> Result<Reply, Refusal> {
         hub: None,
     };
     match command {
-        Command::Calls => Ok(Reply::Calls(vec![call()])),
+        Command::FirstCalls { .. } => Ok(Reply::FirstCalls {
+            calls: vec![call()],
+            total: 1,
+        }),
         Command::Call { call: wanted } if wanted.slot == 1 => Ok(Reply::Call(call())),
         Command::Call { call } | Command::HangUpCall { call } if call.slot != 1 => unknown("call", call.to_string()),
         Command::Hold { leg, .. } if leg.slot == 2 => Err(Refusal::Party { status: 488 }),

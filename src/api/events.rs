@@ -16,6 +16,9 @@ use crate::engine::Event;
 /// How many events are kept for those who come back.
 pub const KEPT: usize = 8_192;
 
+/// The number of no event: there will be no more.
+const OVER: u64 = u64::MAX;
+
 /// An event with its number and its time.
 #[derive(Clone, Debug, Serialize)]
 pub struct Stamped {
@@ -84,6 +87,11 @@ impl EventLog {
         stamped
     }
 
+    /// Another process tells what happens from now on: readers who asked for it are told to go there ([`Subscription::over`]).
+    pub fn close(&self) {
+        self.newest.send(OVER).ok(); // nobody reads
+    }
+
     /// Starts reading after event `after`, or with the next event that happens.
     pub fn subscribe(log: &Arc<EventLog>, after: Option<u64>) -> Subscription {
         let changed = log.newest.subscribe();
@@ -149,6 +157,16 @@ impl Subscription {
             Happened::Missed { to, .. } => *to,
         };
         Some(happened)
+    }
+
+    /// Resolves when there will be no more: another process goes on.
+    pub fn over(&self) -> impl Future<Output = ()> + use<> {
+        let mut changed = self.changed.clone();
+        async move {
+            if changed.wait_for(|newest| *newest == OVER).await.is_err() {
+                std::future::pending::<()>().await; // the log outlives its readers
+            }
+        }
     }
 
     /// Waits for the next one. May be dropped at any time without losing an event.

@@ -249,6 +249,12 @@ impl Calls {
         self.legs.events.push_back(Event::CallEnded { call: handle, cause });
     }
 
+    /// Another process has it now: nobody here is told.
+    pub(crate) fn forget(&mut self, handle: CallHandle) {
+        self.table.remove(handle);
+        self.dials.remove(&handle);
+    }
+
     /// Lends the legs of a call to a transfer: it alone hears of them until [`Calls::give_back`] or [`Calls::join`].
     pub fn lend(&mut self, handle: CallHandle, to: LegOwner) {
         if let Some(call) = self.table.get_mut(handle) {
@@ -338,6 +344,12 @@ impl Calls {
 
     /// All calls, in the order of their handles' slots.
     pub fn views(&self) -> Vec<CallView> {
-        self.table.iter().filter_map(|(handle, _)| self.view(handle)).collect()
+        self.first_views(usize::MAX)
+    }
+
+    /// The first of them.
+    pub fn first_views(&self, limit: usize) -> Vec<CallView> {
+        let handles = self.table.iter().take(limit);
+        handles.filter_map(|(handle, _)| self.view(handle)).collect()
     }
 }

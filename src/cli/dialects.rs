@@ -57,7 +57,8 @@ pub(super) fn routes(config: &Config, domain: &str, edge: &EngineHandle, salt: u
 pub(super) fn descriptions(config: &Config) -> Vec<OpenApi> {
     let ringcentral = config.ringcentral.as_ref().map(|_| ringcentral::openapi());
     let twilio = config.twilio.as_ref().map(|_| twilio::openapi());
-    ringcentral.into_iter().chain(twilio).collect()
+    let bot = (!config.bot.channels.is_empty()).then(bot::openapi);
+    ringcentral.into_iter().chain(twilio).chain(bot).collect()
 }
 
 /// Serves the callers of the queues that the file names; gives what the API asks about them.

@@ -31,6 +31,7 @@ mod records;
 mod reload;
 mod run;
 mod say;
+mod upgrade;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

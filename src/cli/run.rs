@@ -1,6 +1,6 @@
 //! `warmline run`: configuration, driver and API put together; runs until it is asked to stop.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as Listening};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use super::failure::{CALLS_LEFT, FAILED, Failure, UNSTARTED};
 use super::file;
 use super::reload::{Level, Reload};
 use super::say::say;
-use super::{audit, dialects};
+use super::{audit, dialects, upgrade};
 use crate::api;
 use crate::api::native::{self, Access, Readiness, RecordSource};
-use crate::config::{Config, Log, StorePlace};
-use crate::driver::{self, CallRecords, ClusterOptions, DRAIN, Edge, Hangups, Options, StartError};
+use crate::config::{Config, Drain, Log, StorePlace};
+use crate::driver::{self, CallRecords, ClusterOptions, Edge, Handed, Inherited, Options, Signals, StartError};
 use crate::engine::Settings;
 use crate::observe::{LadderLimits, RecordPage};
 use crate::store::{Embedded, Identity, Redis, Store, StoreError};
@@ -33,8 +33,8 @@ use crate::vocabulary::RecordQuery;
 /// With a file: as it says. Without: UDP and TCP on 127.0.0.1:5060, any user without a password, and the API on
 /// 127.0.0.1:8080 with a random token that is printed once.
 ///
-/// SIGINT or SIGTERM ends it: no new connections, then up to five seconds for what is under way. A second signal ends it at
-/// once. SIGHUP reads the file again: users, routes, peers, policies, log level and API token change while calls go on;
+/// SIGINT or SIGTERM ends it: no new connections, then up to five seconds ([drain]) for what is under way. A second signal ends
+/// it at once. SIGUSR2 has the program that is on disk now take over, with every call and without a lost one. SIGHUP reads the file again: users, routes, peers, policies, log level and API token change while calls go on;
 /// what cannot change is told. RUST_LOG overrides the level of [log].
 #[derive(Debug, clap::Args)]
 #[command(
@@ -63,9 +63,12 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
 
 async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Result<(), Failure> {
     let mut settings = driver::resolve(&config).await.map_err(unstarted)?;
+    driver::check(&settings, &driver::options(&config, &settings)).map_err(unstarted)?;
+    let mut inherited = upgrade::inherit()?;
     // The API's port first: it is the one that a second edge on this machine would miss without a sound.
-    let api = listen(&config).await?;
-    let mut store = open_store(&config, settings.node)?;
+    let api = listen(&config, inherited.as_mut())?;
+    let store = open_store(&config, settings.node);
+    let mut store = store.map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
     let mut cluster = open_cluster(&config)?;
     let salt = match &mut cluster {
         Some(cluster) => salt(&settings, Some(&mut cluster.store))?,
@@ -73,7 +76,7 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
     };
     settings.label = dialects::label(&config, salt);
     let hold = settings.hold;
-    let domain = settings.domain.clone();
+    let (domain, node) = (settings.domain.clone(), settings.node);
     let open = settings.open;
     let limits = |ladder: crate::config::Ladder| LadderLimits {
         calls: ladder.calls,
@@ -84,12 +87,12 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
         ladders: config.ladder.map(limits),
         store,
         cluster,
+        inherited,
         confirmed: config.store.as_ref().is_some_and(|store| store.confirmed),
         ..driver::options(&config, &settings)
     };
     let edge = Edge::start(settings, options).map_err(unstarted)?;
     greet(&edge, open, &config, file.is_none());
-    let (closing, closed) = watch::channel(false);
     let audited = audit::start(config.audit.as_deref().map(Path::new), edge.handle(), edge.metrics())?;
     let beside = dialects::routes(&config, &domain, edge.handle(), salt)?;
     let queues = dialects::queues(&config, &domain, edge.handle());
@@ -108,54 +111,127 @@ async fn run(config: Config, file: Option<PathBuf>, level: Option<Level>) -> Res
             })),
             None => router,
         };
-        server = Some(serve(listener, &token, router, closed)?);
+        token.tell(listener.local_addr().map_err(|error| Failure::new(UNSTARTED, error))?);
+        server = Some(Server::start(listener, router)?);
         access = Some(given);
     }
-    let reload = file.map(|path| Reload {
+    let mut reload = file.clone().map(|path| Reload {
         path,
-        running: config,
+        running: config.clone(),
         access,
         level,
         audited: audited.clone(),
     });
-    let signal = until_stopped(&edge, reload).await?;
+    upgrade::notify(&[sd_notify::NotifyState::Ready]);
+    let signal = loop {
+        match until_asked(&edge, reload.as_mut()).await? {
+            Asked::Stop(signal) => break signal,
+            Asked::Upgrade => {
+                let running = reload.as_ref().map_or(&config, |reload| &reload.running);
+                if let Some(handed) = take_over(&edge, running, (&file, node), server.as_mut()).await? {
+                    return leave(edge, &handed).await;
+                }
+            }
+        }
+    };
     tracing::info!(signal, "stopping");
-    closing.send_replace(true);
-    let stopped = stop(edge).await;
+    upgrade::notify(&[sd_notify::NotifyState::Stopping]);
+    if let Some(server) = &server {
+        server.close();
+    }
+    let drain = reload.map_or(config.drain, |reload| reload.running.drain);
+    let stopped = stop(edge, drain).await;
     if let Some(sink) = audited {
         sink(serde_json::json!({"what": "stopped", "signal": signal}));
     }
     if let Some(server) = server {
-        server.abort(); // clients that read events would never end by themselves
+        server.task.abort(); // clients that read events would never end by themselves
     }
     stopped
 }
 
-/// Serves until a signal ends it; SIGHUPs on the way are carried out.
-async fn until_stopped(edge: &Edge, reload: Option<Reload>) -> Result<&'static str, Failure> {
+/// What a signal asks for.
+enum Asked {
+    Stop(&'static str),
+    Upgrade,
+}
+
+/// Serves until a signal asks for something; SIGHUPs on the way are carried out.
+async fn until_asked(edge: &Edge, reload: Option<&mut Reload>) -> Result<Asked, Failure> {
     let system = |error| Failure::new(FAILED, error);
+    let mut upgrades = Signals::upgrades().map_err(system)?;
     let reloading = async {
         // Without a file there is nothing to read again, and a SIGHUP means what it always meant: the terminal has gone.
-        let Some(mut reload) = reload else {
+        let Some(reload) = reload else {
             return std::future::pending().await;
         };
-        let mut hangups = match Hangups::watch() {
+        let mut hangups = match Signals::hangups() {
             Ok(hangups) => hangups,
             Err(error) => return error,
         };
         loop {
             hangups.next().await;
+            if let Ok(now) = sd_notify::NotifyState::monotonic_usec_now() {
+                upgrade::notify(&[sd_notify::NotifyState::Reloading, now]);
+            }
             reload.again(edge).await;
+            upgrade::notify(&[sd_notify::NotifyState::Ready]);
         }
     };
     tokio::select! {
-        signal = driver::asked_to_stop() => signal.map_err(system),
+        signal = driver::asked_to_stop() => signal.map(Asked::Stop).map_err(system),
+        () = upgrades.next() => Ok(Asked::Upgrade),
         () = edge.ended() => Err(Failure::new(FAILED, "the engine has stopped by itself: this is a defect")),
         error = reloading => Err(system(error)),
     }
 }
 
-fn open_store(config: &Config, node: u16) -> Result<Option<Box<dyn Store>>, Failure> {
+/// Lets the program that is on disk take over; `None`: it did not, and this process goes on.
+async fn take_over(
+    edge: &Edge,
+    config: &Config,
+    (file, node): (&Option<PathBuf>, u16),
+    mut server: Option<&mut Server>,
+) -> Result<Option<Handed>, Failure> {
+    tracing::info!("asked to let the next process take over");
+    let api = server.as_ref().and_then(|server| server.listener.try_clone().ok());
+    let closing = server.as_ref().map(|server| server.closing.clone());
+    let before = || {
+        if let Some(closing) = closing {
+            closing.send_replace(true);
+        }
+    };
+    match upgrade::begin(edge, config, (file.clone(), node), api, before).await {
+        Ok(handed) => Ok(Some(handed)),
+        Err(error) => {
+            tracing::error!(%error, "no upgrade: this process goes on");
+            say!("no upgrade: {error}; this process goes on");
+            if let Some(server) = &mut server
+                && *server.closing.borrow()
+            {
+                let listener = server.listener.try_clone();
+                let listener = listener.map_err(|error| Failure::new(FAILED, error))?;
+                **server = Server::start(listener, server.router.clone())?;
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Another process goes on; this one finishes what it could not give away.
+async fn leave(edge: Edge, handed: &Handed) -> Result<(), Failure> {
+    upgrade::tell(handed);
+    upgrade::notify(&[sd_notify::NotifyState::MainPid(handed.pid)]);
+    tokio::select! {
+        () = edge.ended() => {}
+        _ = driver::asked_to_stop() => {}
+    }
+    tokio::task::spawn_blocking(move || edge.stop())
+        .await
+        .map_err(|error| Failure::new(FAILED, error))
+}
+
+pub(super) fn open_store(config: &Config, node: u16) -> Result<Option<Box<dyn Store>>, StoreError> {
     let Some(store) = &config.store else { return Ok(None) };
     let opened: Result<Box<dyn Store>, StoreError> = match &store.place {
         StorePlace::File(path) => Embedded::open(path.as_ref()).map(|store| Box::new(store) as Box<dyn Store>),
@@ -165,8 +241,7 @@ fn open_store(config: &Config, node: u16) -> Result<Option<Box<dyn Store>>, Fail
             Redis::open(url, prefix, node).map(|store| Box::new(store) as Box<dyn Store>)
         }
     };
-    let store = opened.map_err(|error| Failure::new(UNSTARTED, &error).hint(error.hint()))?;
-    Ok(Some(store))
+    opened.map(Some)
 }
 
 fn open_cluster(config: &Config) -> Result<Option<ClusterOptions>, Failure> {
@@ -186,11 +261,16 @@ fn open_cluster(config: &Config) -> Result<Option<ClusterOptions>, Failure> {
     }
 }
 
-async fn stop(edge: Edge) -> Result<(), Failure> {
-    let left = tokio::select! {
-        left = driver::drain(&edge, DRAIN) => left.map_err(|error| Failure::new(FAILED, error))?,
+async fn stop(edge: Edge, drain: Drain) -> Result<(), Failure> {
+    let mut left = tokio::select! {
+        left = driver::drain(&edge, drain.stop) => left.map_err(|error| Failure::new(FAILED, error))?,
         _ = driver::asked_to_stop() => driver::totals(&edge).await.map_err(|error| Failure::new(FAILED, error))?,
     };
+    if drain.hang_up && left.calls > 0 {
+        left = driver::hang_up_all(&edge)
+            .await
+            .map_err(|error| Failure::new(FAILED, error))?;
+    }
     // Joins the engine's thread: not for the thread that serves others.
     tokio::task::spawn_blocking(move || edge.stop())
         .await
@@ -208,7 +288,7 @@ async fn stop(edge: Edge) -> Result<(), Failure> {
 }
 
 /// Binds the API's port, and has a token for it.
-async fn listen(config: &Config) -> Result<Option<(TcpListener, Token)>, Failure> {
+fn listen(config: &Config, inherited: Option<&mut Inherited>) -> Result<Option<(Listening, Token)>, Failure> {
     let Some(api) = &config.api else { return Ok(None) };
     let refused = |error: std::io::Error| {
         let failure = Failure::new(UNSTARTED, format!("API {}: {error}", api.listen));
@@ -217,7 +297,11 @@ async fn listen(config: &Config) -> Result<Option<(TcpListener, Token)>, Failure
             None => failure,
         }
     };
-    let listener = TcpListener::bind(api.listen).await.map_err(refused)?;
+    let listener = match inherited.and_then(|inherited| inherited.api(api.listen)) {
+        Some(listener) => listener,
+        None => Listening::bind(api.listen).map_err(refused)?,
+    };
+    listener.set_nonblocking(true).map_err(refused)?;
     let token = match &api.token {
         Some(token) => Token::Given(token.clone()),
         None => Token::Random(random_token()?),
@@ -234,6 +318,16 @@ impl Token {
     fn text(&self) -> &str {
         match self {
             Token::Given(text) | Token::Random(text) => text,
+        }
+    }
+
+    fn tell(&self, address: SocketAddr) {
+        match self {
+            Token::Given(_) => say!("  api   http://{address}  (token as configured)"),
+            Token::Random(token) => {
+                say!("  api   http://{address}  token {token}  (for this run only)");
+                say!("  try   WARMLINE_TOKEN={token} warmline calls{}", elsewhere(address));
+            }
         }
     }
 }
@@ -265,31 +359,42 @@ fn random_token() -> Result<String, Failure> {
     Ok(random()?.iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
-fn serve(
-    listener: TcpListener,
-    token: &Token,
+/// The API while it is served. Its port stays open when it is closed, so that another process can go on there.
+struct Server {
+    listener: Listening,
     router: axum::Router,
-    mut closed: watch::Receiver<bool>,
-) -> Result<JoinHandle<()>, Failure> {
-    let address = listener.local_addr().map_err(|error| Failure::new(UNSTARTED, error))?;
-    match token {
-        Token::Given(_) => say!("  api   http://{address}  (token as configured)"),
-        Token::Random(token) => {
-            say!("  api   http://{address}  token {token}  (for this run only)");
-            say!("  try   WARMLINE_TOKEN={token} warmline calls{}", elsewhere(address));
-        }
+    closing: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(listener: Listening, router: axum::Router) -> Result<Server, Failure> {
+        let system = |error| Failure::new(UNSTARTED, error);
+        let (closing, mut closed) = watch::channel(false);
+        let accepting = TcpListener::from_std(listener.try_clone().map_err(system)?).map_err(system)?;
+        let served = router.clone();
+        let shutdown = async move {
+            closed.wait_for(|closed| *closed).await.ok(); // the sender has gone: the process ends
+        };
+        let task = tokio::spawn(async move {
+            let service = served.into_make_service_with_connect_info::<SocketAddr>();
+            let serving = axum::serve(accepting, service).with_graceful_shutdown(shutdown);
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the API has ended");
+            }
+        });
+        Ok(Server {
+            listener,
+            router,
+            closing,
+            task,
+        })
     }
-    let shutdown = async move {
-        closed.wait_for(|closed| *closed).await.ok(); // the sender has gone: the process ends
-    };
-    Ok(tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(shutdown)
-            .await
-        {
-            tracing::error!(%error, "the API has ended");
-        }
-    }))
+
+    /// Accepts no more connections.
+    fn close(&self) {
+        self.closing.send_replace(true);
+    }
 }
 
 /// What the API is told of the edge.

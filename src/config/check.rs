@@ -62,6 +62,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
     let store = super::store::store(file, problems);
     let cluster = super::cluster::cluster(file, store.as_ref(), &listeners, problems);
     let audit = super::audit::audit(file, problems);
+    let drain = super::drain::drain(file, problems);
     let ladder = parts::ladder(file, problems);
     let softphone = parts::softphone(file, problems);
     let records = super::records::records(file, problems);
@@ -117,6 +118,7 @@ fn sections(file: &mut Fields<'_>, text: &str, problems: &mut Problems) -> Confi
         store,
         cluster,
         audit,
+        drain,
         softphone,
         tls,
         media,

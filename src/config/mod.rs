@@ -100,6 +100,11 @@
 //! [softphone]                   # the page at /phone/ of the API and of every ws and wss listener
 //! page = true                   # false: none
 //! servers = ["wss://phones.example.test/sip"] # what browsers connect to behind a reverse proxy; default: those listeners
+//! [drain]
+//! stop_s = 5                    # how long SIGTERM waits for calls to end
+//! then = "leave"                # or "hang-up"; with a [store] the next process goes on with what is left
+//! upgrade_s = 3600              # how long a process that was taken over finishes what it could not hand over
+//!
 //! [audit]                       # omit: no audit log
 //! file = "audit.jsonl"          # hash-chained; `warmline audit FILE` checks it
 //! [store]                       # omit: calls and bindings end with the process
@@ -210,6 +215,7 @@ mod bot;
 mod check;
 mod cluster;
 mod dns;
+mod drain;
 mod fields;
 mod limits;
 mod media;
@@ -244,6 +250,7 @@ use crate::transport::{Named, Transport};
 pub use bot::{Bot, BotChannel};
 pub use cluster::Cluster;
 pub use dns::Dns;
+pub use drain::Drain;
 pub use media::MediaFiles;
 pub use queue::{QueueRules, Queues};
 pub use records::Records;
@@ -284,6 +291,8 @@ pub struct Config {
     pub queues: Queues,
     /// What outlives the process; `None`: nothing, calls and bindings end with it.
     pub store: Option<StoreFile>,
+    /// How the process ends.
+    pub drain: Drain,
     /// Whether and how it is one of several nodes.
     pub cluster: Option<Cluster>,
     /// The file of the audit log.
@@ -449,6 +458,7 @@ impl Config {
             store: None,
             cluster: None,
             audit: None,
+            drain: Drain::default(),
             softphone: Some(Softphone::default()),
             tls: Tls::default(),
             media: MediaSettings::default(),

@@ -134,6 +134,7 @@ impl Config {
             ("[registrar]", registrar(self) == registrar(new)),
             ("[edge] reach", self.edge.reach == new.edge.reach),
             ("[limits]", self.limits == new.limits),
+            ("[drain]", self.drain == new.drain),
             (
                 "[dns]",
                 (self.dns.timeout, self.dns.avoid) == (new.dns.timeout, new.dns.avoid),
@@ -184,6 +185,7 @@ impl Config {
             store: self.store.clone(),
             cluster: self.cluster.clone(),
             audit: self.audit.clone(),
+            drain: new.drain,
             webhook: self.webhook.clone(),
             ringcentral: self.ringcentral.clone(),
             twilio: self.twilio.clone(),

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::upgrade::Inherited;
 use crate::engine::Listener;
 use crate::transport::Transport;
 
@@ -97,7 +98,8 @@ pub(super) struct Bound {
 }
 
 /// Opens every listener. Port 0 becomes the port that the system chose, in `listeners` too.
-pub(super) fn bind(listeners: &mut [Listener]) -> Result<Bound, StartError> {
+/// What a process before this one has passed on is taken as it is.
+pub(super) fn bind(listeners: &mut [Listener], mut inherited: Option<&mut Inherited>) -> Result<Bound, StartError> {
     let mut bound = Bound {
         udp: Vec::new(),
         streams: Vec::new(),
@@ -116,14 +118,24 @@ pub(super) fn bind(listeners: &mut [Listener]) -> Result<Bound, StartError> {
         let wanted = sibling.copied().unwrap_or(address);
         match transport {
             Transport::Udp => {
-                let socket = udp(wanted).or_else(|_| udp(address)).map_err(wrong)?;
+                let passed = inherited.as_deref_mut().and_then(|inherited| inherited.udp(wanted));
+                let socket = match passed {
+                    Some(socket) => socket,
+                    None => udp(wanted).or_else(|_| udp(address)).map_err(wrong)?,
+                };
                 let actual = socket.local_addr().map_err(wrong)?;
                 settle(listener, actual);
                 bound.udp.push((*listener, socket));
                 siblings.push(actual);
             }
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                let socket = tcp(wanted).or_else(|_| tcp(address)).map_err(wrong)?;
+                let passed = inherited
+                    .as_deref_mut()
+                    .and_then(|inherited| inherited.stream(transport, wanted));
+                let socket = match passed {
+                    Some(socket) => socket,
+                    None => tcp(wanted).or_else(|_| tcp(address)).map_err(wrong)?,
+                };
                 let actual = socket.local_addr().map_err(wrong)?;
                 settle(listener, actual);
                 bound.streams.push((at, socket));
@@ -186,7 +198,7 @@ mod tests {
     #[test]
     fn udp_and_tcp_share_the_port_that_the_system_chose() {
         let mut listeners = [any(Transport::Udp), any(Transport::Tcp)];
-        let bound = bind(&mut listeners).unwrap();
+        let bound = bind(&mut listeners, None).unwrap();
         assert_ne!(listeners[0].address.port(), 0);
         assert_eq!(listeners[0].address, listeners[1].address);
         assert_eq!(listeners[0].advertised, listeners[0].address);
@@ -196,8 +208,8 @@ mod tests {
     #[test]
     fn a_port_in_use_says_so() {
         let mut first = [any(Transport::Udp)];
-        let _held = bind(&mut first).unwrap();
-        let error = bind(&mut first).err().unwrap();
+        let _held = bind(&mut first, None).unwrap();
+        let error = bind(&mut first, None).err().unwrap();
         assert!(
             error.to_string().starts_with(&format!("UDP {}: ", first[0].address)),
             "{error}"

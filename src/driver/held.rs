@@ -51,6 +51,14 @@ impl Held {
         self.committed = self.committed.max(number);
     }
 
+    /// The store has been closed with all that was handed to it; another one counts from the beginning.
+    pub(super) fn all_is_kept(&mut self) {
+        (self.wanted, self.committed) = (0, 0);
+        for (number, _) in &mut self.queue {
+            *number = 0;
+        }
+    }
+
     /// When patience ends.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.since.map(|since| since + PATIENCE)

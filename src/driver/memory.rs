@@ -10,7 +10,7 @@ use super::clock;
 use super::cluster::Joined;
 use crate::engine::{NoteKind, Process, Settings};
 use crate::observe::Metrics;
-use crate::store::{Identity, Store, Stored, Writer, Written};
+use crate::store::{Identity, Store, Stored, Told, Writer, Written};
 
 /// What was kept, and who keeps on keeping.
 pub(super) struct Kept {
@@ -23,6 +23,8 @@ pub(super) struct Kept {
     /// Messages wait until the store has what led to them, which is told here.
     pub(super) confirmed: bool,
     pub(super) committed: mpsc::UnboundedReceiver<u64>,
+    /// The other end, for a writer that is started later.
+    pub(super) commit: mpsc::UnboundedSender<u64>,
     /// Connections are numbered from here: a sealed flow of an earlier process must not name one of this process.
     pub(super) first_connection: u64,
 }
@@ -71,6 +73,7 @@ pub(super) fn recall(
             writer: None,
             confirmed: false,
             committed,
+            commit: sender,
             first_connection,
         });
     };
@@ -81,14 +84,8 @@ pub(super) fn recall(
     settings.key = identity.key;
     let Sorted { records, calls, notes } = sorted(store.records()?);
     let journal = store.journal()?;
-    let counted = Arc::clone(metrics);
-    let told = Box::new(move |written| match written {
-        Written::UpTo(number) => drop(sender.send(number)), // an edge that has ended waits for nothing
-        Written::Failing => counted.cluster.set_store_up(false),
-        Written::Again => counted.cluster.set_store_up(true),
-        // A store that is fenced belongs to a cluster, and the cluster starts the writers of its own.
-        Written::Fenced { .. } => {}
-    });
+    let commit = sender.clone();
+    let told = written_to(sender, metrics);
     let writer = Writer::start(store, journal, told).map_err(system("a thread"))?;
     tracing::info!(records = records.len(), "read from the store");
     Ok(Kept {
@@ -98,7 +95,22 @@ pub(super) fn recall(
         writer: Some(writer),
         confirmed,
         committed,
+        commit,
         first_connection,
+    })
+}
+
+/// What a writer tells goes to the loop, and to the metrics.
+pub(super) fn written_to(sender: mpsc::UnboundedSender<u64>, metrics: &Arc<Metrics>) -> Told {
+    let counted = Arc::clone(metrics);
+    Box::new(move |written| match written {
+        Written::UpTo(number) => {
+            sender.send(number).ok(); // an edge that has ended waits for nothing
+        }
+        Written::Failing => counted.cluster.set_store_up(false),
+        Written::Again => counted.cluster.set_store_up(true),
+        // A store that is fenced belongs to a cluster, and the cluster starts the writers of its own.
+        Written::Fenced { .. } => {}
     })
 }
 

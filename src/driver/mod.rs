@@ -35,6 +35,7 @@ mod clock;
 mod cluster;
 mod dns;
 mod dtls_certificate;
+mod handing;
 mod held;
 mod isolate;
 mod ladders;
@@ -53,6 +54,7 @@ mod streams;
 mod tap;
 mod tls;
 mod trust;
+mod upgrade;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -70,10 +72,11 @@ pub use ladders::Ladders;
 pub use media::{MediaFiles, MediaOptions, MediaThread};
 pub use records::{CallRecords, RecordOptions};
 pub use resolve::{options, resolve};
-pub use stop::{DRAIN, Hangups, asked_to_stop, drain, totals};
+pub use stop::{Signals, asked_to_stop, drain, hang_up_all, totals};
 pub use stream::StreamLimits;
 pub use tap::{Tap, Tapped};
 pub use tls::{KeyFiles, TlsOptions};
+pub use upgrade::{HandOver, Handed, Inherited, Link};
 #[doc(hidden)]
 pub use websocket::websocket_limits;
 
@@ -121,6 +124,8 @@ pub struct Options {
     pub softphone: Option<SoftphoneOptions>,
     /// Prompts and recordings.
     pub media: MediaFiles,
+    /// What a process before this one has passed on.
+    pub inherited: Option<Inherited>,
     /// Site policy of the embedding host.
     pub plugin: Option<Box<dyn Plugin>>,
 }
@@ -168,6 +173,15 @@ fn doors(settings: &Settings, options: &Options) -> Result<Vec<Door>, StartError
     settings.listeners.iter().enumerate().map(door).collect()
 }
 
+/// Whether certificates and trust can be used, as [`Edge::start`] would: for those who must know before they stop anything.
+///
+/// # Errors
+/// What [`Edge::start`] would say.
+pub fn check(settings: &Settings, options: &Options) -> Result<(), StartError> {
+    doors(settings, options)?;
+    Connector::new(&options.tls, settings).map(drop)
+}
+
 fn certificate_of(
     own: &ListenerOptions,
     options: &Options,
@@ -188,6 +202,7 @@ pub struct Edge {
     site: Option<Arc<Site>>,
     phase: watch::Sender<Phase>,
     reloads: mpsc::UnboundedSender<Settings>,
+    hand_overs: mpsc::UnboundedSender<HandOver>,
     /// What listeners show, by the listener's number; and what our own connections do.
     acceptors: Vec<(usize, Acceptor)>,
     trust: SharedTrust,
@@ -196,10 +211,11 @@ pub struct Edge {
 
 impl Edge {
     /// Binds every listener and starts the engine's thread. On error nothing is left running.
-    pub fn start(mut settings: Settings, options: Options) -> Result<Edge, StartError> {
+    pub fn start(mut settings: Settings, mut options: Options) -> Result<Edge, StartError> {
         let doors = doors(&settings, &options)?;
         let connector = Connector::new(&options.tls, &settings)?;
-        let bound = bind::bind(&mut settings.listeners)?;
+        let mut inherited = options.inherited.take();
+        let bound = bind::bind(&mut settings.listeners, inherited.as_mut())?;
         let trust = connector.trust();
         let acceptors = doors.iter().enumerate();
         let acceptors = acceptors
@@ -220,8 +236,9 @@ impl Edge {
             ..
         } = options;
         let metrics = Arc::new(Metrics::new());
+        let sockets = inherited.as_mut().map(Inherited::media).unwrap_or_default();
         let media_files = media.clone();
-        let (media, heard) = media::wire(&mut settings, media, &metrics)?;
+        let (media, heard) = media::wire(&mut settings, media, &metrics, sockets)?;
         // The ports are known by now.
         let site = softphone
             .map(|SoftphoneOptions { servers }| Arc::new(Site::new(&settings.domain, &settings.listeners, &servers)));
@@ -285,6 +302,7 @@ impl Edge {
         let handle = handle.with_sounds(sounds).with_notes(notes);
         let (phase, watched) = watch::channel(Phase::Serving);
         let (reloads, reloaded) = mpsc::unbounded_channel();
+        let (hand_overs, handed_over) = mpsc::unbounded_channel();
         let counted = Arc::clone(&metrics);
         let (asked, told) = (settings.clone(), Arc::clone(&metrics));
         let serve = move || {
@@ -323,6 +341,8 @@ impl Edge {
                 noted,
                 phase: watched,
                 reloaded,
+                handed_over,
+                heir: inherited.map(Inherited::heir),
                 events,
                 metrics: counted,
                 tap,
@@ -355,6 +375,7 @@ impl Edge {
             site,
             phase,
             reloads,
+            hand_overs,
             acceptors,
             trust,
             thread: Some(thread),
@@ -426,13 +447,20 @@ impl Edge {
         Ok(())
     }
 
+    /// Hands everything over to another process; what comes of it is told by the answer that came with the order. When it
+    /// was done, [`Edge::ended`] says when what could not be handed over is finished, too.
+    pub fn hand_over(&self, order: HandOver) {
+        self.hand_overs.send(order).ok(); // an edge that has ended has nothing to give
+    }
+
     /// Takes no more connections and no more calls; everything else goes on.
     pub fn stop_accepting(&self) {
         self.metrics.set_draining();
         self.phase.send_replace(Phase::Draining);
     }
 
-    /// Resolves when the engine's thread has ended. It ends by [`Edge::stop`] only; anything else is a defect.
+    /// Resolves when the engine's thread has ended. It ends by [`Edge::stop`], and some time after [`Edge::hand_over`];
+    /// anything else is a defect.
     pub async fn ended(&self) {
         self.phase.closed().await;
     }

@@ -20,7 +20,7 @@ use super::clock;
 use crate::api::moment;
 use crate::engine::{Engine, Event, NoteKind, Stored};
 use crate::observe::{Living, Metrics, Record, RecordPage, Records, StoredRecord, find_record, page_of_records};
-use crate::vocabulary::{Moment, RecordQuery};
+use crate::vocabulary::{LegHandle, Moment, RecordQuery};
 
 /// Records that may wait for a slow disk.
 const WAITING: usize = 4_096;
@@ -168,6 +168,13 @@ impl RecordMaker {
             .take_back(read.into_iter().map(|(stored, _)| stored).collect());
         late.into_iter().for_each(|record| self.write(record));
         kept
+    }
+
+    /// Has the store forget the records of these legs: this process writes them, and no other one.
+    pub(super) fn forget_of(&self, legs: &[LegHandle]) -> Vec<Stored> {
+        let ids = self.records.lock().ids_of(legs);
+        let note = |id: String| Stored::Note(NoteKind::Record, id.into(), None);
+        ids.into_iter().map(note).collect()
     }
 
     /// What is to be kept of the records since this was asked last.

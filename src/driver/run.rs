@@ -16,6 +16,7 @@ use super::adopted::{Among, Asked, Seat};
 use super::clock;
 use super::cluster::{LinkEvent, News};
 use super::dns::Dns;
+use super::handing::Beside;
 use super::held::Held;
 use super::isolate::isolated;
 use super::ladders::Ladders;
@@ -28,6 +29,7 @@ use super::stream::{Door, StreamEvent, StreamLimits};
 use super::streams::Streams;
 use super::tap::{Tap, Tapped};
 use super::trust::Connector;
+use super::upgrade::{HandOver, Heir};
 use crate::api::{EventLog, NoteChange, Order, moment};
 use crate::engine::{CommandId, Engine, Input, Listener, NoteKind, Output, Settings, Stored};
 use crate::media::MediaEvent;
@@ -65,6 +67,9 @@ pub(super) struct Parts {
     pub(super) noted: mpsc::UnboundedReceiver<NoteChange>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) reloaded: mpsc::UnboundedReceiver<Settings>,
+    pub(super) handed_over: mpsc::UnboundedReceiver<HandOver>,
+    /// A process before this one waits until this one is ready.
+    pub(super) heir: Option<Heir>,
     pub(super) events: Arc<EventLog>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) tap: Option<Tap>,
@@ -93,16 +98,21 @@ pub(super) struct Shell {
     /// An engine that was looked at already has more to say.
     pub(super) again: bool,
     pub(super) udp: Vec<(Listener, UdpSocket)>,
+    /// Another process reads these; they are only sent from.
+    pub(super) mute: Vec<(Listener, std::net::UdpSocket)>,
+    pub(super) beside: Beside,
     pub(super) streams: Streams,
     pub(super) names: Names,
     pub(super) waiting: HashMap<CommandId, Asked>,
     next_command: u64,
     pub(super) failed: VecDeque<Flow>,
     buffer: Vec<u8>,
-    events: Arc<EventLog>,
+    pub(super) events: Arc<EventLog>,
     pub(super) metrics: Arc<Metrics>,
     tap: Option<Tap>,
     pub(super) writer: Option<Writer>,
+    /// Where a writer tells how far it is.
+    pub(super) committed: mpsc::UnboundedSender<u64>,
     pub(super) held: Held,
     ladders: Option<Ladders>,
     pub(super) records: RecordMaker,
@@ -148,6 +158,8 @@ pub(super) async fn run(parts: Parts) {
         mut noted,
         mut phase,
         mut reloaded,
+        mut handed_over,
+        heir,
         events,
         metrics,
         tap,
@@ -165,6 +177,7 @@ pub(super) async fn run(parts: Parts) {
         writer,
         confirmed,
         mut committed,
+        commit,
         first_connection,
         ..
     } = kept;
@@ -189,6 +202,8 @@ pub(super) async fn run(parts: Parts) {
         adopted: Vec::new(),
         again: false,
         udp,
+        mute: Vec::new(),
+        beside: Beside::Alone,
         streams,
         names: Names::new(dns, answers),
         waiting: HashMap::new(),
@@ -199,6 +214,7 @@ pub(super) async fn run(parts: Parts) {
         metrics,
         tap,
         writer,
+        committed: commit,
         held: Held::new(confirmed),
         ladders,
         records,
@@ -209,12 +225,25 @@ pub(super) async fn run(parts: Parts) {
             left: STUN_PER_SECOND,
         },
     };
+    let heir = match heir.map(|heir| shell.inherit(heir)) {
+        Some(None) => return,
+        Some(heir) => heir,
+        None => None,
+    };
     shell.tell(Input::Restored { records: kept });
+    if let Some(beside) = heir {
+        shell.tell(beside);
+        shell.media.forget_inherited();
+    }
     shell.records.settle_restored(moment(clock::wall()), &shell.engine);
     shell.keep(Vec::new());
     loop {
         let deadline = shell.deadline();
         let patience = shell.held.deadline();
+        let (reads, leaves) = (shell.beside.reads(), shell.beside.deadline());
+        if shell.is_done() {
+            break;
+        }
         tokio::select! {
             biased;
             () = until(deadline) => shell.time_has_come(),
@@ -228,6 +257,9 @@ pub(super) async fn run(parts: Parts) {
                 (Ok(()), Phase::Stopped) | (Err(_), _) => break,
             },
             Some(settings) = reloaded.recv() => shell.reloaded(settings),
+            Some(order) = handed_over.recv(), if reads => shell.hand_over(order),
+            said = shell.beside.next() => shell.heard_other(said),
+            () = until(leaves) => {}
             Some(told) = next(&mut news) => shell.news(told),
             Some(event) = next(&mut linked) => shell.link_event(event),
             Some((node, event)) = next(&mut heard_beside) => shell.heard_beside(node, event),
@@ -349,6 +381,7 @@ impl Shell {
             StreamEvent::Accepted { stream, door, remote } => self.streams.accepted(stream, door, remote),
             StreamEvent::Message { flow, bytes } => self.received(clock::now(), flow, bytes),
             StreamEvent::Closed { flow } => {
+                self.tell_closed(&flow);
                 self.failed.extend(self.streams.closed(flow.connection));
                 self.perform(clock::now());
             }
@@ -400,6 +433,12 @@ impl Shell {
     }
 
     fn received(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        if !self.is_passed_on(&flow, &bytes) {
+            self.take_in(now, flow, bytes);
+        }
+    }
+
+    pub(super) fn take_in(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.metrics.message(Way::In, flow.transport);
         self.tapped(now, Way::In, flow, &bytes);
         if self.taken_elsewhere(now, flow, &bytes, false) {
@@ -475,7 +514,7 @@ impl Shell {
         self.let_go();
     }
 
-    fn let_go(&mut self) {
+    pub(super) fn let_go(&mut self) {
         let now = clock::now();
         while let Some(output) = self.held.next(now) {
             self.act(now, output);
@@ -505,9 +544,12 @@ impl Shell {
         }
     }
 
-    fn transmit(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+    pub(super) fn transmit(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.metrics.message(Way::Out, flow.transport);
         self.tapped(now, Way::Out, flow, &bytes);
+        if self.is_sent_beside(&flow, &bytes) {
+            return;
+        }
         let bytes = match &mut self.among {
             Some(among) => match among.cluster.send_elsewhere(flow, bytes) {
                 Ok(()) => return,
@@ -540,10 +582,14 @@ impl Shell {
                 .iter()
                 .find(|(listener, _)| listener.address.is_ipv4() == flow.remote.is_ipv4())
         };
-        let Some((_, socket)) = exact.or_else(family) else {
-            return Err(vec![flow]);
+        let sent = match exact.or_else(family) {
+            Some((_, socket)) => socket.try_send_to(bytes, flow.remote),
+            None => match self.send_mute(flow, bytes) {
+                Some(sent) => sent,
+                None => return Err(vec![flow]),
+            },
         };
-        match socket.try_send_to(bytes, flow.remote) {
+        match sent {
             Ok(_) => Ok(()),
             // A full send buffer is a lost datagram; SIP over UDP repeats what is lost (RFC 3261 §17).
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

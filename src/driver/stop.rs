@@ -6,9 +6,6 @@ use super::Edge;
 use crate::api::CommandError;
 use crate::engine::{Command, Reply, Totals};
 
-/// How long calls and transactions may take to end by themselves.
-pub const DRAIN: Duration = Duration::from_secs(5);
-
 /// Resolves at the first SIGINT or SIGTERM; says which.
 pub async fn asked_to_stop() -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -20,18 +17,25 @@ pub async fn asked_to_stop() -> std::io::Result<&'static str> {
     }
 }
 
-/// SIGHUPs as they come. From the first look on, the signal no longer ends the process.
+/// One kind of signal as it comes. From the first look on, it no longer ends the process.
 #[derive(Debug)]
-pub struct Hangups(tokio::signal::unix::Signal);
+pub struct Signals(tokio::signal::unix::Signal);
 
-impl Hangups {
-    /// Begins to look.
+impl Signals {
+    /// SIGHUP: the configuration is to be read again.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn watch() -> std::io::Result<Hangups> {
-        let kind = tokio::signal::unix::SignalKind::hangup();
-        tokio::signal::unix::signal(kind).map(Hangups)
+    pub fn hangups() -> std::io::Result<Signals> {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map(Signals)
+    }
+
+    /// SIGUSR2: the next process is to take over.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn upgrades() -> std::io::Result<Signals> {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined2()).map(Signals)
     }
 
     /// Resolves at the next one.
@@ -54,6 +58,20 @@ pub async fn drain(edge: &Edge, deadline: Duration) -> Result<Totals, CommandErr
     settle(edge, GRACE.min(deadline), |left| left.transactions == 0).await
 }
 
+/// Hangs up every call, and waits a moment until their parties know.
+pub async fn hang_up_all(edge: &Edge) -> Result<Totals, CommandError> {
+    if let Reply::Calls(calls) = edge.handle().command(Command::Calls).await? {
+        for call in calls {
+            let order = Command::HangUpCall { call: call.id };
+            edge.handle().command(order).await.ok(); // it may have ended by itself
+        }
+    }
+    settle(edge, FAREWELL, |left| left.calls + left.dialogs == 0).await
+}
+
+/// For the BYEs to be answered, once more if need be (RFC 3261 §17.1.2.1: T1 is half a second).
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Waits until `done` or for as long as `limit`.
 async fn settle(edge: &Edge, limit: Duration, done: impl Fn(&Totals) -> bool) -> Result<Totals, CommandError> {
     let step = Duration::from_millis(50);
@@ -73,6 +91,7 @@ pub async fn totals(edge: &Edge) -> Result<Totals, CommandError> {
     match edge.handle().command(Command::Totals).await? {
         Reply::Totals(totals) => Ok(totals),
         Reply::Calls(_)
+        | Reply::FirstCalls { .. }
         | Reply::Call(_)
         | Reply::Transfers(_)
         | Reply::Transfer(_)

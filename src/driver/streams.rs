@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,6 +43,7 @@ pub(super) struct Streams {
     limits: StreamLimits,
     connector: Connector,
     acceptors: Vec<JoinHandle<()>>,
+    listening: Vec<(Door, Arc<TcpListener>)>,
 }
 
 impl Streams {
@@ -55,11 +58,18 @@ impl Streams {
             limits,
             connector,
             acceptors: Vec::new(),
+            listening: Vec::new(),
         }
     }
 
     /// Begins to accept connections on a listener.
     pub(super) fn listen(&mut self, door: Door, listener: TcpListener) {
+        let listener = Arc::new(listener);
+        self.listening.push((door.clone(), Arc::clone(&listener)));
+        self.accept(door, listener);
+    }
+
+    fn accept(&mut self, door: Door, listener: Arc<TcpListener>) {
         let events = self.events.clone();
         self.acceptors.push(tokio::spawn(async move {
             loop {
@@ -98,6 +108,33 @@ impl Streams {
         for acceptor in self.acceptors.drain(..) {
             acceptor.abort();
         }
+    }
+
+    /// Accepts nothing until [`Streams::go_on_listening`]; copies of the sockets, for another process.
+    pub(super) fn pause_listening(&mut self) -> std::io::Result<Vec<(Transport, SocketAddr, OwnedFd)>> {
+        self.stop_listening();
+        let copy = |(door, listener): &(Door, Arc<TcpListener>)| {
+            Ok((door.transport, door.local, listener.as_fd().try_clone_to_owned()?))
+        };
+        self.listening.iter().map(copy).collect()
+    }
+
+    pub(super) fn go_on_listening(&mut self) {
+        for (door, listener) in self.listening.clone() {
+            self.accept(door, listener);
+        }
+    }
+
+    /// Another process listens there now.
+    pub(super) fn release_listeners(&mut self) {
+        self.listening.clear();
+    }
+
+    /// All connections that carry messages.
+    pub(super) fn flows(&self) -> Vec<Flow> {
+        let mut flows: Vec<Flow> = self.connections.values().map(|connection| connection.flow).collect();
+        flows.sort_unstable_by_key(|flow| flow.connection);
+        flows
     }
 
     /// Lets every connection write what it was given, within a moment, and ends them all.

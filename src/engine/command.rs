@@ -17,6 +17,10 @@ impl Engine {
     fn carry_out(&mut self, now: Instant, id: CommandId, command: Command) -> Result<Option<Reply>, Refusal> {
         let reply = match command {
             Command::Calls => Reply::Calls(self.transfers.calls.views()),
+            Command::FirstCalls { limit } => Reply::FirstCalls {
+                calls: self.transfers.calls.first_views(limit),
+                total: self.transfers.calls.len(),
+            },
             Command::Call { call } => {
                 let view = self.transfers.calls.view(call);
                 Reply::Call(view.ok_or_else(|| Refusal::NotFound {

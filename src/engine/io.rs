@@ -43,6 +43,16 @@ pub enum Input {
         /// All of it, in any order. Needs [`Engine::keeping`](super::Engine::keeping) for more than registrations.
         records: Vec<Stored>,
     },
+    /// After [`Input::Restored`]: the earlier process still runs beside this one, to finish what cannot be handed over
+    /// ([`Engine::knows`](super::Engine::knows)).
+    Beside {
+        /// Connections that it keeps open for this one, as they are named in messages from now on.
+        flows: Vec<Flow>,
+        /// Media ports that it needs itself.
+        ports: Vec<u16>,
+    },
+    /// The process of [`Input::Beside`] has ended.
+    Alone,
     /// Other nodes of the cluster keep these registrations now, in place of what was known of the same users.
     Learned {
         /// All bindings of each.

@@ -62,15 +62,15 @@ pub enum NoteKind {
 pub(super) struct Keeper {
     epoch: Instant,
     unix: Duration,
-    legs: BTreeMap<LegHandle, u64>,
-    ringing: BTreeMap<LegHandle, u64>,
-    calls: BTreeMap<CallHandle, StoredCall>,
-    hubs: BTreeMap<CallHandle, StoredHub>,
-    transfers: BTreeMap<TransferHandle, StoredTransfer>,
+    pub(super) legs: BTreeMap<LegHandle, u64>,
+    pub(super) ringing: BTreeMap<LegHandle, u64>,
+    pub(super) calls: BTreeMap<CallHandle, StoredCall>,
+    pub(super) hubs: BTreeMap<CallHandle, StoredHub>,
+    pub(super) transfers: BTreeMap<TransferHandle, StoredTransfer>,
 }
 
 impl Keeper {
-    fn clock(&self, now: Instant) -> WallClock {
+    pub(super) fn clock(&self, now: Instant) -> WallClock {
         let unix = self.unix + now.saturating_duration_since(self.epoch);
         WallClock {
             now,

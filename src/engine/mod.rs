@@ -20,6 +20,7 @@
 //! | `kept` | what outlives the process |
 //! | `learned` | what other nodes know of registrations |
 //! | `reload` | what may change while calls are up |
+//! | `remain` | what stays with a process that hands the rest over to the next one |
 //! | `dial` | calls that an API client has the edge make |
 //! | `application` | calls that belong to an API client |
 //! | `hub` | who is called into a hub, and how |
@@ -63,6 +64,7 @@ mod receive;
 mod refer;
 mod register;
 mod reload;
+mod remain;
 mod ringing;
 mod route;
 mod seat;
@@ -83,6 +85,7 @@ pub use crate::vocabulary::*;
 pub use io::{Input, LookupId, Output};
 pub use kept::{NoteKind, Stored};
 pub use plugin::{NewCall, Outgoing, PLUGIN, Plugin, Routing};
+pub use remain::Remainder;
 pub use settings::*;
 
 use crate::call::Calls;
@@ -230,6 +233,8 @@ impl Engine {
             }
             Input::Resolved { id, found } => self.resolved(now, id, found),
             Input::Restored { records } => self.restored(now, records),
+            Input::Beside { flows, ports } => self.beside(now, &flows, &ports),
+            Input::Alone => self.legs().endpoints.allow(),
             Input::Learned { users, live } => self.learned(now, users, live),
             Input::StoreForgot => self.keep_again(),
             Input::Reloaded { settings } => self.reload(now, *settings),

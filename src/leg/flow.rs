@@ -90,6 +90,18 @@ impl Legs {
         }
     }
 
+    /// A connection that was believed lost with the process before this one is there: its legs are reached by it.
+    pub fn flow_back(&mut self, flow: &Flow) {
+        let on =
+            |leg: &super::Leg| leg.dialog.flow.transport == flow.transport && leg.dialog.flow.remote == flow.remote;
+        let lost = self.lost.keys().copied();
+        let here: Vec<LegHandle> = lost.filter(|handle| self.get(*handle).is_some_and(on)).collect();
+        for handle in here {
+            self.move_to(handle, *flow);
+            self.offer_what_holds(handle);
+        }
+    }
+
     /// A phone has registered this contact on a flow that it was not on before; `before`: where it was, if that still lives.
     pub fn flow_found(&mut self, now: Instant, aor: &str, contact: &Uri, flow: Flow, before: Option<Flow>) {
         let lost = self

@@ -254,6 +254,23 @@ impl Leg {
         matches!(self.exchange, Exchange::Stable) && self.waiting_offers.is_empty()
     }
 
+    /// Whether nothing at all is under way with its party: no offer, no request of ours, no REFER's report.
+    pub fn is_quiet(&self) -> bool {
+        self.is_confirmed()
+            && self.is_settled()
+            && self.owed == 0
+            && self.notifier.is_none()
+            && self.subscriber.is_none()
+    }
+
+    /// The port of its own that its media has at the edge; the next one is its RTCP's.
+    pub fn media_port(&self) -> Option<u16> {
+        match self.our_end()?.local() {
+            crate::media::LocalPort::Own(port) => Some(port),
+            crate::media::LocalPort::Shared => None,
+        }
+    }
+
     /// Whether an offer of ours is under way or waits its turn: its outcome will be told.
     pub fn is_offered(&self) -> bool {
         let sent = matches!(self.exchange, Exchange::Sent { .. } | Exchange::Backoff { .. });
@@ -445,6 +462,12 @@ impl Legs {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Another process has it now: nobody here is told, and nothing is sent.
+    pub(crate) fn forget(&mut self, handle: LegHandle) {
+        self.forget_connection(handle);
+        self.table.remove(handle.into());
     }
 
     /// Takes legs out of the table whose end is settled; the tag is dead afterwards (RFC 3891: 603).

@@ -42,21 +42,21 @@
 //!
 //! | | writes | rows | octets | octets that stand while it is up |
 //! |---|---|---|---|---|
-//! | a call: INVITE to BYE, sound from party to party | 3 | 7 | 5,600 | 4,100 |
-//! | the same, sound through the edge | 3 | 7 | 6,700 | 5,100 |
-//! | two calls, a hold, an attended transfer, hang-up | 12 | 29 | 30,700 | |
-//! | the same, sound through the edge | 12 | 29 | 38,000 | |
+//! | a call: INVITE to BYE, sound from party to party | 4 | 11 | 7,000 | 4,100 |
+//! | the same, sound through the edge | 4 | 11 | 8,100 | 5,100 |
+//! | two calls, a hold, an attended transfer, hang-up | 14 | 37 | 33,400 | |
+//! | the same, sound through the edge | 14 | 37 | 40,800 | |
 //!
-//! A write of two rows and a half takes 15 µs of Redis CPU (measured as above; 17 µs with its append-only file, `everysec`): 45 to 50 µs a call,
-//! beside the 157 µs that the node itself takes for it (README, measured). So one Redis core keeps up with three node cores that do nothing but set
-//! up and end calls, or 20,000 calls a second. Telephony is slower than that: 10,000 calls at once of three minutes each are 56 calls a
+//! A write of two or three rows takes 15 µs of Redis CPU (measured as above; 17 µs with its append-only file, `everysec`): 60 to 68 µs a call,
+//! beside the 157 µs that the node itself takes for it (README, measured). So one Redis core keeps up with two and a half node cores that do nothing but set
+//! up and end calls, or 15,000 calls a second. Telephony is slower than that: 10,000 calls at once of three minutes each are 56 calls a
 //! second, and a node of two cores carries them for signalling with a hundredth of what it has. Reckoned so:
 //!
 //! | nodes, each with 10,000 calls up | calls a second | writes a second | of one Redis core | kept in Redis |
 //! |---|---|---|---|---|
-//! | 10 | 560 | 1,700 | 3 % | 0.4 GB |
-//! | 100 | 5,600 | 16,700 | 28 % | 4 GB |
-//! | 1,000 | 56,000 | 167,000 | 2.8 cores: a cluster of four or more | 41 GB |
+//! | 10 | 560 | 2,200 | 4 % | 0.4 GB |
+//! | 100 | 5,600 | 22,400 | 38 % | 4 GB |
+//! | 1,000 | 56,000 | 224,000 | 3.8 cores: a cluster of five or more | 41 GB |
 //!
 //! In a Redis cluster the claim of a number and the records of that number must lie in one slot, because one script compares and
 //! writes: the node's number is the hash tag of both. A renewal that watches three other numbers is then four questions. This is laid out so

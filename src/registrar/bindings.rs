@@ -151,7 +151,7 @@ impl Bindings {
             .filter(move |binding| binding.flow == *flow)
     }
 
-    fn users_of(&self, flow: &Flow) -> impl Iterator<Item = &CompactString> {
+    pub(super) fn users_of(&self, flow: &Flow) -> impl Iterator<Item = &CompactString> {
         let key = key(flow);
         let start = (key, CompactString::const_new(""));
         self.flows

@@ -121,6 +121,23 @@ impl Registrar {
         changes
     }
 
+    /// A connection of the process before this one is still there: who waits on it for its phone need not wait.
+    pub fn flow_back(&mut self, flow: &Flow) -> Vec<Change> {
+        let before = Flow { connection: 0, ..*flow };
+        let on = |binding: &Binding| binding.waiting && binding.flow == before;
+        let users: Vec<CompactString> = self.bindings.users_of(&before).cloned().collect();
+        let mut changes = Vec::new();
+        for user in users {
+            let mut bindings = self.bindings.of(&user).to_vec();
+            for binding in bindings.iter_mut().filter(|binding| on(binding)) {
+                (binding.flow, binding.waiting) = (*flow, false);
+                binding.id = self.bindings.next_id();
+            }
+            changes.extend(self.bindings.commit(&user, bindings));
+        }
+        changes
+    }
+
     /// Takes over what another node of the cluster keeps of these users. What stands there of a connection to `ours` (listeners)
     /// is of an earlier process: it waits for its phone.
     pub fn take_over(&mut self, now: Instant, users: Vec<StoredUser>, ours: &[SocketAddr]) -> Vec<Change> {

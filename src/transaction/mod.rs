@@ -72,7 +72,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use compact_str::CompactString;
 
-use crate::sip::Message;
+use crate::sip::{Message, Method};
 use crate::transport::Flow;
 
 mod client;
@@ -230,6 +230,21 @@ impl<U: Clone + fmt::Debug> Transactions<U> {
     /// The next thing to know.
     pub fn poll_event(&mut self) -> Option<Event<U>> {
         self.events.pop_front()
+    }
+
+    /// Whether a message belongs to a transaction here: a response by its branch, also when that transaction has ended, a
+    /// request by RFC 3261 §17.2.3, an ACK or a CANCEL by its INVITE, too.
+    pub fn has(&self, message: &Message) -> bool {
+        if !message.is_request() {
+            return message.branch().is_some_and(|branch| self.keys.open(branch).is_some());
+        }
+        let Some(via) = message.top_via() else { return false };
+        let known = |method: &Method| {
+            let key = self.keys.request(message, &via, method.as_str());
+            key.is_some_and(|key| self.index.contains_key(&key))
+        };
+        let of_invite = matches!(message.method(), Method::Ack | Method::Cancel) && known(&Method::Invite);
+        of_invite || known(message.method())
     }
 
     /// How many client and server transactions there are.

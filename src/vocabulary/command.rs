@@ -17,6 +17,11 @@ pub struct CommandId(pub u64);
 pub enum Command {
     /// List all calls.
     Calls,
+    /// Some calls, and how many there are: where there are thousands, a page of them costs no more than a page.
+    FirstCalls {
+        /// At most so many.
+        limit: usize,
+    },
     /// Show one call.
     Call {
         /// Which.
@@ -208,6 +213,13 @@ pub enum Command {
 pub enum Reply {
     /// To [`Command::Calls`].
     Calls(Vec<CallView>),
+    /// To [`Command::FirstCalls`].
+    FirstCalls {
+        /// In the order of their handles.
+        calls: Vec<CallView>,
+        /// How many there are.
+        total: usize,
+    },
     /// To [`Command::Call`], and to [`Command::Dial`] as soon as the first party is called.
     Call(CallView),
     /// To [`Command::Transfers`].

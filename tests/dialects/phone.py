@@ -408,6 +408,9 @@ class Call:
 class Phone:
     """A user agent on a port of its own. `number` is what stands in From when it does not register (a trunk)."""
 
+    # For how many seconds a request is repeated at least; RFC 3261 §17.1.2.2 says 32.
+    stubborn = 0
+
     def __init__(self, name, edge, password="", domain="example.test", tone=440, host="127.0.0.1", port=0, display=None):
         self.name, self.edge, self.password, self.domain, self.display = name, edge, password, domain, display
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -473,7 +476,7 @@ class Phone:
             message = Message(text.encode())
             key = (message.get("call-id"), int(message.get("cseq").split()[0]))
             with self.lock:
-                self.pending[key] = [time.monotonic() + 0.5, 0.5, text]
+                self.pending[key] = [time.monotonic() + 0.5, 0.5, text, time.monotonic() + self.stubborn]
         self._transmit(text)
 
     def _transmit(self, text):
@@ -578,7 +581,7 @@ class Phone:
                 for entry in due:
                     entry[1] = min(entry[1] * 2, 4)
                     entry[0] = now + entry[1]
-                self.pending = {key: entry for key, entry in self.pending.items() if entry[1] < 4}
+                self.pending = {key: entry for key, entry in self.pending.items() if entry[1] < 4 or now < entry[3]}
             for entry in due:
                 self._transmit(entry[2])
 

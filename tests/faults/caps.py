@@ -13,28 +13,10 @@ def descriptors_capped(folder, spare=6):
     """With so few to spare connections take the rest; calls that need none go on, those that need one are told, and afterwards all is well."""
     with Room(folder, mode="relay") as room:
         room.warm_up()
+        squeeze(room, spare)
+        # What the first time needed once belongs to the warm-up.
         baseline = Baseline(room)
-        room.talk()
-        room.customer.hears(room.tone("operator"))
-        soft, hard = resource.prlimit(room.edge.process.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(room.edge.process.pid, resource.RLIMIT_NOFILE, (descriptors(room.edge) + spare, hard))
-        loris = Loris(room, 2 * spare + 10)
-        try:
-            def full():
-                loris.dribble(b"I")
-                return descriptors(room.edge) >= resource.prlimit(room.edge.process.pid, resource.RLIMIT_NOFILE)[0] - 1
-            wait_until(full, PATIENCE, "the descriptors are used up")
-            refused = room.phones["consult"].call("customer")
-            wait_until(lambda: refused.state in ("ended", "confirmed") or room.live("customer")[1:], PATIENCE, "a new call has an end")
-            for call in room.live("customer")[1:]:
-                call.reject()
-            status = refused.wait("ended").status
-            room.still_answers("undone")
-        finally:
-            loris.close()
-            resource.prlimit(room.edge.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
-        room.everybody_leaves()
-        room.edge.wait_until_empty(45)
+        status = squeeze(room, spare)
         room.talk()
         room.transfer("blind")
         assert room.settle() == "done", "the transfer afterwards"
@@ -42,6 +24,33 @@ def descriptors_capped(folder, spare=6):
         figures = check(room, baseline)
         figures["new_call"] = status
         return figures
+
+
+def squeeze(room, spare):
+    """A relayed call is up; connections take every descriptor; somebody calls. What the caller was answered."""
+    room.talk()
+    room.customer.hears(room.tone("operator"))
+    pid = room.edge.process.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(room.edge) + spare, hard))
+    loris = Loris(room, 2 * spare + 10)
+    try:
+        def full():
+            loris.dribble(b"I")
+            return descriptors(room.edge) >= resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] - 1
+        wait_until(full, PATIENCE, "the descriptors are used up")
+        refused = room.phones["consult"].call("customer")
+        wait_until(lambda: refused.state in ("ended", "confirmed") or room.live("customer")[1:], PATIENCE, "a new call has an end")
+        for call in room.live("customer")[1:]:
+            call.reject()
+        status = refused.wait("ended").status
+        room.still_answers("undone")
+    finally:
+        loris.close()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    room.everybody_leaves()
+    room.edge.wait_until_empty(45)
+    return status
 
 
 def memory_capped(folder, megabytes=256, connections=600, floods=2_000):

@@ -17,6 +17,7 @@ from lines import broken_lines, single_octets, slow_loris
 from name_server import name_server
 from restarted import restarted
 from soak import soak
+from upgrade import reload_under_load, upgrade_under_load, upgrade_with_sound
 from weather import weather
 
 
@@ -42,7 +43,7 @@ ROWS = [
       for kind in ("tcp", "tls", "ws", "wss")],
     Row("pbx-restart", "PBX killed in mid-call and mid-transfer", pbx_restart, {}, {"rounds": 10}),
     Row("pbx-slow", "PBX stands still for 4 s", pbx_slow, {}, {"rounds": 10}),
-    Row("dns", "name server gone, slow, wrong", name_server, {}, {"manners": ("gone", "slow", "wrong", "fails", "babbles", "forged") * 3}),
+    Row("dns", "name server gone, slow, wrong", name_server, {}, {"manners": ("gone", "slow", "late", "wrong", "fails", "babbles", "forged") * 3}),
     Row("disk", "disk full: store, journal, audit log", disk_full, {}, {"transfers": 20}),
     Row("clock", "clock set by 1 h and 10 years, both ways", clock_set, {"by": (3_600, -315_360_000), "restart": (-315_360_000,)}),
     Row("descriptors", "file descriptors used up", descriptors_capped),
@@ -56,6 +57,10 @@ ROWS = [
       for method in ("REGISTER", "INVITE") for limits in (True, False)],
     Row("soak", "mixed transfers, a SIGKILL every now and then", soak, {"minutes": 0.7, "kill_every_s": 15},
         {"minutes": 30, "kill_every_s": 300}),
+    Row("upgrade", "upgrade under 50 calls a second", upgrade_under_load, {"times": 1}, {"times": 5}, alone=True),
+    Row("upgrade-sound", "upgrade in the middle of relayed sound", upgrade_with_sound),
+    Row("reload", "configuration and certificate read again, 50 calls a second", reload_under_load, {"times": 50}, {"times": 1_000},
+        alone=True),
     *[Row(f"pair-{kind}", f"two nodes, one killed at points of a {kind} transfer", pairs_killed, {"kind": kind, "points": points},
           {"kind": kind, "repeats": 3}) for kind, points in (("blind", (4, 9, 13)), ("attended", (3, 8)))],
     Row("pair-call", "two nodes, one killed under a call whose sound it relays", taken_over),

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::config::Bot;
 
@@ -46,10 +48,16 @@ pub(super) fn routes(bot: &Bot) -> Router {
     if known.is_empty() {
         return Router::new();
     }
-    Router::new()
-        .route("/restapi/external-bot/{token}/channels", get(channels))
-        .route("/restapi/external-bot/{token}/processLogs", post(logs))
-        .with_state(known)
+    described().split_for_parts().0.with_state(known)
+}
+
+fn described() -> OpenApiRouter<Arc<[Known]>> {
+    OpenApiRouter::new().routes(routes!(channels)).routes(routes!(logs))
+}
+
+/// The description of these paths, for `/openapi.json`.
+pub fn openapi() -> OpenApi {
+    described().split_for_parts().1
 }
 
 /// Those that this token opens. Compared in the same time, however much of it is right.
@@ -59,6 +67,10 @@ fn opened<'k>(known: &'k [Known], token: &str) -> Vec<&'k Value> {
     known.iter().filter(fits).map(|channel| &channel.shown).collect()
 }
 
+/// The channels that a bot's token opens, as the bot asks for them at its start.
+#[utoipa::path(get, path = "/restapi/external-bot/{token}/channels", tag = "bot",
+    params(("token" = String, Path, description = "The channel's token")),
+    responses((status = 200, description = "Its channels", body = Vec<Object>), (status = 404)))]
 async fn channels(State(known): State<Arc<[Known]>>, Path(token): Path<String>) -> Response {
     match opened(&known, &token).as_slice() {
         [] => StatusCode::NOT_FOUND.into_response(),
@@ -67,6 +79,9 @@ async fn channels(State(known): State<Arc<[Known]>>, Path(token): Path<String>) 
 }
 
 /// Taken and left: the edge has an event log of its own.
+#[utoipa::path(post, path = "/restapi/external-bot/{token}/processLogs", tag = "bot",
+    params(("token" = String, Path, description = "The channel's token")),
+    responses((status = 200), (status = 404)))]
 async fn logs(State(known): State<Arc<[Known]>>, Path(token): Path<String>) -> StatusCode {
     match opened(&known, &token).as_slice() {
         [] => StatusCode::NOT_FOUND,

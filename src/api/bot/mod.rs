@@ -43,6 +43,8 @@ use crate::engine::{Command, Event, HubNote};
 use talk::Talk;
 use wire::Who;
 
+pub use channels::openapi;
+
 /// Callers who talk with bots at the same time; further ones are refused.
 pub const MOST_TALKS: usize = 10_000;
 

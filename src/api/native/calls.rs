@@ -20,11 +20,11 @@ use crate::engine::{CallHandle, Command, HoldDirection, LegHandle, Reply};
     params(("limit" = Option<usize>, Query, description = "At most so many")),
     responses((status = 200, body = schema::Calls), (status = 400, body = Problem), (status = 401, body = Problem)))]
 pub(super) async fn list(State(shared): State<Arc<Shared>>, page: Page) -> Result<Json<Value>, Problem> {
-    let Reply::Calls(calls) = shared.ask(Command::Calls).await? else {
+    let limit = page.limit();
+    let Reply::FirstCalls { calls, total } = shared.ask(Command::FirstCalls { limit }).await? else {
         return Err(shared.confused());
     };
-    let total = calls.len();
-    Ok(Json(json!({ "calls": page.first(calls), "total": total })))
+    Ok(Json(json!({ "calls": calls, "total": total })))
 }
 
 /// One call.

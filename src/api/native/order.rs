@@ -65,6 +65,7 @@ async fn carry_out(shared: &Shared, command: Command) -> Result<Answer, Problem>
         ),
         Reply::Call(call) => (format!("/v1/calls/{}", call.id), printed(serde_json::to_vec(&call))?),
         Reply::Calls(_)
+        | Reply::FirstCalls { .. }
         | Reply::Transfers(_)
         | Reply::Registrations(_)
         | Reply::Totals(_)

@@ -14,15 +14,20 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// At most so many.
+    pub(super) fn limit(&self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
+    }
+
     /// The first of a list.
     pub(super) fn first<T>(&self, mut list: Vec<T>) -> Vec<T> {
-        list.truncate(self.limit.unwrap_or(usize::MAX));
+        list.truncate(self.limit());
         list
     }
 
     /// The last of a list: the newest, where the oldest stand first.
     pub(super) fn last<T>(&self, mut list: Vec<T>) -> Vec<T> {
-        let skipped = list.len().saturating_sub(self.limit.unwrap_or(usize::MAX));
+        let skipped = list.len().saturating_sub(self.limit());
         list.split_off(skipped)
     }
 }

@@ -72,7 +72,13 @@ pub(super) async fn events(
             .on_upgrade(|socket| feed(socket, subscription)));
     }
     let stream = stream::unfold(subscription, async |mut subscription| {
-        let sent = match subscription.next().await {
+        let over = subscription.over();
+        let happened = tokio::select! {
+            biased;
+            happened = subscription.next() => happened,
+            () = over => return None,
+        };
+        let sent = match happened {
             Happened::Event(stamped) => {
                 let sent = Sent::default()
                     .id(stamped.sequence.to_string())
@@ -112,6 +118,8 @@ fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
 /// One JSON object a text message, until either side closes.
 async fn feed(mut socket: WebSocket, mut subscription: Subscription) {
     let mut alive = tokio::time::interval(KEEP_ALIVE);
+    let over = subscription.over();
+    tokio::pin!(over);
     loop {
         let sent = tokio::select! {
             happened = subscription.next() => {
@@ -121,6 +129,7 @@ async fn feed(mut socket: WebSocket, mut subscription: Subscription) {
                 };
                 socket.send(Heard::Text(text.into())).await
             }
+            () = &mut over => return,
             _ = alive.tick() => socket.send(Heard::Ping(Bytes::new())).await,
             heard = socket.recv() => match heard {
                 Some(Ok(Heard::Close(_)) | Err(_)) | None => return,

@@ -95,7 +95,7 @@ fn prepare(estate: Estate) -> Option<Adoption> {
     if settings.listeners.is_empty() {
         settings.listeners = own.clone();
     }
-    let (media, heard) = media::wire(&mut settings, files, &metrics)
+    let (media, heard) = media::wire(&mut settings, files, &metrics, Default::default())
         .map_err(|error| tracing::error!(%error, node = held.node, "no media for a node that is taken over"))
         .ok()?;
     settings.listeners = udp.iter().map(|(listener, _)| *listener).chain(own).collect();

@@ -23,8 +23,10 @@ mod sockets;
 mod sounds;
 mod wire;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -44,7 +46,7 @@ use crate::media::{MediaCommand, MediaEvent, MediaSettings, PromptName};
 use crate::observe::Metrics;
 
 /// How media is driven.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct MediaOptions {
     /// The address that the legs' own sockets are bound to.
     pub address: IpAddr,
@@ -62,6 +64,8 @@ pub struct MediaOptions {
     pub settings: MediaSettings,
     /// Where panics are counted.
     pub metrics: Arc<Metrics>,
+    /// Sockets of a process before this one, by port; 0 is the shared one.
+    pub inherited: HashMap<u16, std::net::UdpSocket>,
 }
 
 impl MediaOptions {
@@ -76,6 +80,7 @@ impl MediaOptions {
             recordings: None,
             settings: MediaSettings::new(clock::now()),
             metrics: Arc::default(),
+            inherited: HashMap::new(),
         }
     }
 }
@@ -86,6 +91,14 @@ enum Order {
     Command(MediaCommand),
     Prompt(PromptName, Pcm),
     Forget(PromptName),
+    /// Sockets go to another process, but for those of these ports.
+    Park(Vec<u16>, Sender<io::Result<Vec<(u16, OwnedFd)>>>),
+    /// They come back.
+    Unpark,
+    /// They do not.
+    Release,
+    /// Whoever wanted one of an earlier process has it.
+    ForgetInherited,
     CloseAll,
 }
 
@@ -108,7 +121,8 @@ impl MediaThread {
         let (sender, orders) = mpsc::channel();
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), run::WAKER)?);
-        let mut sockets = Sockets::new(options.address);
+        let mut options = options;
+        let mut sockets = Sockets::new(options.address, std::mem::take(&mut options.inherited));
         let mut share = |address| sockets.share(poll.registry(), address);
         let shared = options.shared.map(|address| match share(address) {
             Err(error) if options.elsewhere && error.kind() == io::ErrorKind::AddrInUse => {
@@ -155,6 +169,32 @@ impl MediaThread {
     /// Removes a prompt; those who hear it now hear silence.
     pub fn remove_prompt(&self, name: PromptName) {
         self.order(Order::Forget(name));
+    }
+
+    /// Reads its sockets no more, but for those of the ports `keep`, and gives copies of their descriptors by port; the
+    /// shared one has port 0. To be followed by [`MediaThread::unpark`] or [`MediaThread::release`].
+    ///
+    /// # Errors
+    /// When the system refuses, or the thread has ended.
+    pub fn park(&self, keep: Vec<u16>) -> io::Result<Vec<(u16, OwnedFd)>> {
+        let (sender, answer) = mpsc::channel();
+        self.order(Order::Park(keep, sender));
+        answer.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    /// Reads again what was given away.
+    pub fn unpark(&self) {
+        self.order(Order::Unpark);
+    }
+
+    /// Another process has the sockets that were given away.
+    pub fn release(&self) {
+        self.order(Order::Release);
+    }
+
+    /// Closes sockets of an earlier process that nobody has asked for.
+    pub fn forget_inherited(&self) {
+        self.order(Order::ForgetInherited);
     }
 
     /// Closes every endpoint: the calls go on elsewhere.

@@ -123,6 +123,17 @@ impl Shell {
                 Ok(Order::Prompt(name, pcm)) => self.sessions.prompts().insert(name, pcm),
                 Ok(Order::CloseAll) => self.sessions.close_all(clock::now()),
                 Ok(Order::Forget(name)) => self.sessions.prompts().remove(&name),
+                Ok(Order::Park(keep, answer)) => {
+                    let copies = self.sockets.park(self.poll.registry(), &keep);
+                    answer.send(copies).ok(); // who asked has gone, and so is everything soon
+                }
+                Ok(Order::Unpark) => self.sockets.unpark(self.poll.registry()),
+                Ok(Order::Release) => self.sockets.release(),
+                Ok(Order::ForgetInherited) => {
+                    // What the orders before this one want is bound first.
+                    self.perform();
+                    self.sockets.forget_inherited();
+                }
                 Err(TryRecvError::Empty) => {
                     self.perform();
                     return Ok(false);

@@ -1,5 +1,6 @@
 //! Joins the media thread to the engine's: what both must know of each other before they start.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(in crate::driver) fn wire(
     settings: &mut Settings,
     files: MediaFiles,
     metrics: &Arc<Metrics>,
+    inherited: HashMap<u16, std::net::UdpSocket>,
 ) -> Result<(MediaThread, UnboundedReceiver<MediaEvent>), StartError> {
     let system = |what| move |source| StartError::System { what, source };
     let certificate = dtls_certificate().map_err(io::Error::other);
@@ -49,6 +51,7 @@ pub(in crate::driver) fn wire(
     let shared = SocketAddr::new(address, media.browser_port);
     let mut options = MediaOptions::new(address, certificate);
     options.shared = Some(shared);
+    options.inherited = inherited;
     // A phone may have ICE as well. Where that is all, its port is no reason not to start.
     options.elsewhere = !browsers;
     options.metrics = Arc::clone(metrics);

@@ -174,6 +174,16 @@ impl Endpoints {
         true
     }
 
+    /// Another process has these, until [`Endpoints::allow`].
+    pub fn avoid(&mut self, ports: &[u16]) {
+        self.ports.avoid(ports);
+    }
+
+    /// That process has ended.
+    pub fn allow(&mut self) {
+        self.ports.allow();
+    }
+
     /// How many ports are taken.
     pub fn ports_taken(&self) -> usize {
         self.ports.taken()

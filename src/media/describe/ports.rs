@@ -10,6 +10,8 @@ pub(super) struct Ports {
     last: u32,
     back: VecDeque<u16>,
     taken: usize,
+    /// Another process of the edge has them.
+    avoided: Vec<u16>,
 }
 
 impl Ports {
@@ -21,6 +23,7 @@ impl Ports {
             last: u32::from(last),
             back: VecDeque::new(),
             taken: 0,
+            avoided: Vec::new(),
         }
     }
 
@@ -61,6 +64,20 @@ impl Ports {
         free.is_some()
     }
 
+    /// These are not given until [`Ports::allow`].
+    pub(super) fn avoid(&mut self, ports: &[u16]) {
+        for port in ports {
+            if self.take_back(*port) {
+                self.lose();
+                self.avoided.push(*port);
+            }
+        }
+    }
+
+    pub(super) fn allow(&mut self) {
+        self.back.extend(self.avoided.drain(..));
+    }
+
     /// One that another program has is never offered again.
     pub(super) fn lose(&mut self) {
         self.taken = self.taken.saturating_sub(1);
@@ -94,6 +111,11 @@ mod tests {
         ports.give_back(20_004);
         ports.give_back(20_002);
         assert_eq!((ports.take(), ports.taken()), (Some(20_004), 2));
+        let mut beside = Ports::new(20_000, 20_005);
+        beside.avoid(&[20_000, 20_002]);
+        assert_eq!((beside.take(), beside.take(), beside.taken()), (Some(20_004), None, 1));
+        beside.allow();
+        assert_eq!(beside.take(), Some(20_000));
         assert_eq!(Ports::new(65_534, 65_535).take(), Some(65_534));
         assert_eq!(Ports::new(65_535, 65_535).take(), None);
     }

@@ -115,6 +115,13 @@ impl Records {
         }
     }
 
+    /// The ids of the records that these legs are in.
+    pub fn ids_of(&self, legs: &[LegHandle]) -> BTreeSet<String> {
+        let keys = legs.iter().filter_map(|leg| self.legs.get(leg));
+        let open = keys.filter_map(|key| self.open.get(key));
+        open.map(|open| open.record.id.to_string()).collect()
+    }
+
     /// Every record: those of calls that are up, and the last ones of those that were.
     pub fn all(&self) -> Vec<Arc<Record>> {
         let open = self.open.values().map(|open| &open.record);
