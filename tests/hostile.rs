@@ -72,6 +72,8 @@ const LESSONS: [(u8, &str, &[&str]); 8] = [
         "counters begin near their wrap",
         &[
             "numbers_wrap_many_times",
+            "own_numbers_wrap_as_well",
+            "a_generation_goes_on_over_its_wrap",
             "generations_wrap_and_old_handles_stay_dead",
             "a_call_whose_numbers_are_near_their_end",
             "loss_is_counted_over_the_wrap_and_over_sources",

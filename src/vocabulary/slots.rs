@@ -172,4 +172,18 @@ mod tests {
         );
         assert_eq!((slots.remove(first), slots.len()), (None, 1));
     }
+
+    #[test]
+    fn a_generation_goes_on_over_its_wrap() {
+        let mut slots: Slots<CallHandle, &str> = Slots::default();
+        let early = slots.insert_with(|_| "early");
+        slots.remove(early);
+        slots.rows[0].0 = u32::MAX;
+        let last = slots.insert_with(|_| "last");
+        assert_eq!((last.slot, last.generation), (0, u32::MAX));
+        slots.remove(last);
+        let next = slots.insert_with(|_| "next");
+        assert_eq!((next.slot, next.generation), (0, 0));
+        assert_eq!((slots.get(last), slots.get(next)), (None, Some(&"next")));
+    }
 }

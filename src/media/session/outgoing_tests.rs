@@ -100,6 +100,20 @@ fn numbers_wrap_many_times() {
     }
 }
 
+/// What the edge makes itself: music, keys, a hub's sound.
+#[test]
+fn own_numbers_wrap_as_well() {
+    let start = Instant::now();
+    let mut out = Outgoing::new(42, 20);
+    let mut last = out.own(start, 8, AUDIO, Moment::Now);
+    for count in 1..70_000 {
+        let next = out.own(start + millis(20) * count, 8, AUDIO, Moment::Now);
+        assert_eq!(next.sequence, last.sequence.wrapping_add(1));
+        assert_eq!(next.timestamp, last.timestamp.wrapping_add(160));
+        last = next;
+    }
+}
+
 #[test]
 fn a_sender_that_begins_anew_is_a_switch() {
     let start = Instant::now();
