@@ -166,9 +166,7 @@ impl Records {
 
     /// The engine has taken back what it could: everything else has ended.
     pub fn settle_restored(&mut self, at: Moment, living: &Living) {
-        let Restored {
-            legs, calls, transfers, ..
-        } = std::mem::take(&mut self.restored);
+        let Restored { legs, transfers, .. } = std::mem::take(&mut self.restored);
         let mut touched = BTreeSet::new();
         for transfer in transfers.difference(&living.transfers) {
             let (reason, status) = (TransferFailure::Interrupted, None);
@@ -181,7 +179,10 @@ impl Records {
         for leg in legs.difference(&living.legs) {
             touched.extend(self.leg_ended(at, *leg, Cause::Lost));
         }
-        for call in calls.difference(&living.calls) {
+        // A leg that is back to be released names its call, which may be over already.
+        let gone = |call: &&CallHandle| !living.calls.contains(*call);
+        let calls: Vec<CallHandle> = self.calls.keys().filter(gone).copied().collect();
+        for call in &calls {
             self.hubs.remove(call);
             let key = self.calls.get(call).copied();
             if let Some(open) = key.and_then(|key| self.open.get_mut(&key)) {
