@@ -213,8 +213,9 @@ def a_recording_is_fetched_and_deleted(stage):
         path.write_bytes(fetched(url + ending))
         samples = samples_of(path)
         from phone import _power
-        middle = samples[len(samples) // 2:][:2400]
-        assert _power(middle, CUSTOMER) > 0.5, "the customer's tone is not in it"
+        # A busy machine may keep the phone itself from speaking for a moment.
+        best = max(_power(samples[at:at + 2400], CUSTOMER) for at in range(0, len(samples) - 2400, 800))
+        assert best > 0.9, f"the customer's tone is not in it: {best:.2f}"
     assert stage.sdk.recordings(told["RecordingSid"]).fetch().channels == 2
     assert stage.sdk.recordings(told["RecordingSid"]).delete()
     assert fetched(url) == 404 and not list((stage.folder / "recordings").glob("*.wav"))
