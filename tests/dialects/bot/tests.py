@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -44,7 +45,10 @@ def a_caller_talks_with_a_bot_by_keys(on):
     assert on.script.count("hangup") == 0
     assert any("buttons" in event["why"] for event in on.events("webhook.failed")), on.events("webhook.failed")
     missing = on.events("media.prompt_missing")
-    assert missing and "bot reply" in missing[0]["prompt"], "a text that nobody can speak is told"
+    if any(shutil.which(program) for program in ("espeak-ng", "espeak", "flite")):
+        assert not missing, missing
+    else:
+        assert missing and "bot reply" in missing[0]["prompt"], "a text that nobody can speak is told"
 
 
 @test()
